@@ -1,0 +1,1 @@
+"""The answering side: storage, services, matching, policy, HTTP, jobs and the command line."""

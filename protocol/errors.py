@@ -1,0 +1,171 @@
+"""Every error of the project, in one tree.
+
+::
+
+    SchutznetzError
+    ├── ProtocolError          bytes or values that the protocol does not allow
+    │   ├── MalformedError     not of the form that docs/protocol.md gives
+    │   ├── LimitError         of the right form, but longer, deeper or more than allowed
+    │   ├── ProofError         a Merkle proof or a root does not hold
+    │   └── VersionError       a version, or a critical extension, that this code does not know
+    ├── SigningError           a key or a signature that must not be believed
+    │   ├── UnknownKeyError    signed with a key that nobody here vouches for
+    │   ├── BadSignatureError  the signature does not fit the bytes
+    │   ├── RevokedError       the key was valid once, or will be, but not for this
+    │   ├── QuorumError        fewer good signatures than the rule asks for
+    │   └── KeystoreError      a key file that cannot be read, opened or written
+    ├── FederationError        a conversation with another organisation failed
+    │   ├── PeerUnreachableError   no answer within the limits of time and size
+    │   ├── PeerRefusedError       the peer answered, and said no
+    │   └── PeerMisbehavedError    the peer's answer breaks the protocol; carries the evidence
+    └── NodeError              this node cannot do what it was asked
+        ├── InvalidError       the request is understood but cannot be taken as it is
+        ├── NotFoundError      there is no such thing
+        ├── ConflictError      it contradicts what is already there
+        ├── RateLimitedError   too much in too short a time
+        ├── NotAllowedError    the caller may not do this
+        ├── UnavailableError   something the answer needs is down; nothing was decided
+        └── SettingsError      the settings do not allow a start
+
+A parser given *any* bytes raises `ProtocolError` and nothing else. A programming mistake raises
+`RuntimeError`. Messages are one sentence for a person, and never hold an identifier, a pdq, a
+fingerprint, a key or a statement body (docs/threat-model.md, rule 10).
+"""
+
+
+class SchutznetzError(Exception):
+    """Base of every error that the project raises on purpose."""
+
+
+class ProtocolError(SchutznetzError):
+    """Bytes or values that docs/protocol.md does not allow.
+
+    Attributes:
+        where: the place in the document, as a path such as ``items[3].pdq``; empty if unknown.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class MalformedError(ProtocolError):
+    """Not of the form that the protocol gives."""
+
+
+class LimitError(ProtocolError):
+    """Of the right form, but longer, deeper or more than `protocol.limits` allows."""
+
+
+class ProofError(ProtocolError):
+    """A Merkle proof, or a root recomputed from entries, does not hold."""
+
+
+class VersionError(ProtocolError):
+    """A version, or an extension named in ``crit``, that this code does not know."""
+
+
+class SigningError(SchutznetzError):
+    """A key or a signature that must not be believed."""
+
+
+class UnknownKeyError(SigningError):
+    """Signed with a key that nobody here vouches for."""
+
+
+class BadSignatureError(SigningError):
+    """The signature does not fit the bytes."""
+
+
+class RevokedError(SigningError):
+    """The key is outside its validity or its scope, or was withdrawn."""
+
+
+class QuorumError(SigningError):
+    """Fewer good signatures than the rule asks for."""
+
+
+class KeystoreError(SigningError):
+    """A key file that cannot be read, opened or written."""
+
+
+class FederationError(SchutznetzError):
+    """A conversation with another organisation failed."""
+
+
+class PeerUnreachableError(FederationError):
+    """No answer from the peer within the limits of time and size."""
+
+
+class PeerRefusedError(FederationError):
+    """The peer answered, and said no.
+
+    Attributes:
+        status: the HTTP status of the refusal.
+        retry_after_s: seconds to wait before asking again, where the peer said so.
+    """
+
+    def __init__(self, message: str, *, status: int, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class PeerMisbehavedError(FederationError):
+    """The peer's answer breaks the protocol.
+
+    Attributes:
+        evidence: the bytes that show it, kept by the caller.
+    """
+
+    def __init__(self, message: str, *, evidence: bytes) -> None:
+        super().__init__(message)
+        self.evidence = evidence
+
+
+class NodeError(SchutznetzError):
+    """This node cannot do what it was asked."""
+
+
+class InvalidError(NodeError):
+    """The request is understood but cannot be taken as it is.
+
+    Attributes:
+        where: the field at fault, as a path such as ``items[3].pdq``; empty if unknown.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class NotFoundError(NodeError):
+    """There is no such thing."""
+
+
+class ConflictError(NodeError):
+    """It contradicts what is already there."""
+
+
+class RateLimitedError(NodeError):
+    """Too much in too short a time.
+
+    Attributes:
+        retry_after_s: seconds until it makes sense to ask again.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotAllowedError(NodeError):
+    """The caller may not do this."""
+
+
+class UnavailableError(NodeError):
+    """Something that the answer needs is down; nothing was decided."""
+
+
+class SettingsError(NodeError):
+    """The settings do not allow a start."""
