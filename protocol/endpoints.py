@@ -1,0 +1,31 @@
+"""Paths of the HTTP surface that other organisations call; both sides take them from here."""
+
+WELL_KNOWN = "/.well-known/schutznetz"
+"""Name, URL and fingerprint of a node, for anyone."""
+
+DESCRIPTOR = "/federation/v1/descriptor"
+"""The node's descriptor envelope, for anyone."""
+
+CHECKPOINT = "/checkpoint"
+"""The node's latest signed checkpoint (C2SP tlog-tiles path), for peers."""
+
+ENTRIES = "/federation/v1/entries"
+"""Log entries, for peers."""
+
+ENVELOPES = "/federation/v1/envelopes"
+"""Envelopes by statement id, for peers in their audience."""
+
+ACKNOWLEDGE = "/federation/v1/ack"
+"""A peer says up to where it has taken over this node's log."""
+
+POKE = "/federation/v1/poke"
+"""A peer says that its log has grown."""
+
+OPRF = "/federation/v1/oprf"
+"""Evaluation of blinded elements under this node's share."""
+
+STATEMENTS = "/v1/statements"
+"""Submission of one envelope, for flaggers."""
+
+MY_STATEMENTS = "/v1/my/statements"
+"""What became of a flagger's statements."""

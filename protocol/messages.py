@@ -1,0 +1,179 @@
+"""Bodies of requests and answers between nodes (docs/protocol.md section 6).
+
+Every body is one JSON object; unknown keys are ignored, so that a later version can add some.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from protocol import limits
+from protocol.encoding import convert, parse_json
+from protocol.fields import (
+    Bytes32,
+    Bytes64,
+    CircleName,
+    Count,
+    Digest256,
+    LogSize,
+    NodeName,
+    Text,
+    Url,
+)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all bodies have in common: nothing but being strict and frozen."""
+
+
+class WellKnown(Message, frozen=True, kw_only=True):
+    """`GET /.well-known/schutznetz`: who answers here. Unsigned: it is for people."""
+
+    name: NodeName
+    url: Url
+    fingerprint: Text
+    protocol: Literal[1] = 1
+
+
+class EntriesRequest(Message, frozen=True, kw_only=True):
+    """Asks for log entries from index `start` on, `limit` at most."""
+
+    start: LogSize
+    limit: Annotated[int, Meta(ge=1, le=limits.MAX_ENTRIES_PER_REQUEST)]
+
+
+class Entries(Message, frozen=True, kw_only=True):
+    """Log entries (statement ids) from index `start` on."""
+
+    start: LogSize
+    entries: Annotated[tuple[Digest256, ...], Meta(max_length=limits.MAX_ENTRIES_PER_REQUEST)]
+
+
+class EnvelopesRequest(Message, frozen=True, kw_only=True):
+    """Asks for the envelopes of these statements."""
+
+    ids: Annotated[
+        tuple[Digest256, ...], Meta(min_length=1, max_length=limits.MAX_ENVELOPES_PER_REQUEST)
+    ]
+
+
+class EnvelopeAnswer(Message, frozen=True, kw_only=True):
+    """One statement: its envelope as the bytes it came in, or why there is none.
+
+    Attributes:
+        id: as asked.
+        state: ``present``; ``withheld``: the caller is not in its audience; ``erased``: by an
+            `erase`; ``expired``: past its end; ``unknown``: not in this node's log.
+        envelope: the exact text, where the state is ``present``.
+    """
+
+    id: Digest256
+    state: Literal["present", "withheld", "erased", "expired", "unknown"]
+    envelope: Annotated[str, Meta(max_length=limits.MAX_ENVELOPE_BYTES)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.state == "present") != (self.envelope is not None):
+            raise ValueError("there is an envelope exactly when it is present")
+
+
+class Envelopes(Message, frozen=True, kw_only=True):
+    """Answers in the order asked; fewer than asked where the answer would grow too long."""
+
+    envelopes: Annotated[
+        tuple[EnvelopeAnswer, ...], Meta(max_length=limits.MAX_ENVELOPES_PER_REQUEST)
+    ]
+
+
+class SetAside(Message, frozen=True, kw_only=True):
+    """A statement that the peer did not take over, and why."""
+
+    id: Digest256
+    reason: Text
+
+
+class Acknowledgement(Message, frozen=True, kw_only=True):
+    """The caller has taken over the answering node's log up to `size`, but for what is set aside.
+
+    `root` lets the node see at once if somebody showed the caller another log.
+    """
+
+    origin: Text
+    size: LogSize
+    root: Bytes32
+    set_aside: Annotated[tuple[SetAside, ...], Meta(max_length=limits.MAX_LIST)] = ()
+
+
+class Poke(Message, frozen=True, kw_only=True):
+    """The caller's log has reached `size`: worth a sync."""
+
+    origin: Text
+    size: LogSize
+
+
+class OprfRequest(Message, frozen=True, kw_only=True):
+    """Asks for the evaluation of blinded elements (RFC 9497 section 3.3.2)."""
+
+    circle: CircleName
+    epoch: Annotated[int, Meta(ge=1, le=10**6)]
+    blinded: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=limits.MAX_OPRF_ELEMENTS)]
+
+
+class OprfAnswer(Message, frozen=True, kw_only=True):
+    """Evaluated elements under the share with this index, and one proof for all of them."""
+
+    index: Annotated[int, Meta(ge=1, le=255)]
+    epoch: Annotated[int, Meta(ge=1, le=10**6)]
+    evaluated: Annotated[
+        tuple[Bytes32, ...], Meta(min_length=1, max_length=limits.MAX_OPRF_ELEMENTS)
+    ]
+    proof: Bytes64
+
+
+class Receipt(Message, frozen=True, kw_only=True):
+    """What a flagger gets for a statement: its id, and its place in the node's log."""
+
+    id: Digest256
+    index: LogSize
+    duplicate: bool = False
+
+
+class PeerStatus(Message, frozen=True, kw_only=True):
+    """Whether one peer has taken over a statement."""
+
+    node: NodeName
+    state: Literal["acknowledged", "pending", "set-aside"]
+    reason: Text | None = None
+
+
+class StatementStatus(Message, frozen=True, kw_only=True):
+    """What became of one statement."""
+
+    id: Digest256
+    kind: Text
+    index: LogSize
+    state: Literal["active", "retracted", "disputed", "erased", "expired"]
+    peers: tuple[PeerStatus, ...] = ()
+    matches: Count = 0
+    confirmed: Count = 0
+    refuted: Count = 0
+    unreviewed: Count = 0
+
+
+class StatementStatuses(Message, frozen=True, kw_only=True):
+    """What became of a flagger's statements, newest first; `next` continues the list."""
+
+    statements: Annotated[tuple[StatementStatus, ...], Meta(max_length=limits.MAX_ITEMS)]
+    next: LogSize | None = None
+
+
+M = TypeVar("M", bound=Message)
+
+
+def parse_message(kind: type[M], data: bytes, *, max_bytes: int) -> M:
+    """Returns the body of type `kind` that `data` holds.
+
+    Raises:
+        ProtocolError: anything that docs/protocol.md does not allow.
+    """
+    return convert(parse_json(data, max_bytes=max_bytes), kind)

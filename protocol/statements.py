@@ -1,0 +1,420 @@
+"""Every kind of statement, as strict frozen types (docs/protocol.md section 4).
+
+A statement is what somebody signs: an issuer says something to an audience. The types here refuse
+to exist when invalid. They say nothing about who may say it: that is `federation.trust`.
+"""
+
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from protocol import limits
+from protocol.encoding import convert, encode_json, parse_json, parse_time
+from protocol.errors import LimitError, MalformedError, VersionError
+from protocol.fields import (
+    AudienceName,
+    Bytes32,
+    Category,
+    CategoryPattern,
+    CircleName,
+    Code,
+    Count,
+    Day,
+    Digest128,
+    Digest160,
+    Digest256,
+    Flag,
+    IdentifierKindName,
+    Index,
+    IssuerName,
+    Jurisdiction,
+    Language,
+    Milliseconds,
+    NodeName,
+    Nonce,
+    Quality,
+    Scheme,
+    Surface,
+    Text,
+    TimeField,
+)
+
+_SECONDS_PER_DAY = 86_400
+_LONGEST = {
+    "items": limits.MAX_ITEMS,
+    "rows": limits.MAX_ITEMS,
+    "fingerprints": limits.MAX_FINGERPRINTS,
+    "audience": limits.MAX_AUDIENCE,
+    "members": limits.MAX_MEMBERS,
+}
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all statements carry.
+
+    Attributes:
+        issuer: who says it; the signing key must be one that speaks for this name.
+        nonce: 128 random bits, so that the id of an erased statement says nothing.
+        issued: when it was signed, by the issuer's clock.
+        audience: who may read the body; the log carries the id for everyone.
+        crit: names of fields that a reader must understand to use the statement at all.
+    """
+
+    KIND: ClassVar[str] = ""
+
+    issuer: IssuerName
+    nonce: Nonce
+    issued: TimeField
+    audience: Annotated[
+        tuple[AudienceName, ...], Meta(min_length=1, max_length=limits.MAX_AUDIENCE)
+    ]
+    crit: Annotated[tuple[Text, ...], Meta(max_length=limits.MAX_LIST)] = ()
+
+    def __post_init__(self) -> None:
+        parse_time(self.issued)
+        for name in self.crit:
+            if name not in self.__struct_fields__:
+                raise ValueError("crit names a field that this version does not know")
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finding rests on: how many people looked, and when the last one did."""
+
+    reviewers: Annotated[int, Meta(ge=1, le=99)]
+    reviewed: TimeField
+
+    def __post_init__(self) -> None:
+        parse_time(self.reviewed)
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame of a film: pdq, its quality, and where it stands."""
+
+    pdq: Digest256
+    quality: Quality
+    at_ms: Milliseconds
+
+
+class MediaItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One picture or film under all its media hashes; at least one of them."""
+
+    pdq: Digest256 | None = None
+    quality: Quality | None = None
+    sha256: Digest256 | None = None
+    sha1: Digest160 | None = None
+    md5: Digest128 | None = None
+    frames: Annotated[tuple[Frame, ...], Meta(max_length=limits.MAX_FRAMES)] = ()
+
+    def __post_init__(self) -> None:
+        if (self.pdq is None) != (self.quality is None):
+            raise ValueError("pdq and quality stand together or not at all")
+        if not (self.pdq or self.sha256 or self.sha1 or self.md5 or self.frames):
+            raise ValueError("an item needs at least one media hash")
+
+
+class MediaFlag(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """Confirmed material: 1 to 1000 pictures or films of one category.
+
+    Attributes:
+        items: the pictures or films.
+        category: ours, from the vocabulary.
+        issuer_code: the issuer's own classification, kept beside ours.
+        flags: such as ``generative_ai``.
+        basis: what the finding rests on.
+        surfaces: where it may be applied; empty means wherever the reader's own policy allows.
+        jurisdictions: where it may be applied; empty means everywhere.
+        purpose: what it may be used for.
+        legal_basis: the issuer's ground for sharing it.
+        review_by: when the issuer looks at it again; the entry rests after that day.
+    """
+
+    KIND: ClassVar[str] = "media-flag"
+
+    items: Annotated[tuple[MediaItem, ...], Meta(min_length=1, max_length=limits.MAX_ITEMS)]
+    category: Category
+    basis: Basis
+    purpose: Code
+    legal_basis: Code
+    review_by: TimeField
+    issuer_code: Code | None = None
+    flags: Annotated[tuple[Flag, ...], Meta(max_length=16)] = ()
+    surfaces: Annotated[tuple[Surface, ...], Meta(max_length=3)] = ()
+    jurisdictions: Annotated[tuple[Jurisdiction, ...], Meta(max_length=limits.MAX_LIST)] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if sum(len(item.frames) for item in self.items) > limits.MAX_FRAMES_PER_STATEMENT:
+            raise ValueError("too many video frames in one statement")
+        _check_span(self.issued, self.review_by, limits.MAX_REVIEW_DAYS)
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """One fingerprint of an account: the OPRF output of a normalised identifier.
+
+    Attributes:
+        kind: of the identifier.
+        circle: whose key made it.
+        epoch: of that key.
+        scheme: normalisation and its version.
+        value: first 32 bytes of the RFC 9497 output.
+    """
+
+    kind: IdentifierKindName
+    circle: CircleName
+    epoch: Annotated[int, Meta(ge=1, le=10**6)]
+    scheme: Scheme
+    value: Bytes32
+
+    def __repr__(self) -> str:
+        return f"Fingerprint(kind={self.kind!r}, circle={self.circle!r}, epoch={self.epoch})"
+
+
+class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """One banned account, under 1 to 8 fingerprints; it always expires.
+
+    Attributes:
+        fingerprints: of the account's identifiers.
+        category: why.
+        basis: what the decision rests on.
+        scope: ``account``: this account; ``person``: whoever holds these identifiers.
+        purpose: what it may be used for.
+        legal_basis: the issuer's ground for sharing it.
+        expires: at most 24 months after `issued`.
+    """
+
+    KIND: ClassVar[str] = "account-ban"
+
+    fingerprints: Annotated[
+        tuple[Fingerprint, ...], Meta(min_length=1, max_length=limits.MAX_FINGERPRINTS)
+    ]
+    category: Category
+    basis: Basis
+    scope: Literal["account", "person"]
+    purpose: Code
+    legal_basis: Code
+    expires: TimeField
+    issuer_code: Code | None = None
+    jurisdictions: Annotated[tuple[Jurisdiction, ...], Meta(max_length=limits.MAX_LIST)] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_span(self.issued, self.expires, limits.MAX_ACCOUNT_DAYS)
+
+
+class Retract(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """The issuer takes a statement back, or some items of it (empty: all)."""
+
+    KIND: ClassVar[str] = "retract"
+
+    target: Digest256
+    reason: Literal["wrong", "expired", "appeal-upheld", "duplicate", "other"]
+    items: Annotated[tuple[Index, ...], Meta(max_length=limits.MAX_ITEMS)] = ()
+
+
+class Erase(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """The issuer asks that the body be deleted everywhere; the log entry stays."""
+
+    KIND: ClassVar[str] = "erase"
+
+    target: Digest256
+    reason: Literal["subject-request", "court-order", "retention", "other"]
+
+
+class Dispute(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """Someone affected by acting on a statement contests it, or some items of it (empty: all)."""
+
+    KIND: ClassVar[str] = "dispute"
+
+    target: Digest256
+    reason: Literal[
+        "not-illegal", "wrong-person", "wrong-category", "not-a-match", "lawful-use", "other"
+    ]
+    items: Annotated[tuple[Index, ...], Meta(max_length=limits.MAX_ITEMS)] = ()
+
+
+class Resolve(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """The issuer of the target answers a dispute; ``upheld`` is a retract with remedy."""
+
+    KIND: ClassVar[str] = "resolve"
+
+    target: Digest256
+    dispute: Digest256
+    outcome: Literal["upheld", "rejected"]
+
+
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of the matches of one item on one day; never user data."""
+
+    item: Index = 0
+    confirmed: Count = 0
+    refuted: Count = 0
+    unreviewed: Count = 0
+
+
+class Feedback(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """A platform tells the issuer how its statement did on one day."""
+
+    KIND: ClassVar[str] = "feedback"
+
+    target: Digest256
+    day: Day
+    rows: Annotated[tuple[FeedbackRow, ...], Meta(min_length=1, max_length=limits.MAX_ITEMS)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_time(f"{self.day}T00:00:00Z")
+
+
+class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """An authority vouches for a flagger: key, scope, from and until.
+
+    A node vouches for flaggers under its own name; a later statement about the same flagger and
+    key replaces the earlier one.
+    """
+
+    KIND: ClassVar[str] = "accredit"
+
+    flagger: IssuerName
+    key: Bytes32
+    categories: Annotated[tuple[CategoryPattern, ...], Meta(min_length=1, max_length=64)]
+    not_before: TimeField
+    not_after: TimeField
+    status: Literal["active", "suspended", "revoked"]
+    languages: Annotated[tuple[Language, ...], Meta(max_length=64)] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_order(self.not_before, self.not_after)
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of a circle, and how many elements it may have evaluated a day."""
+
+    node: NodeName
+    budget_per_day: Annotated[int, Meta(ge=0, le=10**7)]
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that holds the share with this index (never 0)."""
+
+    index: Annotated[int, Meta(ge=1, le=255)]
+    node: NodeName
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a circle: public key, Feldman commitments, and who evaluates.
+
+    Attributes:
+        epoch: number, counting up.
+        not_before: first instant of use.
+        not_after: last instant of use.
+        threshold: how many holders must answer.
+        commitments: to the sharing polynomial, constant term (the public key) first.
+        holders: who answers.
+    """
+
+    epoch: Annotated[int, Meta(ge=1, le=10**6)]
+    not_before: TimeField
+    not_after: TimeField
+    threshold: Annotated[int, Meta(ge=1, le=limits.MAX_HOLDERS)]
+    commitments: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=limits.MAX_HOLDERS)]
+    holders: Annotated[tuple[Holder, ...], Meta(min_length=1, max_length=limits.MAX_HOLDERS)]
+
+    def __post_init__(self) -> None:
+        _check_order(self.not_before, self.not_after)
+        if len(self.commitments) != self.threshold:
+            raise ValueError("there is one commitment for each of the threshold's coefficients")
+        if len(self.holders) < self.threshold:
+            raise ValueError("there are fewer holders than the threshold asks for")
+        if len({holder.index for holder in self.holders}) != len(self.holders):
+            raise ValueError("two holders have one index")
+
+
+class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """Who shares one fingerprint key, and how: versioned, N+1 follows N."""
+
+    KIND: ClassVar[str] = "circle-descriptor"
+
+    circle: CircleName
+    version: Annotated[int, Meta(ge=1, le=10**6)]
+    members: Annotated[tuple[Member, ...], Meta(min_length=1, max_length=limits.MAX_MEMBERS)]
+    epochs: Annotated[tuple[Epoch, ...], Meta(min_length=1, max_length=limits.MAX_EPOCHS)]
+    previous: Digest256 | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.version == 1) != (self.previous is None):
+            raise ValueError("version 1 has no previous one, every later version names it")
+        if len({member.node for member in self.members}) != len(self.members):
+            raise ValueError("a member is listed twice")
+        if len({epoch.epoch for epoch in self.epochs}) != len(self.epochs):
+            raise ValueError("an epoch is listed twice")
+
+
+def _check_order(first: str, last: str) -> None:
+    if not parse_time(first) < parse_time(last):
+        raise ValueError("the end is not after the beginning")
+
+
+def _check_span(issued: str, until: str, max_days: int) -> None:
+    _check_order(issued, until)
+    if parse_time(until) - parse_time(issued) > max_days * _SECONDS_PER_DAY:
+        raise ValueError(f"the end is more than {max_days} days after `issued`")
+
+
+S = TypeVar("S", bound=Statement)
+
+KINDS: dict[str, type[Statement]] = {
+    kind.KIND: kind
+    for kind in (
+        MediaFlag,
+        AccountBan,
+        Retract,
+        Erase,
+        Dispute,
+        Resolve,
+        Feedback,
+        Accredit,
+        CircleDescriptor,
+    )
+}
+"""Every kind that may stand in a log, by its name. `protocol.descriptors` adds the node's own."""
+
+
+def parse_statement(kind: str, payload: bytes) -> Statement:
+    """Returns the statement that `payload` holds.
+
+    Args:
+        kind: as the envelope's payload type names it.
+        payload: untrusted bytes.
+
+    Raises:
+        VersionError: an unknown kind, or an unknown field named in ``crit``.
+        LimitError: too long, too deep, too many.
+        MalformedError: anything else that the protocol does not allow.
+    """
+    known = KINDS.get(kind)
+    if known is None:
+        raise VersionError("This kind of statement is not known to this version.")
+    return parse_as(known, payload)
+
+
+def parse_as(kind: type[S], payload: bytes) -> S:
+    """Returns the statement of one given kind; raises as `parse_statement` does."""
+    value = parse_json(payload, max_bytes=limits.MAX_ENVELOPE_BYTES)
+    if not isinstance(value, dict):
+        raise MalformedError("A statement is a JSON object.")
+    # Looked at before the rest: what this code does not know may change what the rest means.
+    critical = value.get("crit", [])
+    if isinstance(critical, list) and any(name not in kind.__struct_fields__ for name in critical):
+        raise VersionError("The statement needs an extension that this version does not know.")
+    for name, longest in _LONGEST.items():
+        if isinstance(value.get(name), list) and len(value[name]) > longest:
+            raise LimitError(f"More than {longest} entries in {name}.", where=name)
+    return convert(value, kind)
+
+
+def encode_statement(statement: Statement) -> bytes:
+    """Returns the payload bytes of a statement: compact JSON, fields in the order of the type."""
+    return encode_json(statement)
