@@ -1,4 +1,4 @@
-r"""The types of single fields that statements and messages are made of (docs/protocol.md section 3).
+r"""The types of the fields that statements and messages are made of (docs/protocol.md section 3).
 
 Patterns are anchored with ``\\A`` and ``\\Z``: a trailing newline never slips through.
 """
