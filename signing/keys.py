@@ -8,7 +8,6 @@ through PyNaCl, over keys from which the small-order points are barred at the do
 What it is not: storage (`signing.keystore`) or trust. A `PublicKey` says nothing about whose it is.
 """
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Final, NoReturn, Self
 import nacl.exceptions
 import nacl.signing
 
+from protocol.encoding import from_base64url, to_base64url
 from protocol.errors import BadSignatureError, MalformedError
 
 KEY_BYTES: Final = 32
@@ -123,7 +123,7 @@ class PublicKey:
         first of SHA-256("schutznetz/key-text/v1" 0x00 use 0x00 raw): a mistyped character, or a
         changed use, goes unnoticed once in 2^32.
         """
-        data = base64.urlsafe_b64encode(self.raw + _check(self.use, self.raw)).decode("ascii")
+        data = to_base64url(self.raw + _check(self.use, self.raw))
         return f"{_TEXT_PREFIX}:{self.use}:{data}"
 
     @classmethod
@@ -141,7 +141,7 @@ class PublicKey:
         except ValueError:
             raise MalformedError("The key is for a use that this version does not know.") from None
         # 48 characters are exactly 36 bytes: no padding, no spare bits, one encoding per key.
-        data = base64.urlsafe_b64decode(match[2])
+        data = from_base64url(match[2])
         raw, check = data[:KEY_BYTES], data[KEY_BYTES:]
         if check != _check(use, raw):
             raise MalformedError("The key's check characters do not fit: it was mistyped or cut.")
