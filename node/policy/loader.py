@@ -1,0 +1,294 @@
+"""Reads the text of a policy file, strictly: a policy that is not understood is not used.
+
+Every refusal is one `SettingsError` with one sentence that names the line, the rule and the key.
+TOML's reader keeps no positions, so the line is looked for in the text afterwards; it is a hint,
+and left out where the file is written in an unusual way.
+"""
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from node.policy.evaluation import Policy
+from node.policy.model import (
+    ACTIONS,
+    DEFAULT_SURFACES,
+    IDENTIFIER_KINDS,
+    SURFACES,
+    Operator,
+    Rule,
+)
+from protocol.errors import SettingsError
+from protocol.fields import CategoryPattern, Jurisdiction
+from protocol.limits import MAX_LIST, PDQ_MATCH_DISTANCE
+
+DECISION_KEY: Final = "i_decide_to_act_on_accounts"
+"""Top-level key that holds the operator's own words; without it account rules stop at review."""
+
+MIN_DECISION_CHARS: Final = 40
+"""Shortest sentence that counts as a decision in words."""
+
+MIN_DECISION_WORDS: Final = 6
+"""Fewest words in it."""
+
+MAX_RULES: Final = 256
+"""Rules in one file."""
+
+TOP_KEYS: Final = (DECISION_KEY, "operator", "rule")
+OPERATOR_KEYS: Final = ("jurisdictions", "match_private_messages")
+COMMON_KEYS: Final = (
+    "name",
+    "applies_to",
+    "action",
+    "categories",
+    "min_issuers",
+    "accredited",
+    "not_disputed",
+)
+MEDIA_KEYS: Final = ("surfaces", "max_distance")
+ACCOUNT_KEYS: Final = ("kinds", "min_kinds")
+RULE_KEYS: Final = COMMON_KEYS + MEDIA_KEYS + ACCOUNT_KEYS
+
+_HEADER = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_.-]+)\s*\]{1,2}")
+_KEY = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def parse_policy(text: str) -> Policy:
+    """Returns the policy that a file's text describes.
+
+    Args:
+        text: TOML as docs/policy.md describes it.
+
+    Raises:
+        SettingsError: the text is no TOML, or says something that docs/policy.md does not allow.
+    """
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError("the policy is nested too deeply") from None
+    except ValueError as error:
+        raise SettingsError(f"the policy is not valid TOML: {error}") from None
+    top = _Table(document, "", partial(_line_of, text, "", 0))
+    top.refuse_unknown(TOP_KEYS)
+    decision = _read_decision(top)
+    operator = _read_operator(top, text)
+    rules = _read_rules(top, text, decision=decision)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Policy(operator, rules, decision, digest)
+
+
+class _Table:
+    """One table of the file, with readers that refuse what is not of the right form."""
+
+    def __init__(self, values: dict[str, Any], label: str, line: Callable[[str], int]) -> None:
+        self.values = values
+        self.label = label
+        self._line = line
+
+    def error(self, key: str, sentence: str) -> SettingsError:
+        """Returns the error that says where, and then the sentence."""
+        line = self._line(key)
+        place = [f"line {line}"] if line else []
+        place += [self.label] if self.label else []
+        return SettingsError(": ".join([*place, sentence]))
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Raises for the first key that is none of `known`."""
+        for key in self.values:
+            if key in known:
+                continue
+            if key in TOP_KEYS:
+                raise self.error(key, f"{key!r} belongs at the top, before the first [table]")
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise self.error(key, f"unknown key {key!r}{hint}")
+
+    def text(self, key: str, allowed: Sequence[str] | None = None) -> str:
+        """Returns a text that has to be there."""
+        value = self.values.get(key)
+        if value is None:
+            raise self.error(key, f"{key!r} is missing")
+        if not isinstance(value, str):
+            raise self.error(key, f"{key!r} has to be a text in quotation marks")
+        if allowed is not None and value not in allowed:
+            raise self.error(key, f"{key!r} has to be one of {', '.join(allowed)}")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Returns true or false."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"{key!r} has to be true or false, without quotation marks")
+        return value
+
+    def number(self, key: str, default: int, low: int, high: int) -> int:
+        """Returns a whole number from `low` to `high`."""
+        value = self.values.get(key, default)
+        # bool is an int in Python, but `min_issuers = true` is no number of issuers
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.error(key, f"{key!r} has to be a whole number from {low} to {high}")
+        return value
+
+    def words(self, key: str, default: tuple[str, ...] | None, form: Any) -> tuple[str, ...]:
+        """Returns a list of different texts.
+
+        Args:
+            key: the key.
+            default: what an absent key means; None if it has to be there.
+            form: the allowed texts, or a msgspec type that each has to be.
+        """
+        if key not in self.values:
+            if default is None:
+                raise self.error(key, f"{key!r} is missing")
+            return default
+        value = self.values[key]
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise self.error(key, f'{key!r} has to be a list of texts, such as ["…", "…"]')
+        if len(value) > MAX_LIST:
+            raise self.error(key, f"{key!r} holds more than {MAX_LIST} texts")
+        for word in value:
+            self._check_word(key, word, form)
+        if len(set(value)) != len(value):
+            raise self.error(key, f"{key!r} says the same thing twice")
+        return tuple(value)
+
+    def _check_word(self, key: str, word: str, form: Any) -> None:
+        if isinstance(form, tuple):
+            if word not in form:
+                raise self.error(key, f"{key!r} may hold {', '.join(form)}, but not {word!r}")
+            return
+        try:
+            msgspec.convert(word, form)
+        except msgspec.ValidationError:
+            raise self.error(key, f"{key!r} holds {word!r}, which is not of its form") from None
+
+
+def _read_decision(top: _Table) -> str | None:
+    if DECISION_KEY not in top.values:
+        return None
+    sentence = " ".join(top.text(DECISION_KEY).split())
+    if len(sentence) < MIN_DECISION_CHARS or len(sentence.split()) < MIN_DECISION_WORDS:
+        raise top.error(
+            DECISION_KEY,
+            f"{DECISION_KEY!r} has to be a whole sentence in your own words that says who decides "
+            f"and what, at least {MIN_DECISION_CHARS} characters and {MIN_DECISION_WORDS} words",
+        )
+    return sentence
+
+
+def _read_operator(top: _Table, text: str) -> Operator:
+    values = top.values.get("operator", {})
+    if not isinstance(values, dict):
+        raise top.error("operator", "'operator' has to be a table, written [operator]")
+    table = _Table(values, "[operator]", partial(_line_of, text, "operator", 0))
+    table.refuse_unknown(OPERATOR_KEYS)
+    return Operator(
+        jurisdictions=table.words("jurisdictions", (), Jurisdiction),
+        match_private_messages=table.flag("match_private_messages", default=False),
+    )
+
+
+def _read_rules(top: _Table, text: str, *, decision: str | None) -> tuple[Rule, ...]:
+    tables = top.values.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise top.error("rule", "'rule' has to be a list of tables, each written [[rule]]")
+    if len(tables) > MAX_RULES:
+        raise top.error("rule", f"the policy has more than {MAX_RULES} rules")
+    rules: list[Rule] = []
+    for place, values in enumerate(tables):
+        table = _Table(
+            values,
+            f"rule {values.get('name', place + 1)!r}",
+            partial(_line_of, text, "rule", place),
+        )
+        rule = _read_rule(table)
+        if any(rule.name == other.name for other in rules):
+            raise table.error("name", "another rule has the same name")
+        if rule.applies_to == "account" and rule.goes_beyond_review and decision is None:
+            raise table.error(
+                "action",
+                f"a rule about accounts may not say {rule.action!r} unless the file says in words "
+                f"who takes that decision, in {DECISION_KEY!r}",
+            )
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _read_rule(table: _Table) -> Rule:
+    table.refuse_unknown(RULE_KEYS)
+    name = table.text("name")
+    if not _NAME.fullmatch(name):
+        raise table.error("name", "'name' is 1 to 64 lower-case letters, digits and hyphens")
+    applies_to = table.text("applies_to", ("media", "account"))
+    for key in ACCOUNT_KEYS if applies_to == "media" else MEDIA_KEYS:
+        if key in table.values:
+            raise table.error(key, f"{key!r} is not for rules that apply to {applies_to}")
+    action = table.text("action", ACTIONS[1:])
+    kinds = table.words("kinds", IDENTIFIER_KINDS, IDENTIFIER_KINDS)
+    rule = Rule(
+        name=name,
+        applies_to=applies_to,
+        action=action,
+        categories=table.words("categories", None, CategoryPattern),
+        surfaces=table.words("surfaces", DEFAULT_SURFACES, SURFACES),
+        min_issuers=table.number("min_issuers", 1, 1, MAX_LIST),
+        accredited=table.flag("accredited", default=False),
+        max_distance=table.number("max_distance", PDQ_MATCH_DISTANCE, 0, PDQ_MATCH_DISTANCE),
+        kinds=kinds,
+        min_kinds=table.number("min_kinds", 1, 1, len(IDENTIFIER_KINDS)),
+        not_disputed=table.flag("not_disputed", default=action in {"block", "hold"}),
+    )
+    _check_sense(table, rule)
+    return rule
+
+
+def _check_sense(table: _Table, rule: Rule) -> None:
+    """Refuses a rule that can never fire, or that goes further without saying on what grounds."""
+    for key in ("categories", "surfaces", "kinds"):
+        if not getattr(rule, key):
+            raise table.error(key, f"{key!r} is empty, so the rule would never fire")
+    if rule.min_kinds > len(rule.kinds):
+        raise table.error("min_kinds", "'min_kinds' asks for more kinds than 'kinds' names")
+    if not rule.goes_beyond_review:
+        return
+    if "*" in rule.categories:
+        raise table.error(
+            "categories", f"a rule that says {rule.action!r} has to name its categories, not '*'"
+        )
+    wanted = ("min_issuers", "max_distance") if rule.applies_to == "media" else ("min_issuers",)
+    for key in wanted:
+        if key not in table.values:
+            raise table.error(key, f"a rule that says {rule.action!r} has to say {key!r} as well")
+
+
+def _line_of(text: str, table: str, place: int, key: str) -> int:
+    """Returns the line, from 1, where a key of a table stands; 0 if it was not found.
+
+    Args:
+        text: the file.
+        table: name of the table; empty for the top of the file.
+        place: which of several tables of that name, from 0.
+        key: the key; if the table does not have it, the line of the table's header counts.
+    """
+    current, seen, header_line = "", -1, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            current = header[1]
+            if current == table:
+                seen += 1
+                header_line = number if seen == place else header_line
+            if not table and current == key:
+                return number
+            continue
+        inside = current == table and (not table or seen == place)
+        found = _KEY.match(line) if inside else None
+        if found and found[1] == key:
+            return number
+    return header_line

@@ -1,0 +1,173 @@
+"""The words of a policy: evidence in, a decision out, and the rules between them.
+
+Values only: nothing here reads a file or decides anything. No value holds an identifier, a pdq or
+a fingerprint, so that all of them may be logged and shown.
+"""
+
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from protocol.fields import IdentifierKindName, Surface
+from protocol.limits import PDQ_MATCH_DISTANCE
+
+ACTIONS: Final = ("none", "note", "review", "hold", "block")
+"""What a decision can be, weakest first. ``none`` is no rule's action: it is what is left."""
+
+SURFACES: Final[tuple[str, ...]] = get_args(Surface)
+"""Where a picture can be met: public post, hosted file, private message."""
+
+IDENTIFIER_KINDS: Final[tuple[str, ...]] = get_args(IdentifierKindName)
+"""Kinds of identifiers that an account statement can carry."""
+
+EXACT_KINDS: Final = frozenset({"sha256", "sha1", "md5"})
+"""Kinds of media hashes that match by equality; a rule's `max_distance` is not for them."""
+
+DEFAULT_SURFACES: Final = ("public", "hosted")
+"""Surfaces of a rule that names none; private messages are always named."""
+
+
+@dataclass(frozen=True)
+class MediaEvidence:
+    """One entry of a media statement that an upload was found to match.
+
+    Attributes:
+        statement: id of the statement.
+        item: place of the entry in the statement, from 0.
+        kind: ``pdq``, ``sha256``, ``sha1`` or ``md5``.
+        distance: Hamming distance in bits; 0 for the exact kinds.
+        category: the statement's category.
+        review_only: True where the vocabulary says that this category never goes beyond review,
+            or does not know it.
+        issuer: who signed.
+        organisation: the organisation behind the issuer; independent issuers are counted by it.
+        accredited: True if the issuer is accredited for this category by an authority that the
+            operator trusts.
+        disputed: True while a dispute about this entry is open.
+        surfaces: the statement's own limit; empty means no limit.
+        jurisdictions: the statement's own limit; empty means no limit.
+    """
+
+    statement: str
+    item: int
+    kind: str
+    distance: int
+    category: str
+    review_only: bool
+    issuer: str
+    organisation: str
+    accredited: bool
+    disputed: bool
+    surfaces: tuple[str, ...]
+    jurisdictions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AccountEvidence:
+    """One account statement that a sign-up was found to match.
+
+    Attributes:
+        statement: id of the statement.
+        kinds: the kinds of identifiers that matched in this statement.
+        category: the statement's category.
+        review_only: as in `MediaEvidence`.
+        issuer: who signed.
+        organisation: the organisation behind the issuer.
+        accredited: as in `MediaEvidence`.
+        disputed: True while a dispute about this statement is open.
+        jurisdictions: the statement's own limit; empty means no limit.
+    """
+
+    statement: str
+    kinds: tuple[str, ...]
+    category: str
+    review_only: bool
+    issuer: str
+    organisation: str
+    accredited: bool
+    disputed: bool
+    jurisdictions: tuple[str, ...]
+
+
+Evidence = MediaEvidence | AccountEvidence
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the policy makes of the evidence.
+
+    Attributes:
+        action: ``block``, ``hold``, ``review``, ``note`` or ``none``.
+        rule: name of the rule whose action this is; None if no rule fired.
+        why: sentences for a person: first what was left aside before any rule was asked, then one
+            per rule, in the order of the file. They name rules and figures, never a value.
+    """
+
+    action: str
+    rule: str | None
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The ``[operator]`` table.
+
+    Attributes:
+        jurisdictions: ISO 3166-1 codes of the countries whose law the operator answers to.
+        match_private_messages: True if rules may name the surface ``private``.
+    """
+
+    jurisdictions: tuple[str, ...] = ()
+    match_private_messages: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One ``[[rule]]`` of the file; docs/policy.md describes every key.
+
+    Attributes:
+        name: unique in the file.
+        applies_to: ``media`` or ``account``.
+        action: ``block``, ``hold``, ``review`` or ``note``.
+        categories: patterns; an entry counts if one of them fits.
+        surfaces: media only; where the picture has to be met.
+        min_issuers: organisations that have to say so, independently.
+        accredited: True if one of them has to be accredited.
+        max_distance: media only; greatest distance of a pdq in bits.
+        kinds: account only; the kinds of identifiers that count.
+        min_kinds: account only; how many of them have to match in one statement.
+        not_disputed: True if disputed entries do not count at all.
+    """
+
+    name: str
+    applies_to: str
+    action: str
+    categories: tuple[str, ...]
+    surfaces: tuple[str, ...] = DEFAULT_SURFACES
+    min_issuers: int = 1
+    accredited: bool = False
+    max_distance: int = PDQ_MATCH_DISTANCE
+    kinds: tuple[str, ...] = IDENTIFIER_KINDS
+    min_kinds: int = 1
+    not_disputed: bool = False
+
+    @property
+    def goes_beyond_review(self) -> bool:
+        """True if the rule would block or hold."""
+        return self.action in {"block", "hold"}
+
+
+def strength(action: str) -> int:
+    """Returns the place of an action in `ACTIONS`: greater is stronger."""
+    return ACTIONS.index(action)
+
+
+def fits(pattern: str, category: str) -> bool:
+    """Says whether a category lies under a pattern.
+
+    ``csam.*`` fits everything below ``csam`` but not ``csam`` itself; ``*`` fits everything.
+    """
+    if pattern == "*":
+        return True
+    if pattern.endswith(".*"):
+        return category.startswith(pattern[:-1])
+    return category == pattern
