@@ -12,6 +12,7 @@
     │   ├── UnknownKeyError    signed with a key that nobody here vouches for
     │   ├── BadSignatureError  the signature does not fit the bytes
     │   ├── RevokedError       the key was valid once, or will be, but not for this
+    │   ├── UnknownTargetError points at a statement that is not known here
     │   ├── QuorumError        fewer good signatures than the rule asks for
     │   └── KeystoreError      a key file that cannot be read, opened or written
     ├── FederationError        a conversation with another organisation failed
@@ -79,6 +80,10 @@ class BadSignatureError(SigningError):
 
 class RevokedError(SigningError):
     """The key is outside its validity or its scope, or was withdrawn."""
+
+
+class UnknownTargetError(SigningError):
+    """Points at a statement that is not known here, or not yet."""
 
 
 class QuorumError(SigningError):

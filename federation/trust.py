@@ -1,0 +1,281 @@
+"""Who may say what: the decision to believe a statement.
+
+What it is: the only way from the bytes of an envelope to a statement that this node may act on. It
+looks up through `Directory` and decides; it stores nothing, so the same statement may be judged
+again at any time. What it is not: a policy. That a statement is believed does not say what is done
+about it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from federation.descriptors import PinnedNode
+from protocol import limits
+from protocol.encoding import from_base64url, parse_time
+from protocol.errors import (
+    LimitError,
+    MalformedError,
+    RevokedError,
+    UnknownTargetError,
+)
+from protocol.fields import StatementId, organisation_of
+from protocol.statements import (
+    KINDS,
+    AccountBan,
+    Accredit,
+    CircleDescriptor,
+    Dispute,
+    Epoch,
+    Erase,
+    Feedback,
+    MediaFlag,
+    Resolve,
+    Retract,
+    Statement,
+)
+from signing.envelopes import Verified, verify_envelope
+from signing.keys import KeyUse, PublicKey
+
+TARGET_KINDS = frozenset({MediaFlag.KIND, AccountBan.KIND})
+"""What a retract, erase, dispute, resolve or feedback may point at."""
+
+FLAGGER_KINDS = TARGET_KINDS | {Retract.KIND, Erase.KIND, Resolve.KIND}
+"""What a flagger may sign; everything else speaks for an organisation, and is signed by a node."""
+
+_Pointer = Retract | Erase | Dispute | Resolve | Feedback
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is known of a statement that another one points at, also after its body was erased.
+
+    Attributes:
+        issuer: who said it.
+        kind: of the statement.
+        items: how many there are to point at: pictures or films of a media-flag, 1 for an
+            account-ban.
+    """
+
+    issuer: str
+    kind: str
+    items: int
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A statement that this node may act on.
+
+    Attributes:
+        verified: the statement, its id and its exact bytes.
+        organisation: the node that stands behind it.
+        accredited: that node is an authority to the operator.
+    """
+
+    verified: Verified
+    organisation: str
+    accredited: bool
+
+
+class Directory(Protocol):
+    """What this node knows, for looking up only."""
+
+    def node(self, name: str) -> PinnedNode | None:
+        """Returns the pinned node of that name, or this node itself."""
+
+    def accreditations(self, flagger: str) -> Sequence[Accredit]:
+        """Returns the latest accreditation of each of the flagger's keys."""
+
+    def target(self, statement: StatementId) -> Target | None:
+        """Returns what is known of a statement, of any kind, erased ones included."""
+
+    def dispute_target(self, dispute: StatementId) -> str | None:
+        """Returns the target of a dispute that is known here."""
+
+    def circle(self, name: str) -> CircleDescriptor | None:
+        """Returns the latest descriptor of a circle."""
+
+    def circle_id(self, name: str) -> StatementId | None:
+        """Returns the statement id of the latest descriptor of a circle."""
+
+
+def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
+    """Returns the statement in `data` once it may be acted on (docs/protocol.md section 5.3).
+
+    1. The envelope has the form of section 5.2, and one of its signatures holds under a key that
+       belongs to the issuer: without a slash, a statement key of the pinned node of that name; with
+       a slash, a key for which the pinned node before the slash has published an accreditation of
+       that flagger. No such key: unknown. Nothing else is believed before this step is done.
+    2. The issuer may speak. The pinned node is not frozen. A node's key is valid at `issued`, and
+       so is its descriptor. A flagger's latest accreditation for that key is active, `issued` lies
+       within it, the kind is one that flaggers sign (media-flag, account-ban, retract, erase,
+       resolve), and the category of a media-flag or account-ban is within its scope: equal to one
+       of its categories, below a branch such as ``csam.*``, or anything under ``*``.
+    3. `issued` lies at most `limits.MAX_FUTURE_S` ahead of the reader's clock.
+    4. accredit: the issuer is a node, the flagger's name begins with that node's name and a slash,
+       and the key is one that may be used.
+    5. retract, erase, dispute, resolve and feedback: the target is known, and is a media-flag or an
+       account-ban; every item number is below the number of the target's items.
+       a. retract, erase and resolve: the issuer is the target's issuer, or the node behind it.
+       b. resolve: the dispute is known, and points at the same target.
+       (dispute and feedback are for nodes only: step 2.)
+    6. circle-descriptor: where the circle is not known here, version 1 of an issuer that is among
+       its own members; else the version after the latest one, naming it as `previous`, by the same
+       issuer; an epoch of both has the same threshold and commitments, and a new epoch asks for no
+       fewer holders than the newest one of the version before.
+
+    Args:
+        data: untrusted bytes.
+        directory: what this node knows.
+        now: Unix time in seconds.
+
+    Raises:
+        ProtocolError: not a statement, or one that contradicts itself or its target.
+        UnknownKeyError: step 1, nobody vouches for the key.
+        BadSignatureError: step 1, the signature does not fit.
+        RevokedError: steps 2, 4, 5a, 6: the issuer is known, but may not say this, or not now.
+        UnknownTargetError: steps 5 and 6: it points at what is not known here, or not yet.
+    """
+    # Looked up once each, so that steps 1 and 2 see the same even if the directory changes.
+    find_node, find_accreditations = cache(directory.node), cache(directory.accreditations)
+
+    def find_key(statement: Statement, keyid: str) -> PublicKey | None:
+        node = find_node(organisation_of(statement.issuer))
+        if node is None:
+            return None
+        if statement.issuer == node.name:
+            keys = [one.key for one in node.statement_keys]
+        else:
+            keys = [_flagger_key(one) for one in find_accreditations(statement.issuer)]
+        return next((key for key in keys if key.kid == keyid), None)
+
+    # 1. Form, key, signature. The key may be valid or not: that is asked once the signature holds.
+    verified = verify_envelope(data, find_key, kinds=KINDS)
+    statement = verified.statement
+    organisation = organisation_of(statement.issuer)
+    node = find_node(organisation)
+    assert node is not None
+    # 2. Allowed to speak.
+    if node.state != "active":
+        raise RevokedError("The node behind the statement is frozen here.")
+    if statement.issuer == organisation:
+        _check_node_key(node, statement, verified.keyid)
+    else:
+        _check_flagger(find_accreditations(statement.issuer), statement, verified.keyid)
+    # 3. The clock.
+    if parse_time(statement.issued) > now + limits.MAX_FUTURE_S:
+        raise LimitError("The statement is dated ahead of this node's clock.", where="issued")
+    # 4. to 6. What this kind asks for.
+    match statement:
+        case Accredit():
+            _check_accredit(statement)
+        case Retract() | Erase() | Dispute() | Resolve() | Feedback():
+            _check_pointer(statement, directory)
+        case CircleDescriptor():
+            _check_circle(statement, directory)
+    return Trusted(verified, organisation, node.authority)
+
+
+def _flagger_key(accredit: Accredit) -> PublicKey:
+    return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key, where="key"))
+
+
+def _check_node_key(node: PinnedNode, statement: Statement, keyid: str) -> None:
+    issued = parse_time(statement.issued)
+    if not any(
+        one.not_before <= issued <= one.not_after
+        for one in node.statement_keys
+        if one.key.kid == keyid
+    ):
+        raise RevokedError("The node's key was not valid when the statement was issued.")
+
+
+def _check_flagger(accreditations: Sequence[Accredit], statement: Statement, keyid: str) -> None:
+    accredit = next(one for one in accreditations if _flagger_key(one).kid == keyid)
+    if accredit.status != "active":
+        raise RevokedError(f"The flagger's accreditation is {accredit.status}.")
+    # All times have one length and sort as the instants do.
+    if not accredit.not_before <= statement.issued <= accredit.not_after:
+        raise RevokedError("The flagger's accreditation was not valid when this was issued.")
+    if statement.KIND not in FLAGGER_KINDS:
+        raise RevokedError("This kind of statement is for nodes, not for flaggers.")
+    if isinstance(statement, MediaFlag | AccountBan) and not any(
+        _covers(pattern, statement.category) for pattern in accredit.categories
+    ):
+        raise RevokedError("The category is outside the scope of the flagger's accreditation.")
+
+
+def _covers(pattern: str, category: str) -> bool:
+    """Returns whether a category lies within a pattern; a branch does not contain its own name."""
+    if pattern.endswith("*"):
+        return category.startswith(pattern[:-1])
+    return category == pattern
+
+
+def _check_accredit(statement: Accredit) -> None:
+    if statement.flagger == statement.issuer or (
+        organisation_of(statement.flagger) != statement.issuer
+    ):
+        raise RevokedError("A node vouches only for flaggers under its own name.")
+    _flagger_key(statement)
+
+
+def _check_pointer(statement: _Pointer, directory: Directory) -> None:
+    target = directory.target(StatementId(statement.target))
+    if target is None:
+        raise UnknownTargetError("The statement that this one points at is not known here.")
+    if target.kind not in TARGET_KINDS:
+        raise MalformedError("Only a media-flag or an account-ban can be pointed at.")
+    if any(item >= target.items for item in _items(statement)):
+        raise MalformedError("The target has no item with this number.", where="items")
+    if isinstance(statement, Retract | Erase | Resolve) and statement.issuer not in (
+        target.issuer,
+        organisation_of(target.issuer),
+    ):
+        raise RevokedError("Only the target's issuer, or the node behind it, may say this.")
+    if isinstance(statement, Resolve):
+        disputed = directory.dispute_target(StatementId(statement.dispute))
+        if disputed is None:
+            raise UnknownTargetError("The dispute that is resolved is not known here.")
+        if disputed != statement.target:
+            raise MalformedError("The dispute is about another statement.", where="dispute")
+
+
+def _items(statement: _Pointer) -> Sequence[int]:
+    match statement:
+        case Retract() | Dispute():
+            return statement.items
+        case Feedback():
+            return [row.item for row in statement.rows]
+        case _:
+            return ()
+
+
+def _check_circle(new: CircleDescriptor, directory: Directory) -> None:
+    old, old_id = directory.circle(new.circle), directory.circle_id(new.circle)
+    if old is None:
+        if new.version != 1:
+            raise UnknownTargetError("The version before this one is not known here.")
+        if new.issuer not in {member.node for member in new.members}:
+            raise RevokedError("A circle is founded by one of its own members.")
+        return
+    if new.issuer != old.issuer:
+        raise RevokedError("A circle is described by the node that founded it.")
+    if new.version > old.version + 1:
+        raise UnknownTargetError("The version before this one is not known here.")
+    if new.version <= old.version:
+        raise MalformedError("The circle has this version already.", where="version")
+    if new.previous != old_id:
+        raise MalformedError("Another version than the latest is named.", where="previous")
+    for epoch in new.epochs:
+        _check_epoch(epoch, old)
+
+
+def _check_epoch(epoch: Epoch, old: CircleDescriptor) -> None:
+    same = next((one for one in old.epochs if one.epoch == epoch.epoch), None)
+    newest = max(old.epochs, key=lambda one: one.epoch)
+    if epoch.threshold < (same or newest).threshold:
+        raise MalformedError("The threshold of a circle is never lowered.", where="epochs")
+    if same is not None and epoch.commitments != same.commitments:
+        raise MalformedError("The key of an epoch never changes.", where="epochs")
