@@ -1,0 +1,84 @@
+"""Checkpoints signed by a log, and the decision to believe one (C2SP signed-note, type 0x01).
+
+What it is: the only place where a note signature is made or decided on. What it is not: a check of
+the root. Whether the log of a believed checkpoint extends the one seen before is for
+`protocol.merkle.verify_consistency` to show, and whether it holds the entries for `Frontier`.
+"""
+
+from protocol.checkpoint import (
+    ED25519,
+    Checkpoint,
+    Note,
+    NoteSignature,
+    format_note,
+    note_key_id,
+    parse_checkpoint,
+    parse_note,
+)
+from protocol.errors import MalformedError, RevokedError, UnknownKeyError
+from signing.keys import KeyUse, PublicKey, SigningKey
+
+
+def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
+    """Return the signed note of a checkpoint of the node's own log.
+
+    The caller owes that the entries behind the checkpoint are durable, and that it never signed a
+    checkpoint which contradicts this one: a signature here cannot be taken back.
+
+    Args:
+        checkpoint: without extension lines; its origin becomes the name of the key.
+        key: the key of the log.
+
+    Raises:
+        MalformedError: the origin cannot be the name of a key.
+        RuntimeError: the key is for another use, or there are extension lines.
+    """
+    if key.use is not KeyUse.LOG:
+        raise RuntimeError("Only a key for the use `log` signs checkpoints.")
+    if checkpoint.extensions:
+        raise RuntimeError("Our own checkpoints have no extension lines (tlog-checkpoint).")
+    name, text = checkpoint.origin, checkpoint.to_text()
+    key_id = note_key_id(name, ED25519, key.public.raw)
+    line = NoteSignature(name, key_id, key.sign(text.encode()))
+    return format_note(Note(text, (line,)))
+
+
+def open_checkpoint(note_bytes: bytes, *, origin: str, key: PublicKey) -> Checkpoint:
+    """Return the checkpoint that the log `origin` signed with `key`.
+
+    1. The note is well-formed.
+    2. Exactly one of its lines names the key; lines of other keys, such as cosignatures, are
+       ignored.
+    3. That line's signature fits the text, else the whole note is refused.
+    4. The text is a checkpoint, and of this origin.
+
+    Args:
+        note_bytes: untrusted bytes.
+        origin: the log that was asked, from its pinned descriptor.
+        key: the key of that log, from the same place.
+
+    Raises:
+        LimitError: the note or the log is greater than allowed.
+        MalformedError: steps 1, 2 (two lines of the key) or 4.
+        RevokedError: `key` is not for logs.
+        UnknownKeyError: step 2, no line of the key.
+        BadSignatureError: step 3.
+    """
+    if key.use is not KeyUse.LOG:
+        raise RevokedError("The key is not for the signing of checkpoints.")
+    # Step 1
+    note = parse_note(note_bytes)
+    # Step 2
+    known = (origin, note_key_id(origin, ED25519, key.raw))
+    lines = [line for line in note.signatures if (line.name, line.key_id) == known]
+    if not lines:
+        raise UnknownKeyError("The note has no signature of the log's key.")
+    if len(lines) > 1:
+        raise MalformedError("The note has two signatures of one key.")
+    # Step 3
+    key.verify(note.text.encode(), lines[0].raw)
+    # Step 4
+    checkpoint = parse_checkpoint(note.text)
+    if checkpoint.origin != origin:
+        raise MalformedError("The checkpoint is of another log than the one that signed it.")
+    return checkpoint
