@@ -208,8 +208,6 @@ def parse_note(data: bytes) -> Note:
     *lines, rest = block.split("\n")
     if not blank or rest:
         raise MalformedError("A note is a text, an empty line, and signature lines.")
-    if len(lines) > limits.MAX_SIGNATURES:
-        raise LimitError(f"A note has at most {limits.MAX_SIGNATURES} signatures.")
     return Note(f"{text}\n", tuple(_parse_signature(line) for line in lines))
 
 

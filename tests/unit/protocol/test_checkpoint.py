@@ -84,7 +84,22 @@ def test_a_line_that_is_empty_or_has_control_characters_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "size", ["", "-1", "+1", "00", "042", " 42", "42 ", "4_2", "0x2a", "4.2", "\u0664\u0662", "4²"]
+    "size",
+    [
+        "",
+        "-1",
+        "+1",
+        "00",
+        "042",
+        " 42",
+        "42 ",
+        "4_2",
+        "0x2a",
+        "4.2",
+        "\u0664\u0662",
+        "4\u0662",
+        "4²",
+    ],
 )
 def test_a_size_in_another_form_is_refused(size):
     with pytest.raises(MalformedError, match="decimal number"):
