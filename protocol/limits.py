@@ -28,6 +28,9 @@ MAX_FRAMES_PER_STATEMENT = 4_000
 MAX_FINGERPRINTS = 8
 """Fingerprints of one account in one account-ban, and identifiers in one check."""
 
+MAX_IDENTIFIER_CHARS = 512
+"""An identifier as it is given, before and after NFKC: an address has 254, an invite link more."""
+
 MAX_AUDIENCE = 64
 """Names in an audience."""
 
