@@ -56,7 +56,8 @@ _USES: Final = frozenset({KeyUse.REQUEST, KeyUse.FLAGGER})
 
 _METHOD: Final = re.compile(r"[A-Z]{1,16}")
 _DIGEST_FIELD: Final = re.compile(r"sha-256=:[A-Za-z0-9+/]{43}=:")
-_SIGNATURE_FIELD: Final = re.compile(r"sig1=:[A-Za-z0-9+/]{86}==:")
+# The last character of 64 bytes carries two bits; the library would let the other four be anything.
+_SIGNATURE_FIELD: Final = re.compile(r"sig1=:[A-Za-z0-9+/]{85}[AQgw]==:")
 _INPUT_FIELD: Final = re.compile(
     r'sig1=\((?P<components>[^()]*)\)(?P<params>(?:;[a-z]+=(?:0|[1-9]\d{0,14}|"[\w/-]{1,64}"))*)',
     re.ASCII,
