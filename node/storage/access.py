@@ -1,0 +1,134 @@
+"""Clients and their keys, request nonces, budgets, and the lease of the process that runs jobs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from node.storage.rows import BudgetRow, ClientRow, LeaseRow, NonceRow, OprfCacheRow
+from node.storage.sql import insert_new, join_list, split_list, table, upsert
+from protocol.errors import ConflictError
+
+_CLIENT = table(ClientRow)
+_NONCE = table(NonceRow)
+_BUDGET = table(BudgetRow)
+_CACHE = table(OprfCacheRow)
+_LEASE = table(LeaseRow)
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """A program that may call this node."""
+
+    number: int
+    name: str
+    scopes: frozenset[str]
+    created: int
+    revoked: int | None
+
+
+class AccessRepository:
+    """Who may call, how often, and which process runs the jobs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_client(self, name: str, digest: bytes, scopes: frozenset[str], *, now: int) -> int:
+        """Stores a client under the digest of its key; returns its number.
+
+        Raises:
+            ConflictError: the name is taken.
+        """
+        try:
+            done = self._connection.execute(
+                insert(_CLIENT).values(
+                    name=name, token_digest=digest, scopes=join_list(sorted(scopes)), created=now
+                )
+            )
+        except IntegrityError:
+            raise ConflictError("There is a client of this name already.") from None
+        assert done.inserted_primary_key is not None
+        return int(done.inserted_primary_key[0])
+
+    def client_with(self, digest: bytes) -> ClientRecord | None:
+        """Returns the client whose key has this digest."""
+        row = self._connection.execute(
+            select(_CLIENT).where(_CLIENT.c.token_digest == digest)
+        ).first()
+        return None if row is None else _client(row)
+
+    def clients(self) -> list[ClientRecord]:
+        """Returns every client, revoked ones too."""
+        found = self._connection.execute(select(_CLIENT).order_by(_CLIENT.c.number))
+        return [_client(row) for row in found]
+
+    def revoke_client(self, number: int, *, now: int) -> bool:
+        """Ends a client's access; returns whether there was such a client with access."""
+        done = self._connection.execute(
+            update(_CLIENT)
+            .where(_CLIENT.c.number == number, _CLIENT.c.revoked.is_(None))
+            .values(revoked=now)
+        )
+        return done.rowcount == 1
+
+    def use_nonce(self, keyid: str, nonce: str, *, now: int) -> bool:
+        """Remembers a request nonce; returns False if it was used before."""
+        return insert_new(self._connection, _NONCE, {"keyid": keyid, "nonce": nonce, "at": now})
+
+    def forget_nonces(self, *, before: int) -> None:
+        """Deletes nonces that are too old to be replayed."""
+        self._connection.execute(delete(_NONCE).where(_NONCE.c.at < before))
+
+    def spend(self, circle: str, member: str, day: str, *, elements: int, budget: int) -> bool:
+        """Takes elements from a member's budget of the day; returns False if it has not as many."""
+        key = (_BUDGET.c.circle == circle) & (_BUDGET.c.member == member) & (_BUDGET.c.day == day)
+        start = {"circle": circle, "member": member, "day": day, "used": 0}
+        insert_new(self._connection, _BUDGET, start)
+        done = self._connection.execute(
+            update(_BUDGET)
+            .where(key, _BUDGET.c.used + elements <= budget)
+            .values(used=_BUDGET.c.used + elements)
+        )
+        return done.rowcount == 1
+
+    def spent(self, circle: str, day: str) -> dict[str, int]:
+        """Returns how many elements each member of a circle had evaluated on a day."""
+        found = self._connection.execute(
+            select(_BUDGET).where(_BUDGET.c.circle == circle, _BUDGET.c.day == day)
+        )
+        return {row.member: row.used for row in found}
+
+    def cached_answer(self, digest: bytes, *, since: int) -> bytes | None:
+        """Returns the answer to the same request, if it was given since then."""
+        return self._connection.execute(
+            select(_CACHE.c.answer).where(_CACHE.c.digest == digest, _CACHE.c.at >= since)
+        ).scalar_one_or_none()
+
+    def cache_answer(self, digest: bytes, answer: bytes, *, now: int) -> None:
+        """Keeps an answer for a repeat of the same request."""
+        upsert(self._connection, _CACHE, {"digest": digest, "answer": answer, "at": now})
+
+    def forget_answers(self, *, before: int) -> None:
+        """Deletes answers that are too old to be repeated."""
+        self._connection.execute(delete(_CACHE).where(_CACHE.c.at < before))
+
+    def hold_lease(self, name: str, holder: str, *, now: int, until: int) -> bool:
+        """Takes or renews a lease; returns False while another holder has it."""
+        row = self._connection.execute(select(_LEASE).where(_LEASE.c.name == name)).first()
+        if row is not None and row.holder != holder and row.until > now:
+            return False
+        upsert(self._connection, _LEASE, {"name": name, "holder": holder, "until": until})
+        return True
+
+    def drop_lease(self, name: str, holder: str) -> None:
+        """Gives a lease back, so that another process need not wait for its end."""
+        self._connection.execute(
+            delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.holder == holder)
+        )
+
+
+def _client(row: Any) -> ClientRecord:
+    return ClientRecord(
+        row.number, row.name, frozenset(split_list(row.scopes)), row.created, row.revoked
+    )

@@ -1,0 +1,164 @@
+"""What happened here: audit, matches, feedback, and remedies for what must be undone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from node.storage.rows import AuditRow, FeedbackRowRow, MatchRow, RemedyRow
+from node.storage.sql import add_to, join_list, split_numbers, table, upsert
+
+_AUDIT = table(AuditRow)
+_FEEDBACK = table(FeedbackRowRow)
+_MATCH = table(MatchRow)
+_REMEDY = table(RemedyRow)
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One line of the audit: who did what when, to which statement, peer or client."""
+
+    number: int
+    at: int
+    actor: str
+    action: str
+    subject: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class RemedyRecord:
+    """One task to undo what was done on the strength of an entry that was taken back."""
+
+    number: int
+    log_index: int
+    items: tuple[int, ...]
+    reason: str
+    since: int
+    done: int | None
+    done_by: str | None
+
+
+@dataclass(frozen=True)
+class FeedbackTotals:
+    """What all organisations reported of one statement, all days together."""
+
+    confirmed: int = 0
+    refuted: int = 0
+    unreviewed: int = 0
+
+
+class JournalRepository:
+    """Audit, matches, feedback, remedies."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def audit(
+        self, actor: str, action: str, *, at: int, subject: str | None, detail: str | None
+    ) -> None:
+        """Adds one line to the audit."""
+        self._connection.execute(
+            insert(_AUDIT).values(at=at, actor=actor, action=action, subject=subject, detail=detail)
+        )
+
+    def audit_after(self, number: int, *, limit: int) -> list[AuditEntry]:
+        """Returns the lines of the audit behind a number, oldest first."""
+        found = self._connection.execute(
+            select(_AUDIT).where(_AUDIT.c.number > number).order_by(_AUDIT.c.number).limit(limit)
+        )
+        return [AuditEntry(**row) for row in found.mappings()]
+
+    def count_match(self, log_index: int, item: int, decision: str, *, at: int) -> None:
+        """Counts that an item was met and what was decided."""
+        add_to(
+            self._connection,
+            _MATCH,
+            {"log_index": log_index, "item": item, "decision": decision, "count": 1, "last": at},
+            counter="count",
+            last="last",
+        )
+
+    def matches(self, log_index: int) -> int:
+        """Returns how often items of a statement were met here."""
+        return int(
+            self._connection.execute(
+                select(func.coalesce(func.sum(_MATCH.c.count), 0)).where(
+                    _MATCH.c.log_index == log_index
+                )
+            ).scalar_one()
+        )
+
+    def acted_on(self, log_index: int, decisions: Sequence[str]) -> set[int]:
+        """Returns the items of a statement that led to one of these decisions here."""
+        found = self._connection.execute(
+            select(_MATCH.c.item).where(
+                _MATCH.c.log_index == log_index, _MATCH.c.decision.in_(list(decisions))
+            )
+        )
+        return {row.item for row in found}
+
+    def put_feedback(
+        self, target_index: int, reporter: str, day: str, rows: Sequence[tuple[int, int, int, int]]
+    ) -> None:
+        """Stores a day's report of one organisation: (item, confirmed, refuted, unreviewed)."""
+        for item, confirmed, refuted, unreviewed in rows:
+            upsert(
+                self._connection,
+                _FEEDBACK,
+                {
+                    "target_index": target_index,
+                    "reporter": reporter,
+                    "day": day,
+                    "item": item,
+                    "confirmed": confirmed,
+                    "refuted": refuted,
+                    "unreviewed": unreviewed,
+                },
+            )
+
+    def feedback(self, target_index: int) -> FeedbackTotals:
+        """Returns what was reported of a statement."""
+        row = self._connection.execute(
+            select(
+                func.coalesce(func.sum(_FEEDBACK.c.confirmed), 0),
+                func.coalesce(func.sum(_FEEDBACK.c.refuted), 0),
+                func.coalesce(func.sum(_FEEDBACK.c.unreviewed), 0),
+            ).where(_FEEDBACK.c.target_index == target_index)
+        ).one()
+        return FeedbackTotals(int(row[0]), int(row[1]), int(row[2]))
+
+    def add_remedy(self, log_index: int, items: Sequence[int], reason: str, *, at: int) -> None:
+        """Adds a task to undo what was done."""
+        self._connection.execute(
+            insert(_REMEDY).values(
+                log_index=log_index, items=join_list(items), reason=reason, since=at
+            )
+        )
+
+    def remedies(self, *, open_only: bool, limit: int) -> list[RemedyRecord]:
+        """Returns the tasks, oldest first."""
+        query = select(_REMEDY).order_by(_REMEDY.c.number).limit(limit)
+        if open_only:
+            query = query.where(_REMEDY.c.done.is_(None))
+        return [
+            RemedyRecord(
+                row.number,
+                row.log_index,
+                split_numbers(row.items),
+                row.reason,
+                row.since,
+                row.done,
+                row.done_by,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def finish_remedy(self, number: int, *, by: str, at: int) -> bool:
+        """Marks a task as done; returns whether there was such an open task."""
+        done = self._connection.execute(
+            update(_REMEDY)
+            .where(_REMEDY.c.number == number, _REMEDY.c.done.is_(None))
+            .values(done=at, done_by=by)
+        )
+        return done.rowcount == 1

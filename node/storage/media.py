@@ -1,0 +1,121 @@
+"""Media hashes: exact digests by equality, and pdqs for the index in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+
+from node.storage.rows import MediaHashRow
+from node.storage.sql import table
+
+_HASH = table(MediaHashRow)
+_CHUNK = 400
+EXACT_KINDS = ("sha256", "sha1", "md5")
+
+
+@dataclass(frozen=True, repr=False)
+class MediaHash:
+    """One media hash of one item; `slot` counts the hashes of the statement."""
+
+    log_index: int
+    slot: int
+    item: int
+    kind: str
+    value: bytes
+
+
+class MediaRepository:
+    """Media hashes of flagged material."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, hashes: Sequence[MediaHash]) -> None:
+        """Stores the media hashes of one statement."""
+        self._connection.execute(
+            insert(_HASH),
+            [
+                {
+                    "log_index": one.log_index,
+                    "slot": one.slot,
+                    "item": one.item,
+                    "kind": one.kind,
+                    "value": one.value,
+                    "active": True,
+                }
+                for one in hashes
+            ],
+        )
+
+    def with_values(self, values: Sequence[bytes]) -> list[MediaHash]:
+        """Returns the active exact digests that equal one of `values`."""
+        wanted = list(set(values))
+        return [
+            MediaHash(row.log_index, row.slot, row.item, row.kind, row.value)
+            for at in range(0, len(wanted), _CHUNK)
+            for row in self._connection.execute(
+                select(_HASH).where(
+                    _HASH.c.value.in_(wanted[at : at + _CHUNK]),
+                    _HASH.c.kind.in_(EXACT_KINDS),
+                    _HASH.c.active,
+                )
+            )
+        ]
+
+    def at_slots(self, slots: Sequence[tuple[int, int]]) -> dict[tuple[int, int], MediaHash]:
+        """Returns the active media hashes at these (log_index, slot)."""
+        return {
+            (row.log_index, row.slot): MediaHash(
+                row.log_index, row.slot, row.item, row.kind, row.value
+            )
+            for at in range(0, len(slots), _CHUNK)
+            for row in self._connection.execute(
+                select(_HASH).where(
+                    tuple_(_HASH.c.log_index, _HASH.c.slot).in_(slots[at : at + _CHUNK]),
+                    _HASH.c.active,
+                )
+            )
+        }
+
+    def pdqs_from(self, log_index: int, *, limit: int) -> list[MediaHash]:
+        """Returns the active pdqs of the statements from a place in the log on, in its order.
+
+        Args:
+            log_index: first place.
+            limit: about how many; a statement's pdqs are never cut apart.
+        """
+        pdq = (_HASH.c.kind == "pdq") & _HASH.c.active & (_HASH.c.log_index >= log_index)
+        last = self._connection.execute(
+            select(_HASH.c.log_index).where(pdq).order_by(_HASH.c.log_index).limit(1).offset(limit)
+        ).scalar()
+        if last is not None:
+            # The statement at `last` goes whole, even where it began before the limit.
+            pdq &= _HASH.c.log_index <= last
+        found = self._connection.execute(
+            select(_HASH).where(pdq).order_by(_HASH.c.log_index, _HASH.c.slot)
+        )
+        return [MediaHash(row.log_index, row.slot, row.item, row.kind, row.value) for row in found]
+
+    def withdraw(self, log_index: int, items: Sequence[int]) -> int:
+        """Makes items of a statement match no more; returns how many are left active.
+
+        Args:
+            log_index: the statement's place.
+            items: numbers of items; empty for all.
+        """
+        condition = _HASH.c.log_index == log_index
+        chosen = condition & _HASH.c.item.in_(items) if items else condition
+        self._connection.execute(update(_HASH).where(chosen).values(active=False))
+        return self._connection.execute(
+            select(func.count()).select_from(_HASH).where(condition & _HASH.c.active)
+        ).scalar_one()
+
+    def forget(self, log_index: int) -> None:
+        """Deletes all media hashes of a statement."""
+        self._connection.execute(delete(_HASH).where(_HASH.c.log_index == log_index))
+
+    def count(self) -> int:
+        """Returns how many media hashes are active."""
+        return self._connection.execute(
+            select(func.count()).select_from(_HASH).where(_HASH.c.active)
+        ).scalar_one()

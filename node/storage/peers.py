@@ -1,0 +1,192 @@
+"""Pinned nodes, what was set aside or skipped of theirs, and evidence against them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from node.storage.rows import (
+    EvidenceRow,
+    PeerRefusalRow,
+    PeerRow,
+    SetAsideRow,
+    SkippedRow,
+)
+from node.storage.sql import insert_new, table, upsert
+from protocol.fields import StatementId
+
+_PEER = table(PeerRow)
+_REFUSAL = table(PeerRefusalRow)
+_SET_ASIDE = table(SetAsideRow)
+_SKIPPED = table(SkippedRow)
+_EVIDENCE = table(EvidenceRow)
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class PeerRecord:
+    """A pinned node. Times are Unix seconds."""
+
+    name: str
+    descriptor: bytes
+    descriptor_id: StatementId
+    fingerprint: str
+    request_keyid: str
+    authority: bool
+    state: str
+    added: int
+    synced: int | None = None
+    problem: str | None = None
+    acked_size: int = 0
+    acked_at: int | None = None
+
+
+@dataclass(frozen=True)
+class SetAsideRecord:
+    """A statement that was not accepted, and why."""
+
+    id: StatementId
+    origin: str
+    reason: str
+    retry: bool
+    seen: int
+    envelope: bytes | None
+
+
+class PeerRepository:
+    """Peers by name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, peer: PeerRecord) -> None:
+        """Stores a pinned node."""
+        values = dict(vars(peer))
+        values["descriptor_id"] = bytes.fromhex(peer.descriptor_id)
+        upsert(self._connection, _PEER, values)
+
+    def get(self, name: str) -> PeerRecord | None:
+        """Returns the pinned node of this name."""
+        return self._first(_PEER.c.name == name)
+
+    def by_request_key(self, keyid: str) -> PeerRecord | None:
+        """Returns the pinned node whose requests are signed with this key."""
+        return self._first(_PEER.c.request_keyid == keyid)
+
+    def all(self) -> list[PeerRecord]:
+        """Returns every pinned node, by name."""
+        found = self._connection.execute(select(_PEER).order_by(_PEER.c.name))
+        return [_peer(row) for row in found.mappings()]
+
+    def _first(self, condition: Any) -> PeerRecord | None:
+        row = self._connection.execute(select(_PEER).where(condition)).mappings().first()
+        return None if row is None else _peer(row)
+
+    def set_state(self, name: str, state: str) -> bool:
+        """Freezes or thaws a node; returns whether there is one of this name."""
+        return self._change(name, state=state)
+
+    def note_sync(self, name: str, *, at: int | None, problem: str | None) -> None:
+        """Records how the last sync with a node went; `at` only where it succeeded."""
+        if at is None:
+            self._change(name, problem=problem)
+        else:
+            self._change(name, synced=at, problem=problem)
+
+    def note_acknowledgement(self, name: str, *, size: int, at: int) -> None:
+        """Records up to where a node has taken over our log."""
+        self._change(name, acked_size=size, acked_at=at)
+
+    def _change(self, name: str, **values: object) -> bool:
+        done = self._connection.execute(update(_PEER).where(_PEER.c.name == name).values(**values))
+        return done.rowcount == 1
+
+    def remove(self, name: str) -> bool:
+        """Forgets a node; returns whether there was one of this name."""
+        done = self._connection.execute(delete(_PEER).where(_PEER.c.name == name))
+        return done.rowcount == 1
+
+    def add_refusals(self, peer: str, refusals: Iterable[tuple[str, str]]) -> None:
+        """Records which of our statements a peer set aside, and its reasons."""
+        for statement_id, reason in refusals:
+            values = {"peer": peer, "id": bytes.fromhex(statement_id), "reason": reason}
+            upsert(self._connection, _REFUSAL, values)
+
+    def refusals(self, statement_id: str) -> dict[str, str]:
+        """Returns which peers set a statement of ours aside, and their reasons."""
+        found = self._connection.execute(
+            select(_REFUSAL).where(_REFUSAL.c.id == bytes.fromhex(statement_id))
+        )
+        return {row.peer: row.reason for row in found}
+
+    def set_aside(self, record: SetAsideRecord) -> None:
+        """Keeps a statement that was not accepted."""
+        values = dict(vars(record))
+        values["id"] = bytes.fromhex(record.id)
+        upsert(self._connection, _SET_ASIDE, values, keep=("seen",))
+
+    def take_back(self, statement_id: str) -> None:
+        """Forgets that a statement was set aside: it is accepted now."""
+        self._connection.execute(
+            delete(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id))
+        )
+
+    def all_set_aside(
+        self, *, retry_only: bool = False, origin: str | None = None, limit: int = 256
+    ) -> list[SetAsideRecord]:
+        """Returns what was set aside, oldest first."""
+        query = select(_SET_ASIDE).order_by(_SET_ASIDE.c.seen, _SET_ASIDE.c.id).limit(limit)
+        if retry_only:
+            query = query.where(_SET_ASIDE.c.retry)
+        if origin is not None:
+            query = query.where(_SET_ASIDE.c.origin == origin)
+        return [
+            SetAsideRecord(
+                StatementId(row.id.hex()), row.origin, row.reason, row.retry, row.seen, row.envelope
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def count_set_aside(self, origin: str) -> int:
+        """Returns how many statements from one peer are set aside."""
+        return self._connection.execute(
+            select(func.count()).select_from(_SET_ASIDE).where(_SET_ASIDE.c.origin == origin)
+        ).scalar_one()
+
+    def skip(self, statement_id: str, state: str) -> None:
+        """Remembers that a statement exists whose body is not for us, or is gone."""
+        insert_new(self._connection, _SKIPPED, {"id": bytes.fromhex(statement_id), "state": state})
+
+    def skipped(self, ids: Sequence[str]) -> set[StatementId]:
+        """Returns those of `ids` that were skipped or set aside before."""
+        found: set[StatementId] = set()
+        raw = [bytes.fromhex(one) for one in ids]
+        for at in range(0, len(raw), _CHUNK):
+            for one in (_SKIPPED, _SET_ASIDE):
+                rows = self._connection.execute(
+                    select(one.c.id).where(one.c.id.in_(raw[at : at + _CHUNK]))
+                )
+                found.update(StatementId(row.id.hex()) for row in rows)
+        return found
+
+    def was_skipped(self, statement_id: str) -> bool:
+        """Whether a statement is known to exist without a body for us."""
+        return (
+            self._connection.execute(
+                select(_SKIPPED.c.id).where(_SKIPPED.c.id == bytes.fromhex(statement_id))
+            ).first()
+            is not None
+        )
+
+    def keep_evidence(self, peer: str, message: str, body: bytes, *, at: int) -> None:
+        """Keeps what shows that a peer broke the protocol."""
+        self._connection.execute(
+            insert(_EVIDENCE).values(peer=peer, message=message, body=body, at=at)
+        )
+
+
+def _peer(row: RowMapping) -> PeerRecord:
+    values = dict(row)
+    values["descriptor_id"] = StatementId(values["descriptor_id"].hex())
+    return PeerRecord(**values)

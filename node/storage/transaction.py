@@ -1,0 +1,61 @@
+"""One transaction, and the repositories that work inside it."""
+
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from node.storage.access import AccessRepository
+from node.storage.accounts import AccountRepository
+from node.storage.journal import JournalRepository
+from node.storage.logs import LogRepository
+from node.storage.media import MediaRepository
+from node.storage.peers import PeerRepository
+from node.storage.statements import StatementRepository
+from node.storage.trust import TrustRepository
+
+
+class Transaction:
+    """What a service sees of the database: repositories over one open transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def statements(self) -> StatementRepository:
+        """Statements, envelopes, and what became of them."""
+        return StatementRepository(self._connection)
+
+    @cached_property
+    def media(self) -> MediaRepository:
+        """Media hashes."""
+        return MediaRepository(self._connection)
+
+    @cached_property
+    def accounts(self) -> AccountRepository:
+        """Fingerprints of banned accounts."""
+        return AccountRepository(self._connection)
+
+    @cached_property
+    def logs(self) -> LogRepository:
+        """How far each log is known."""
+        return LogRepository(self._connection)
+
+    @cached_property
+    def peers(self) -> PeerRepository:
+        """Pinned nodes, and what was set aside of theirs."""
+        return PeerRepository(self._connection)
+
+    @cached_property
+    def trust(self) -> TrustRepository:
+        """Accreditations and circles."""
+        return TrustRepository(self._connection)
+
+    @cached_property
+    def access(self) -> AccessRepository:
+        """Clients, nonces, budgets and leases."""
+        return AccessRepository(self._connection)
+
+    @cached_property
+    def journal(self) -> JournalRepository:
+        """Audit, matches, feedback and remedies."""
+        return JournalRepository(self._connection)

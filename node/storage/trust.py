@@ -1,0 +1,82 @@
+"""Accreditations and circles: places in the log of the statements that hold them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from node.storage.rows import AccreditationRow, CircleRow
+from node.storage.sql import table, upsert
+
+_ACCREDITATION = table(AccreditationRow)
+_CIRCLE = table(CircleRow)
+
+
+@dataclass(frozen=True)
+class CircleRecord:
+    """The latest descriptor of a circle, by its place in the log, and whether we take part."""
+
+    name: str
+    version: int
+    log_index: int
+    joined: bool
+
+
+class TrustRepository:
+    """Who vouches for whom, and who shares a key."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def accredit(self, flagger: str, keyid: str, *, log_index: int, issued: int) -> None:
+        """Stores an accreditation, unless a later one of the same flagger's key is known."""
+        latest = self._connection.execute(
+            select(_ACCREDITATION.c.issued).where(
+                _ACCREDITATION.c.flagger == flagger, _ACCREDITATION.c.keyid == keyid
+            )
+        ).scalar_one_or_none()
+        if latest is None or latest <= issued:
+            values = {"flagger": flagger, "keyid": keyid, "log_index": log_index, "issued": issued}
+            upsert(self._connection, _ACCREDITATION, values)
+
+    def accreditations(self, flagger: str) -> list[int]:
+        """Returns the places in the log of the latest accreditation of each of a flagger's keys."""
+        found = self._connection.execute(
+            select(_ACCREDITATION.c.log_index).where(_ACCREDITATION.c.flagger == flagger)
+        )
+        return [row.log_index for row in found]
+
+    def flagger_with_key(self, keyid: str) -> list[tuple[str, int]]:
+        """Returns the flaggers with this key, and the places of their accreditations."""
+        found = self._connection.execute(
+            select(_ACCREDITATION).where(_ACCREDITATION.c.keyid == keyid)
+        )
+        return [(row.flagger, row.log_index) for row in found]
+
+    def all_accreditations(self) -> list[tuple[str, int]]:
+        """Returns every flagger, and the place of each latest accreditation."""
+        found = self._connection.execute(
+            select(_ACCREDITATION).order_by(_ACCREDITATION.c.flagger, _ACCREDITATION.c.keyid)
+        )
+        return [(row.flagger, row.log_index) for row in found]
+
+    def put_circle(self, name: str, *, version: int, log_index: int) -> None:
+        """Stores the latest descriptor of a circle; whether we take part stays as it is."""
+        values = {"name": name, "version": version, "log_index": log_index, "joined": False}
+        upsert(self._connection, _CIRCLE, values, keep=("joined",))
+
+    def join(self, name: str) -> bool:
+        """Marks that this node takes part; returns whether the circle is known."""
+        done = self._connection.execute(
+            update(_CIRCLE).where(_CIRCLE.c.name == name).values(joined=True)
+        )
+        return done.rowcount == 1
+
+    def circle(self, name: str) -> CircleRecord | None:
+        """Returns the circle of this name."""
+        row = self._connection.execute(select(_CIRCLE).where(_CIRCLE.c.name == name)).first()
+        return None if row is None else CircleRecord(*row)
+
+    def circles(self) -> list[CircleRecord]:
+        """Returns every circle, by name."""
+        found = self._connection.execute(select(_CIRCLE).order_by(_CIRCLE.c.name))
+        return [CircleRecord(*row) for row in found]
