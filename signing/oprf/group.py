@@ -67,7 +67,7 @@ def default_group() -> Group:
     """Return the fastest group that this machine has, the same one on every call.
 
     libsodium 1.0.18 or later of the system where there is one, else PyNaCl with RFC 9496 in
-    Python: about six times slower and not constant time in the client's own *element* (a timing
+    Python: three to ten times slower and not constant time in the client's own *element* (a timing
     that only somebody on the same machine can take), constant time in every scalar.
     """
     return group_sodium.load_group() or group_pynacl.PyNaClGroup()
