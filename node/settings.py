@@ -134,8 +134,8 @@ class Settings(BaseSettings):
     )
     username_scope: str = _setting(
         ...,
-        "Name space of the user names that are checked here; equal names in different spaces are "
-        "different people.",
+        "Domain name of the platform whose user names are checked here, as in its web address: the "
+        "same user name elsewhere is another person.",
         shown="the node's `name`",
     )
     max_body_bytes: int = _setting(
