@@ -1,10 +1,10 @@
 """C2SP/CCTV's Ed25519 edge cases: what libsodium refuses never counts here."""
 
 import pytest
-from vectors.shared import load_vectors
 
 from protocol.errors import BadSignatureError, MalformedError
 from signing.keys import KeyUse, PublicKey
+from vectors.shared import load_vectors
 
 VECTORS = load_vectors("ed25519_edge_case_vectors.json")["vectors"]
 

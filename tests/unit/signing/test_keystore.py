@@ -360,3 +360,19 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(KeystoreError, match="No space left on device"):
         save_key(tmp_path / "request.key", KEY, PASSPHRASE, cost=CHEAP)
     assert not list(tmp_path.iterdir())
+
+
+def test_file_name_and_new_directory_are_on_the_disk_before_the_call_returns(tmp_path, monkeypatch):
+    path = tmp_path / "keys" / "request.key"
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save_key(path, KEY, PASSPHRASE, cost=CHEAP)
+    (above, _), (content, named_before), (directory, named_after) = synced
+    assert (above, content.parent, directory) == (tmp_path, path.parent, path.parent)
+    assert (named_before, named_after) == (False, True)
