@@ -23,7 +23,9 @@ from node.policy.model import (
     SURFACES,
     Operator,
     Rule,
+    fits,
 )
+from protocol.categories import Category, builtin_vocabulary
 from protocol.errors import SettingsError
 from protocol.fields import CategoryPattern, Jurisdiction
 from protocol.limits import MAX_LIST, PDQ_MATCH_DISTANCE
@@ -262,10 +264,22 @@ def _check_sense(table: _Table, rule: Rule) -> None:
         raise table.error(
             "categories", f"a rule that says {rule.action!r} has to name its categories, not '*'"
         )
+    for pattern in rule.categories:
+        # An unknown category is review-only, so a mistyped one would silently never block.
+        if not any(fits(pattern, one.id) and not one.review_only for one in _known()):
+            raise table.error(
+                "categories",
+                f"a rule that says {rule.action!r} names {pattern!r}, but the vocabulary has no "
+                "such category that may go beyond review",
+            )
     wanted = ("min_issuers", "max_distance") if rule.applies_to == "media" else ("min_issuers",)
     for key in wanted:
         if key not in table.values:
             raise table.error(key, f"a rule that says {rule.action!r} has to say {key!r} as well")
+
+
+def _known() -> tuple[Category, ...]:
+    return builtin_vocabulary().categories
 
 
 def _line_of(text: str, table: str, place: int, key: str) -> int:

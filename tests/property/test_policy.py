@@ -74,6 +74,7 @@ many_media = st.lists(media, max_size=6)
 many_accounts = st.lists(accounts, max_size=6)
 
 
+@settings(deadline=None)
 @given(many_media, many_accounts, surface)
 def test_without_a_rule_there_is_no_action(found, leads, where):
     policy = parse_policy("[operator]\nmatch_private_messages = true\n")
@@ -81,7 +82,7 @@ def test_without_a_rule_there_is_no_action(found, leads, where):
     assert policy.decide_account(leads).action == "none"
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_media, many_media, surface)
 def test_further_matches_never_weaken_a_decision(policy, found, more, where):
     before = policy.decide_media(found, surface=where)
@@ -89,7 +90,7 @@ def test_further_matches_never_weaken_a_decision(policy, found, more, where):
     assert strength(after.action) >= strength(before.action)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_accounts, many_accounts)
 def test_further_leads_never_weaken_a_decision(policy, leads, more):
     before = policy.decide_account(leads)
@@ -97,7 +98,7 @@ def test_further_leads_never_weaken_a_decision(policy, leads, more):
     assert strength(after.action) >= strength(before.action)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_media, st.integers(0, 5), surface)
 def test_a_dispute_never_strengthens_a_decision(policy, found, place, where):
     disputed = [
@@ -109,7 +110,7 @@ def test_a_dispute_never_strengthens_a_decision(policy, found, place, where):
     assert strength(after.action) <= strength(before.action)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_media, many_accounts, surface, st.randoms(use_true_random=False))
 def test_the_order_of_the_evidence_makes_no_difference(policy, found, leads, where, chance):
     mixed_found, mixed_leads = list(found), list(leads)
@@ -121,7 +122,7 @@ def test_the_order_of_the_evidence_makes_no_difference(policy, found, leads, whe
     assert policy.decide_account(leads) == policy.decide_account(mixed_leads)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_media, many_accounts, surface)
 def test_disputed_and_review_only_evidence_never_leads_beyond_review(policy, found, leads, where):
     found = [entry for entry in found if entry.disputed or entry.review_only]
@@ -130,7 +131,7 @@ def test_disputed_and_review_only_evidence_never_leads_beyond_review(policy, fou
     assert policy.decide_account(leads).action not in {"block", "hold"}
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(policies, many_media, many_accounts, surface)
 def test_an_action_always_has_a_rule_and_every_rule_a_sentence(policy, found, leads, where):
     for decision, applies_to in (
@@ -148,6 +149,7 @@ def test_an_action_always_has_a_rule_and_every_rule_a_sentence(policy, found, le
         assert not any(value in text for value in (*ORGANISATIONS, "aa" * 32, *CATEGORIES))
 
 
+@settings(deadline=None)
 @given(many_media)
 def test_private_messages_are_never_acted_on_by_default(found):
     policy = parse_policy(
@@ -158,6 +160,7 @@ def test_private_messages_are_never_acted_on_by_default(found):
     assert policy.decide_media(found, surface="private").action == "none"
 
 
+@settings(deadline=None)
 @given(many_accounts, st.sampled_from(("block", "hold")))
 def test_accounts_are_never_blocked_or_held_without_the_words(leads, action):
     text = '[[rule]]\nname = "r"\napplies_to = "account"\ncategories = ["account.*"]\n'
@@ -166,7 +169,7 @@ def test_accounts_are_never_blocked_or_held_without_the_words(leads, action):
     assert parse_policy(default_policy()).decide_account(leads).action in {"none", "note", "review"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.one_of(
         st.text(),

@@ -162,6 +162,16 @@ def test_a_rule_that_is_not_understood_is_refused_with_its_line(text, action, me
         parse_policy(rule(text, action))
 
 
+@pytest.mark.parametrize("pattern", ["csam.acts.*", "exploitative", "csam", "inhope.one"])
+def test_a_block_that_could_never_happen_is_refused(pattern):
+    text = MEDIA.replace("csam.*", pattern) + "min_issuers = 2\nmax_distance = 1\n"
+    with pytest.raises(
+        SettingsError, match=r"line 4: .* no such category that may go beyond review"
+    ):
+        parse_policy(rule(text, "block"))
+    assert parse_policy(rule(text, "review")).rules
+
+
 @pytest.mark.parametrize("action", ["block", "hold"])
 def test_account_rules_go_beyond_review_only_if_the_file_says_so_in_words(action):
     text = rule(ACCOUNT + "min_issuers = 2\n", action)
