@@ -1,0 +1,335 @@
+"""Pulling another node's log: which of its entries are new, that they are its log, what they say.
+
+What it is: the order of questions to one peer, and the proof that its answers belong to one log
+that only grows. What it is not: a judge of statements. It hands on envelopes of the right form
+under the right id; `Replica.take` verifies each and sets the bad ones aside, so that no single one
+stops the rest.
+
+Two kinds of bad answer are told apart. What contradicts the log that the peer has signed is told to
+`Replica.misbehaved`, with the bytes that show it: only the peer itself can have done that. What is
+merely of no use (a broken form, a wrong number of answers) ends the sync with
+`PeerMisbehavedError`, and the next one starts where this one stopped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
+
+from federation.descriptors import PinnedNode
+from federation.run import Run
+from protocol import limits
+from protocol.checkpoint import Checkpoint
+from protocol.encoding import to_base64url
+from protocol.envelope import parse_envelope
+from protocol.errors import (
+    PeerMisbehavedError,
+    PeerUnreachableError,
+    ProtocolError,
+    SigningError,
+)
+from protocol.fields import StatementId
+from protocol.merkle import HASH_BYTES, Frontier
+from protocol.messages import Acknowledgement, Entries, EnvelopeAnswer, Envelopes, SetAside
+from signing.notes import open_checkpoint
+
+MAX_NEW_ENTRIES: Final = 1 << 22
+"""New entries of one sync: 128 MiB of ids, which are held until their root is verified."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a peer served for one entry of its log.
+
+    Attributes:
+        id: statement id.
+        envelope: exact bytes, whose statement has this id; nothing in them is verified. None where
+            what came is no envelope.
+        problem: why there is no envelope, as one sentence for a person.
+    """
+
+    id: StatementId
+    envelope: bytes | None
+    problem: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Pulled(id={self.id!r}, problem={self.problem!r})"
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """How one sync went.
+
+    Attributes:
+        size: of the peer's log, which is now taken over as a whole.
+        fetched: statements asked for, because they were missing here.
+        accepted: statements taken over.
+        set_aside: statements that were not, and are named in the acknowledgement.
+        skipped: statements without a body for this node: withheld, erased or expired.
+        bytes_received: bodies of the peer's answers.
+    """
+
+    size: int
+    fetched: int
+    accepted: int
+    set_aside: int
+    skipped: int
+    bytes_received: int
+
+
+class Source(Protocol):
+    """A peer whose log can be pulled; `federation.client.PeerClient` is one."""
+
+    bytes_received: int
+
+    async def checkpoint(self) -> bytes:
+        """Returns its latest checkpoint, unverified."""
+
+    async def entries(self, start: int, limit: int) -> Entries:
+        """Returns log entries from index `start` on."""
+
+    async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
+        """Returns the envelopes of statements, or why there is none."""
+
+    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        """Tells the peer up to where its log has been taken over."""
+
+
+class Replica(Protocol):
+    """What this node keeps of other nodes' logs. Every method is one transaction."""
+
+    def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
+        """Returns the state up to where a log was taken over, and its latest believed checkpoint.
+
+        The checkpoint may be ahead of the state, where a sync was interrupted.
+        """
+
+    def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
+        """Returns those of `ids` whose statements were neither taken over here nor erased."""
+
+    def take(
+        self,
+        origin: str,
+        pulled: Sequence[Pulled],
+        frontier: Frontier,
+        checkpoint: bytes | None,
+    ) -> Sequence[SetAside]:
+        """Verifies and stores what was pulled, and moves the cursor, in one transaction.
+
+        Args:
+            origin: name of the peer's log.
+            pulled: statements in the order of that log; none twice, some known by now.
+            frontier: state of the log after them.
+            checkpoint: the believed checkpoint that they lead to.
+
+        Returns:
+            What was not taken over, and why.
+        """
+
+    def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
+        """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
+
+
+async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: Run) -> SyncReport:
+    """Takes over what is new in a peer's log (docs/protocol.md section 6.4).
+
+    1. The checkpoint is signed by the peer's pinned log key.
+    2. It contradicts neither the state nor the checkpoint kept from before: the log has not
+       shrunk, and is the same where the size is the same.
+    3. The new entries are fetched in pages. The state kept from before, extended by them, has the
+       root of the earlier checkpoint at its size, and that of the new one at the end: so the peer
+       has only appended, and these are the entries that it signed.
+    4. Of statements that are missing here, the envelopes are fetched. Each answer is taken over in
+       one transaction that moves the cursor as well: an interruption costs one answer at most.
+    5. The peer is told up to where its log was taken over, and what was set aside.
+
+    Args:
+        source: the peer, to be asked.
+        peer: as it is pinned.
+        replica: what is kept here.
+        run: takes work off the event loop.
+
+    Raises:
+        PeerUnreachableError: no answer, or more new entries than `MAX_NEW_ENTRIES`.
+        PeerRefusedError: the peer said no.
+        PeerMisbehavedError: an answer breaks the protocol.
+    """
+    before = source.bytes_received
+    try:
+        return await _Sync(source, peer, replica, run).pull(before)
+    except _ContradictionError as error:
+        await run(replica.misbehaved, peer.name, str(error), error.evidence)
+        raise
+
+
+class _ContradictionError(PeerMisbehavedError):
+    """The peer contradicts what it has signed."""
+
+
+class _Sync:
+    """One sync with one peer."""
+
+    def __init__(self, source: Source, peer: PinnedNode, replica: Replica, run: Run) -> None:
+        self._source = source
+        self._peer = peer
+        self._replica = replica
+        self._run = run
+        self._note = b""
+        self._fetched = self._taken = self._skipped = 0
+        self._set_aside: list[SetAside] = []
+
+    async def pull(self, before: int) -> SyncReport:
+        origin = self._peer.log_origin
+        frontier, old_note = await self._run(self._replica.cursor, origin)
+        self._note = await self._source.checkpoint()
+        # 1. and 2. The checkpoint.
+        new = self._open(self._note)
+        old = None if old_note is None else self._open(old_note)
+        self._check_growth(frontier, old, old_note or b"", new)
+        # 3. The entries.
+        ids = await self._fetch_entries(frontier, old, old_note or b"", new)
+        # 4. The statements.
+        for at in range(0, len(ids), limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES):
+            page = ids[at : at + limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES]
+            frontier = await self._take_page(frontier, _split(page))
+        # 5. The acknowledgement; repeated even where nothing is new, for the last may be lost.
+        await self._acknowledge(new)
+        return SyncReport(
+            size=new.size,
+            fetched=self._fetched,
+            accepted=self._taken - len(self._set_aside),
+            set_aside=len(self._set_aside),
+            skipped=self._skipped,
+            bytes_received=self._source.bytes_received - before,
+        )
+
+    def _open(self, note: bytes) -> Checkpoint:
+        try:
+            return open_checkpoint(note, origin=self._peer.log_origin, key=self._peer.log_key)
+        except (ProtocolError, SigningError) as error:
+            raise PeerMisbehavedError(
+                f"The checkpoint cannot be believed: {error}", evidence=note
+            ) from None
+
+    def _check_growth(
+        self, frontier: Frontier, old: Checkpoint | None, old_note: bytes, new: Checkpoint
+    ) -> None:
+        seen = max(frontier.size, old.size if old else 0)
+        if new.size < seen:
+            self._contradiction("The peer's log has shrunk.", old_note)
+        if old is not None and old.size == new.size and old.root != new.root:
+            self._contradiction("The peer signed two logs of one size.", old_note)
+        if new.size - frontier.size > MAX_NEW_ENTRIES:
+            raise PeerUnreachableError(f"The peer has more than {MAX_NEW_ENTRIES} new entries.")
+
+    async def _fetch_entries(
+        self, frontier: Frontier, old: Checkpoint | None, old_note: bytes, new: Checkpoint
+    ) -> bytearray:
+        """Returns the new entries, 32 bytes each, once they are known to be the signed log's."""
+        ids = bytearray()
+        # A sync that was interrupted left a checkpoint ahead of the state: it has to fit as well.
+        steps = [old, new] if old is not None and old.size > frontier.size else [new]
+        for step in steps:
+            while frontier.size < step.size:
+                page = await self._fetch_page(frontier.size, step.size)
+                frontier = await self._run(frontier.append, [bytes.fromhex(one) for one in page])
+                ids += bytes.fromhex("".join(page))
+            if frontier.root() != step.root:
+                self._contradiction("The entries are not those of the signed log.", old_note)
+        return ids
+
+    async def _fetch_page(self, start: int, end: int) -> Sequence[str]:
+        limit = min(end - start, limits.MAX_ENTRIES_PER_REQUEST)
+        page = await self._source.entries(start, limit)
+        if page.start != start or not 0 < len(page.entries) <= limit:
+            raise PeerMisbehavedError(
+                f"The peer answered with {len(page.entries)} entries from {page.start} on, and was "
+                f"asked for {limit} from {start} on.",
+                evidence=self._note,
+            )
+        return page.entries
+
+    async def _take_page(self, frontier: Frontier, page: Sequence[StatementId]) -> Frontier:
+        """Takes one page over, in as many answers as the bodies need; returns the state after."""
+        missing = await self._run(self._replica.missing, page)
+        # A log that lists a statement twice is odd, but costs nothing: it is asked for once.
+        wanted = [one for one in dict.fromkeys(page) if one in missing]
+        done = 0
+        while done < len(page):
+            asked = tuple(wanted[: limits.MAX_ENVELOPES_PER_REQUEST])
+            pulled = await self._fetch_envelopes(asked) if asked else ()
+            wanted = wanted[len(pulled) :]
+            until = page.index(wanted[0]) if wanted else len(page)
+            frontier = await self._run(self._take, frontier, page[done:until], pulled)
+            done = until
+        return frontier
+
+    async def _fetch_envelopes(self, asked: tuple[StatementId, ...]) -> Sequence[Pulled | None]:
+        answers = (await self._source.envelopes(asked)).envelopes
+        if not 0 < len(answers) <= len(asked):
+            raise PeerMisbehavedError(
+                f"The peer answered about {len(answers)} of {len(asked)} statements.",
+                evidence=self._note,
+            )
+        return await self._run(self._read, asked, answers)
+
+    def _read(
+        self, asked: Sequence[StatementId], answers: Sequence[EnvelopeAnswer]
+    ) -> list[Pulled | None]:
+        """Returns what came for each statement, None where it has no body for this node."""
+        pulled: list[Pulled | None] = []
+        for wanted, answer in zip(asked, answers, strict=False):
+            if answer.id != wanted:
+                raise PeerMisbehavedError(
+                    "The peer answered about another statement than it was asked for.",
+                    evidence=self._note,
+                )
+            if answer.state == "unknown":
+                self._contradiction("The peer does not know a statement of its own log.")
+            pulled.append(self._read_one(wanted, answer.envelope))
+        return pulled
+
+    def _read_one(self, wanted: StatementId, text: str | None) -> Pulled | None:
+        if text is None:
+            return None
+        data = text.encode()
+        try:
+            found = parse_envelope(data).statement_id
+        except ProtocolError as error:
+            # Perhaps of a later version; no reason to stop.
+            return Pulled(wanted, None, str(error))
+        if found != wanted:
+            self._contradiction("The peer served other bytes than its log commits to.", data)
+        return Pulled(wanted, data)
+
+    def _take(
+        self, frontier: Frontier, entries: Sequence[StatementId], pulled: Sequence[Pulled | None]
+    ) -> Frontier:
+        """Hands one answer on; a crash before its commit repeats it, one after it does not."""
+        frontier = frontier.append(bytes.fromhex(one) for one in entries)
+        bodies = [one for one in pulled if one is not None]
+        set_aside = self._replica.take(self._peer.log_origin, bodies, frontier, self._note)
+        self._fetched += len(pulled)
+        self._skipped += len(pulled) - len(bodies)
+        self._taken += len(bodies)
+        self._set_aside += set_aside
+        return frontier
+
+    async def _acknowledge(self, checkpoint: Checkpoint) -> None:
+        """Acknowledges the whole log; what one message cannot hold follows in the next."""
+        for at in range(0, max(len(self._set_aside), 1), limits.MAX_LIST):
+            await self._source.acknowledge(
+                Acknowledgement(
+                    origin=checkpoint.origin,
+                    size=checkpoint.size,
+                    root=to_base64url(checkpoint.root),
+                    set_aside=tuple(self._set_aside[at : at + limits.MAX_LIST]),
+                )
+            )
+
+    def _contradiction(self, message: str, evidence: bytes = b"") -> NoReturn:
+        """Raises with the bytes that show it: the newest checkpoint, then what contradicts it."""
+        raise _ContradictionError(message, evidence=self._note + b"\n" + evidence)
+
+
+def _split(ids: bytearray) -> list[StatementId]:
+    return [StatementId(ids[at : at + HASH_BYTES].hex()) for at in range(0, len(ids), HASH_BYTES)]
