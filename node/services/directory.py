@@ -1,0 +1,84 @@
+"""What this node knows, as `federation.trust` looks it up: inside one transaction."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from federation.descriptors import PinnedNode, pin
+from federation.trust import Target
+from node.storage.peers import PeerRecord
+from node.storage.transaction import Transaction
+from protocol.descriptors import NodeDescriptor
+from protocol.envelope import parse_envelope
+from protocol.fields import StatementId
+from protocol.statements import Accredit, CircleDescriptor, Statement, parse_as
+
+S = TypeVar("S", bound=Statement)
+
+
+class StoredDirectory:
+    """Looks up pinned nodes, accreditations, targets and circles in the database."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._nodes: dict[str, PinnedNode | None] = {}
+
+    def node(self, name: str) -> PinnedNode | None:
+        """Returns the pinned node of that name, or this node itself."""
+        if name not in self._nodes:
+            record = self._transaction.peers.get(name)
+            self._nodes[name] = None if record is None else pinned(record)
+        return self._nodes[name]
+
+    def accreditations(self, flagger: str) -> Sequence[Accredit]:
+        """Returns the latest accreditation of each of the flagger's keys."""
+        places = self._transaction.trust.accreditations(flagger)
+        return [self._stored(Accredit, place) for place in places]
+
+    def accreditation_at(self, log_index: int) -> Accredit:
+        """Returns the accreditation at one place in the log."""
+        return self._stored(Accredit, log_index)
+
+    def target(self, statement: StatementId) -> Target | None:
+        """Returns what is known of a statement, of any kind, erased ones included."""
+        record = self._transaction.statements.by_id(statement)
+        return None if record is None else Target(record.issuer, record.kind, record.items)
+
+    def dispute_target(self, dispute: StatementId) -> str | None:
+        """Returns the target of a dispute that is known here."""
+        record = self._transaction.statements.by_id(dispute)
+        if record is None or record.kind != "dispute" or record.target_index is None:
+            return None
+        target = self._transaction.statements.by_indices([record.target_index])
+        return target[record.target_index].id
+
+    def circle(self, name: str) -> CircleDescriptor | None:
+        """Returns the latest descriptor of a circle."""
+        found = self._transaction.trust.circle(name)
+        return None if found is None else self._stored(CircleDescriptor, found.log_index)
+
+    def circle_id(self, name: str) -> StatementId | None:
+        """Returns the statement id of the latest descriptor of a circle."""
+        found = self._transaction.trust.circle(name)
+        if found is None:
+            return None
+        return self._transaction.statements.by_indices([found.log_index])[found.log_index].id
+
+    def _stored(self, kind: type[S], log_index: int) -> S:
+        # The envelope was verified when it was accepted, and the database is trusted with it.
+        body = self._transaction.statements.envelopes([log_index])[log_index]
+        return parse_as(kind, parse_envelope(body).payload)
+
+
+def descriptor_of(record: PeerRecord) -> NodeDescriptor:
+    """Returns the descriptor of a pinned node; it was verified when it was pinned."""
+    return parse_as(NodeDescriptor, parse_envelope(record.descriptor).payload)
+
+
+def pinned(record: PeerRecord) -> PinnedNode:
+    """Returns a pinned node with its keys."""
+    return pin(
+        descriptor_of(record),
+        record.descriptor_id,
+        authority=record.authority,
+        state="active" if record.state == "active" else "frozen",
+    )

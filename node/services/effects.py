@@ -1,0 +1,235 @@
+"""What an accepted statement does to the database, kind by kind.
+
+Called inside the transaction that appends the statement to the log, after `federation.trust` has
+said that it may be acted on. A crash leaves either the statement with all its effects or neither.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from node.storage.accounts import FingerprintRecord
+from node.storage.media import EXACT_KINDS, MediaHash
+from node.storage.statements import DisputeRecord, StatementRecord
+from node.storage.transaction import Transaction
+from protocol.encoding import from_base64url, parse_time
+from protocol.errors import InvalidError
+from protocol.fields import organisation_of
+from protocol.limits import PDQ_MIN_QUALITY
+from protocol.pdq import is_degenerate, parse_pdq
+from protocol.statements import (
+    AccountBan,
+    Accredit,
+    CircleDescriptor,
+    Dispute,
+    Erase,
+    Feedback,
+    MediaFlag,
+    Resolve,
+    Retract,
+    Statement,
+)
+from signing.keys import KeyUse, PublicKey
+
+ACTED_DECISIONS = ("block", "hold", "review")
+"""Decisions that may have touched somebody, so that they must be undone."""
+
+
+def check_gates(statement: Statement) -> None:
+    """Returns if a media-flag's pdqs are worth matching (design: gates at the door).
+
+    Raises:
+        InvalidError: a pdq is of low quality, or of a nearly constant picture: it would match
+            innocent pictures.
+    """
+    if not isinstance(statement, MediaFlag):
+        return
+    for number, item in enumerate(statement.items):
+        pairs = [(frame.pdq, frame.quality) for frame in item.frames]
+        if item.pdq is not None and item.quality is not None:
+            pairs.append((item.pdq, item.quality))
+        for pdq, quality in pairs:
+            where = f"items[{number}].pdq"
+            if quality < PDQ_MIN_QUALITY:
+                raise InvalidError(
+                    f"The quality of a pdq is below {PDQ_MIN_QUALITY}: send this item's exact "
+                    "digests alone.",
+                    where=where,
+                )
+            if is_degenerate(parse_pdq(pdq)):
+                raise InvalidError(
+                    "A pdq is that of a nearly constant picture and would match innocent ones: "
+                    "send this item's exact digests alone.",
+                    where=where,
+                )
+
+
+def end_of(statement: Statement) -> int | None:
+    """Returns when a statement stops to count (Unix time), if it does by itself."""
+    if isinstance(statement, MediaFlag):
+        return parse_time(statement.review_by)
+    if isinstance(statement, AccountBan):
+        return parse_time(statement.expires)
+    return None
+
+
+def item_count(statement: Statement) -> int:
+    """Returns how many items a statement has to point at."""
+    if isinstance(statement, MediaFlag):
+        return len(statement.items)
+    return 1 if isinstance(statement, AccountBan) else 0
+
+
+def apply(
+    transaction: Transaction, record: StatementRecord, statement: Statement, *, now: int
+) -> None:
+    """Carries out what a statement says. `record` is its row, which is in the log already."""
+    effect = _EFFECTS[type(statement)]
+    effect(transaction, record, statement, now)
+
+
+def _media_flag(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    found: list[tuple[int, str, str]] = []
+    for number, item in enumerate(cast("MediaFlag", statement).items):
+        if item.pdq is not None:
+            found.append((number, "pdq", item.pdq))
+        found += [(number, kind, value) for kind in EXACT_KINDS if (value := getattr(item, kind))]
+        found += [(number, "frame", frame.pdq) for frame in item.frames]
+    transaction.media.add(
+        [
+            MediaHash(record.log_index, slot, number, kind, bytes.fromhex(value))
+            for slot, (number, kind, value) in enumerate(found)
+        ]
+    )
+
+
+def _account_ban(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    transaction.accounts.add(
+        [
+            FingerprintRecord(
+                record.log_index,
+                slot,
+                one.kind,
+                one.circle,
+                one.epoch,
+                one.scheme,
+                from_base64url(one.value),
+            )
+            for slot, one in enumerate(cast("AccountBan", statement).fingerprints)
+        ]
+    )
+
+
+def _retract(
+    transaction: Transaction, record: StatementRecord, statement: Statement, now: int
+) -> None:
+    retract = cast("Retract", statement)
+    _withdraw(transaction, _target(record), retract.items, reason=retract.reason, now=now)
+
+
+def _erase(
+    transaction: Transaction, record: StatementRecord, _statement: Statement, _now: int
+) -> None:
+    forget(transaction, _target(record), "erased")
+
+
+def forget(transaction: Transaction, log_index: int, state: str) -> None:
+    """Deletes a statement's body and all that was taken from it; its log entry stays."""
+    transaction.media.forget(log_index)
+    transaction.accounts.forget(log_index)
+    transaction.statements.forget(log_index, state)
+
+
+def _dispute(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    items = cast("Dispute", statement).items
+    transaction.statements.add_dispute(
+        DisputeRecord(record.log_index, _target(record), items, "open")
+    )
+
+
+def _resolve(
+    transaction: Transaction, record: StatementRecord, statement: Statement, now: int
+) -> None:
+    resolve = cast("Resolve", statement)
+    found = transaction.statements.by_id(resolve.dispute)
+    assert found is not None  # federation.trust looked it up in this transaction
+    transaction.statements.set_dispute_state(found.log_index, resolve.outcome)
+    if resolve.outcome == "upheld":
+        target = _target(record)
+        items = next(
+            one.items
+            for one in transaction.statements.disputes([target])
+            if one.log_index == found.log_index
+        )
+        _withdraw(transaction, target, items, reason="dispute upheld", now=now)
+
+
+def _withdraw(
+    transaction: Transaction, log_index: int, items: Sequence[int], *, reason: str, now: int
+) -> None:
+    """Takes items (none named: all) out of the matching, and asks for remedy where we acted."""
+    target = transaction.statements.by_indices([log_index])[log_index]
+    if target.state in ("erased", "expired", "retracted"):
+        return
+    if transaction.media.withdraw(log_index, items) == 0:
+        # An account-ban has no media hashes; withdrawing its one item withdraws it whole.
+        transaction.statements.set_state(log_index, "retracted")
+    acted = transaction.journal.acted_on(log_index, ACTED_DECISIONS)
+    touched = sorted(acted & set(items) if items else acted)
+    if touched:
+        transaction.journal.add_remedy(log_index, touched, reason, at=now)
+
+
+def _feedback(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    feedback = cast("Feedback", statement)
+    transaction.journal.put_feedback(
+        _target(record),
+        organisation_of(feedback.issuer),
+        feedback.day,
+        [(row.item, row.confirmed, row.refuted, row.unreviewed) for row in feedback.rows],
+    )
+
+
+def _accredit(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    accredit = cast("Accredit", statement)
+    key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
+    transaction.trust.accredit(
+        accredit.flagger, key.kid, log_index=record.log_index, issued=record.issued
+    )
+
+
+def _circle(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    descriptor = cast("CircleDescriptor", statement)
+    transaction.trust.put_circle(
+        descriptor.circle, version=descriptor.version, log_index=record.log_index
+    )
+
+
+def _target(record: StatementRecord) -> int:
+    assert record.target_index is not None  # ingest looked it up in this transaction
+    return record.target_index
+
+
+_Effect = Callable[[Transaction, StatementRecord, Statement, int], None]
+_EFFECTS: dict[type[Statement], _Effect] = {
+    MediaFlag: _media_flag,
+    AccountBan: _account_ban,
+    Retract: _retract,
+    Erase: _erase,
+    Dispute: _dispute,
+    Resolve: _resolve,
+    Feedback: _feedback,
+    Accredit: _accredit,
+    CircleDescriptor: _circle,
+}

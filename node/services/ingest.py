@@ -1,0 +1,156 @@
+"""The one way in for every statement, whether a flagger submits it or a sync brings it.
+
+Verify, append to the log and store, apply its effects: one transaction. Then the index and the
+peers are told. Doing it again changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from federation.trust import Trusted, verify_statement
+from node.services import effects
+from node.services.directory import StoredDirectory
+from node.services.log import OwnLog
+from node.storage.engine import Store
+from node.storage.statements import StatementRecord
+from node.storage.transaction import Transaction
+from protocol.encoding import parse_time
+from protocol.errors import InvalidError, NotAllowedError
+from protocol.fields import StatementId
+from protocol.messages import Receipt
+from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, Statement
+
+Subscriber = Callable[[bool], None]
+"""Called after a commit that added statements; the argument says whether they came from a sync."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A statement that is in the log now, or was before."""
+
+    id: StatementId
+    log_index: int
+    is_new: bool
+    kind: str
+
+
+class Ingest:
+    """Accepts statements into this node's log."""
+
+    def __init__(self, store: Store, log: OwnLog, *, name: str, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._log = log
+        self._name = name
+        self._clock = clock
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Has `subscriber` called after every commit that added statements."""
+        self._subscribers.append(subscriber)
+
+    def submit(self, envelope: bytes, *, caller: str) -> Receipt:
+        """Accepts one statement from the one who made it; the same again gives the same answer.
+
+        When this returns, the statement is durable and in the log.
+
+        Args:
+            envelope: untrusted bytes.
+            caller: who sent the request, as its own signature showed.
+
+        Raises:
+            ProtocolError, SigningError: `federation.trust` does not believe it.
+            NotAllowedError: it is signed by somebody else than the caller.
+            InvalidError: it would be useless, or dangerous, to match with.
+        """
+        now = int(self._clock())
+        with self._store.write() as transaction:
+            trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+            if trusted.verified.statement.issuer != caller:
+                raise NotAllowedError("A statement is submitted by its own issuer.")
+            accepted = self.accept(transaction, trusted, source=caller, now=now)
+        if accepted.is_new:
+            self.settle([accepted], synced=False)
+        return Receipt(id=accepted.id, index=accepted.log_index, duplicate=not accepted.is_new)
+
+    def accept(
+        self, transaction: Transaction, trusted: Trusted, *, source: str, now: int
+    ) -> Accepted:
+        """Stores a believed statement and applies its effects, inside the caller's transaction.
+
+        Raises:
+            InvalidError: it has ended, or would be useless or dangerous to match with.
+            NotAllowedError: it is not addressed to this node.
+        """
+        verified = trusted.verified
+        statement = verified.statement
+        known = transaction.statements.by_id(verified.id)
+        if known is not None:
+            return Accepted(known.id, known.log_index, is_new=False, kind=known.kind)
+        ends = effects.end_of(statement)
+        if ends is not None and ends <= now:
+            raise InvalidError("The statement has ended already: issue it anew with a later end.")
+        if not is_addressed(statement, self._name, StoredDirectory(transaction)):
+            raise NotAllowedError("The statement is not addressed to this node.")
+        effects.check_gates(statement)
+        # From here to the commit, a crash leaves nothing of the statement anywhere.
+        log_index = self._log.append(transaction, [verified.id])
+        record = _record(transaction, verified.id, statement, log_index)
+        transaction.statements.append(record, keyid=verified.keyid, received=now, source=source)
+        transaction.statements.keep_envelope(log_index, verified.envelope)
+        effects.apply(transaction, record, statement, now=now)
+        transaction.peers.take_back(verified.id)
+        return Accepted(verified.id, log_index, is_new=True, kind=record.kind)
+
+    def settle(self, accepted: list[Accepted], *, synced: bool) -> None:
+        """Tells the subscribers of a commit, and lets nothing erased linger in the database."""
+        if any(one.kind == Erase.KIND for one in accepted):
+            self._store.forget_deleted()
+        for subscriber in self._subscribers:
+            subscriber(synced)
+
+
+def is_addressed(statement: Statement, reader: str, directory: StoredDirectory) -> bool:
+    """Whether `reader`, the name of a pinned node, is in a statement's audience."""
+    if statement.issuer == reader:
+        return True
+    if isinstance(statement, CircleDescriptor):
+        return reader in {member.node for member in statement.members}
+    return in_audience(statement.audience, reader, directory)
+
+
+def in_audience(audience: tuple[str, ...], reader: str, directory: StoredDirectory) -> bool:
+    """Whether `reader`, the name of a pinned node, belongs to an audience."""
+    for name in audience:
+        if name in ("peers", f"node:{reader}"):
+            return True
+        if name.startswith("circle:"):
+            circle = directory.circle(name.removeprefix("circle:"))
+            if circle is not None and reader in {member.node for member in circle.members}:
+                return True
+    return False
+
+
+def _record(
+    transaction: Transaction, statement_id: StatementId, statement: Statement, log_index: int
+) -> StatementRecord:
+    target = getattr(statement, "target", None)
+    found = None if target is None else transaction.statements.by_id(target)
+    flagged = statement if isinstance(statement, MediaFlag) else None
+    judged = statement if isinstance(statement, MediaFlag | AccountBan) else None
+    return StatementRecord(
+        log_index=log_index,
+        id=statement_id,
+        kind=statement.KIND,
+        issuer=statement.issuer,
+        issued=parse_time(statement.issued),
+        ends=effects.end_of(statement),
+        target_index=None if found is None else found.log_index,
+        audience=statement.audience,
+        state="active",
+        category=judged.category if judged else None,
+        issuer_code=judged.issuer_code if judged else None,
+        flags=flagged.flags if flagged else (),
+        surfaces=flagged.surfaces if flagged else (),
+        jurisdictions=judged.jurisdictions if judged else (),
+        items=effects.item_count(statement),
+    )
