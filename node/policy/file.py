@@ -71,8 +71,11 @@ class PolicyFile:
             mark = self._look()
             if mark is not None and mark == self._mark:
                 return
-            self._mark = mark
+            # Until the file is understood there is no mark, so it is tried again every second: it
+            # may have been the disk, or the file of before may come back.
+            self._mark = None
             self._policy = self._read()
+            self._mark = mark
             self._problem = None
         except SettingsError as error:
             self._problem = f"{error}; the policy from before the change stays in force"

@@ -1,7 +1,9 @@
 """node.policy.file: the policy of a running node, and the default one."""
 
+import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +102,37 @@ def test_a_file_that_is_gone_is_a_problem_until_it_is_back(path, clock):
     path.write_text(text)
     clock.now += 1
     assert name_of(file) == "first"
+    assert file.problem is None
+
+
+def test_a_file_that_could_not_be_opened_for_a_moment_is_tried_again(path, clock, monkeypatch):
+    file = PolicyFile(path, clock)
+    path.write_text(GOOD.format("second-one"))
+    clock.now += 1
+    with monkeypatch.context() as patch:
+
+        def too_many_open_files(*args):
+            raise OSError(errno.EMFILE, "")
+
+        patch.setattr(Path, "open", too_many_open_files)
+        assert name_of(file) == "first"
+        assert "Too many open files" in file.problem
+    clock.now += 1
+    assert name_of(file) == "second-one"
+    assert file.problem is None
+
+
+def test_a_change_back_to_the_text_in_force_ends_the_problem(path, clock):
+    file = PolicyFile(path, clock)
+    kept = path.with_name("kept")
+    path.rename(kept)
+    path.write_text("broken")
+    clock.now += 1
+    file.current()
+    assert file.problem is not None
+    kept.replace(path)
+    clock.now += 1
+    file.current()
     assert file.problem is None
 
 
