@@ -183,6 +183,7 @@ def test_a_value_that_is_not_allowed_stops_the_start(directory, name, value, mes
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings(directory, {"SCHUTZNETZ_" + name: value})
     assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 
