@@ -1,0 +1,295 @@
+"""Sign-ups: fingerprints of identifiers, compared with this node's own copy of the bans.
+
+The identifiers are normalised and blinded here and are stored nowhere. What leaves the node is
+uniformly random to everyone (`federation.circle`); the look-up itself is local.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from node.policy.file import PolicyFile
+from node.policy.model import AccountEvidence
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.clients import Client
+from node.services.directory import StoredDirectory
+from node.storage.accounts import FingerprintRecord
+from node.storage.engine import Store
+from node.storage.statements import StatementRecord
+from node.storage.transaction import Transaction
+from protocol.categories import Vocabulary
+from protocol.encoding import format_time, parse_time, to_base64url
+from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
+from protocol.fields import organisation_of
+from protocol.identifiers import NormalisedIdentifier, normalise
+from protocol.limits import MAX_FINGERPRINTS
+from protocol.messages import Receipt
+from protocol.statements import AccountBan, Basis, CircleDescriptor, Epoch, Fingerprint
+
+_SECONDS_PER_DAY = 86_400
+
+
+class AskCircle(Protocol):
+    """Has a circle evaluate identifiers; given by `node.exchange`."""
+
+    def __call__(
+        self,
+        descriptor: CircleDescriptor,
+        epoch: Epoch,
+        identifiers: Sequence[NormalisedIdentifier],
+    ) -> list[bytes]:
+        """Returns the 32-byte fingerprint of each identifier.
+
+        Raises:
+            UnavailableError: fewer holders answered than the threshold asks for.
+        """
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One account-ban that a sign-up resembles: a reason to look, never a verdict."""
+
+    statement: str
+    kinds: tuple[str, ...]
+    category: str
+    issuers: tuple[str, ...]
+    expires: str
+    disputed: bool
+
+
+@dataclass(frozen=True)
+class CheckAnswer:
+    """What the policy makes of a sign-up."""
+
+    decision: str
+    rule: str | None
+    why: tuple[str, ...]
+    leads: tuple[Lead, ...]
+
+
+@dataclass
+class _Found:
+    """What is known of one ban that was hit."""
+
+    record: StatementRecord
+    kinds: set[str] = field(default_factory=set)
+
+
+class Accounts:
+    """Checks sign-ups and bans accounts."""
+
+    def __init__(
+        self,
+        store: Store,
+        author: Author,
+        policy: PolicyFile,
+        audit: Audit,
+        ask: AskCircle,
+        *,
+        vocabulary: Vocabulary,
+        default_region: str | None,
+        username_scope: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._author = author
+        self._policy = policy
+        self._audit = audit
+        self._ask = ask
+        self._vocabulary = vocabulary
+        self._region = default_region
+        self._scope = username_scope
+        self._clock = clock
+
+    def check(
+        self,
+        identifiers: Sequence[tuple[str, str]],
+        *,
+        client: Client,
+        region: str | None = None,
+        scope: str | None = None,
+    ) -> CheckAnswer:
+        """Returns whether a sign-up resembles a banned account.
+
+        Args:
+            identifiers: 1 to 8 of (kind, value) as the person typed them.
+            client: who asks.
+            region: country of telephone numbers without a country code.
+            scope: platform whose user names are meant.
+
+        Raises:
+            InvalidError: an identifier is not one of its kind; `where` names it.
+            UnavailableError: the circle could not be asked; nothing was decided.
+        """
+        normalised = self._normalise(identifiers, region, scope)
+        now = int(self._clock())
+        values: list[tuple[str, bytes]] = []
+        for descriptor, epoch in self._epochs(now):
+            found = self._ask(descriptor, epoch, normalised)
+            values += [(one.kind, value) for one, value in zip(normalised, found, strict=True)]
+        with self._store.read() as transaction:
+            hits = transaction.accounts.with_values([value for _, value in values])
+            evidence, leads, places = self._leads(transaction, hits, now)
+        decision = self._policy.current().decide_account(evidence)
+        # The same single write, whether or not anything was found.
+        with self._store.write() as transaction:
+            if decision.action != "none":
+                for place in places:
+                    transaction.journal.count_match(place, 0, decision.action, at=now)
+            transaction.journal.audit(
+                client.name,
+                "account.check",
+                at=now,
+                subject=None,
+                detail=f"identifiers={len(normalised)} decision={decision.action}",
+            )
+        return CheckAnswer(decision.action, decision.rule, decision.why, leads)
+
+    def ban(
+        self,
+        identifiers: Sequence[tuple[str, str]],
+        *,
+        category: str,
+        reviewers: int,
+        scope: str,
+        purpose: str,
+        legal_basis: str,
+        expires_days: int,
+        audience: Sequence[str] | None,
+        client: Client,
+        region: str | None = None,
+        username_scope: str | None = None,
+        jurisdictions: Sequence[str] = (),
+    ) -> Receipt:
+        """Bans one account under the fingerprints of its identifiers, which are not stored.
+
+        Raises: as `check`; also InvalidError for a category that is no reason for a ban.
+        """
+        known = self._vocabulary.get(category)
+        if known.known and not known.ban_reason:
+            raise InvalidError("This category is no reason for a ban.", where="category")
+        normalised = self._normalise(identifiers, region, username_scope)
+        now = int(self._clock())
+        descriptor, epoch = self._newest(now)
+        values = self._ask(descriptor, epoch, normalised)
+        receipt = self._author.issue(
+            AccountBan,
+            audience=tuple(audience or (f"circle:{descriptor.circle}",)),
+            fingerprints=tuple(
+                Fingerprint(
+                    kind=one.kind.value,
+                    circle=descriptor.circle,
+                    epoch=epoch.epoch,
+                    scheme=one.scheme,
+                    value=to_base64url(value),
+                )
+                for one, value in zip(normalised, values, strict=True)
+            ),
+            category=category,
+            basis=Basis(reviewers=reviewers, reviewed=format_time(now)),
+            scope=scope,
+            purpose=purpose,
+            legal_basis=legal_basis,
+            expires=format_time(now + expires_days * _SECONDS_PER_DAY),
+            jurisdictions=tuple(jurisdictions),
+        )
+        self._audit.record(client.name, "account.ban", subject=receipt.id, detail=category)
+        return receipt
+
+    def _normalise(
+        self, identifiers: Sequence[tuple[str, str]], region: str | None, scope: str | None
+    ) -> list[NormalisedIdentifier]:
+        if not 1 <= len(identifiers) <= MAX_FINGERPRINTS:
+            raise InvalidError(f"Give 1 to {MAX_FINGERPRINTS} identifiers.", where="identifiers")
+        found = []
+        for number, (kind, value) in enumerate(identifiers):
+            try:
+                found.append(
+                    normalise(
+                        kind, value, region=region or self._region, scope=scope or self._scope
+                    )
+                )
+            except MalformedError as error:
+                where = f"identifiers[{number}].value"
+                raise InvalidError(str(error), where=where) from None
+        return found
+
+    def _epochs(self, now: int) -> list[tuple[CircleDescriptor, Epoch]]:
+        """Every epoch, of every circle that this node has joined, whose fingerprints may be met."""
+        with self._store.read() as transaction:
+            directory = StoredDirectory(transaction)
+            joined = [one for one in transaction.trust.circles() if one.joined]
+            found = [directory.circle(one.name) for one in joined]
+        epochs = [
+            (circle, epoch)
+            for circle in found
+            if circle is not None
+            for epoch in circle.epochs
+            if parse_time(epoch.not_before) <= now <= parse_time(epoch.not_after)
+        ]
+        if not epochs:
+            raise UnavailableError(
+                "This node takes part in no circle with a current key, so no account can be "
+                "checked: join one with `schutznetz node circle join`."
+            )
+        return epochs
+
+    def _newest(self, now: int) -> tuple[CircleDescriptor, Epoch]:
+        epochs = self._epochs(now)
+        circles = {circle.circle for circle, _ in epochs}
+        if len(circles) > 1:
+            raise ConflictError("This node has joined several circles: leave all but one.")
+        return max(epochs, key=lambda one: one[1].epoch)
+
+    def _leads(
+        self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int
+    ) -> tuple[list[AccountEvidence], tuple[Lead, ...], list[int]]:
+        records = transaction.statements.by_indices(hit.log_index for hit in hits)
+        disputed = {
+            one.target_index
+            for one in transaction.statements.disputes(list(records))
+            if one.state == "open"
+        }
+        authorities = {peer.name for peer in transaction.peers.all() if peer.authority}
+        found: dict[int, _Found] = {}
+        for hit in hits:
+            record = records[hit.log_index]
+            if record.state == "active" and record.ends is not None and record.ends > now:
+                found.setdefault(hit.log_index, _Found(record)).kinds.add(hit.kind)
+        evidence = [
+            self._evidence(one, disputed=index in disputed, authorities=authorities)
+            for index, one in sorted(found.items())
+        ]
+        leads = tuple(
+            _lead(found[index].record, one)
+            for index, one in zip(sorted(found), evidence, strict=True)
+        )
+        return evidence, leads, sorted(found)
+
+    def _evidence(self, found: _Found, *, disputed: bool, authorities: set[str]) -> AccountEvidence:
+        organisation = organisation_of(found.record.issuer)
+        category = self._vocabulary.get(found.record.category or "")
+        return AccountEvidence(
+            statement=found.record.id,
+            kinds=tuple(sorted(found.kinds)),
+            category=category.id,
+            # A category that is no reason for a ban never goes beyond review either.
+            review_only=category.review_only or not category.ban_reason,
+            issuer=found.record.issuer,
+            organisation=organisation,
+            accredited=organisation in authorities,
+            disputed=disputed,
+            jurisdictions=found.record.jurisdictions,
+        )
+
+
+def _lead(record: StatementRecord, evidence: AccountEvidence) -> Lead:
+    return Lead(
+        statement=record.id,
+        kinds=evidence.kinds,
+        category=evidence.category,
+        issuers=(record.issuer,),
+        expires=format_time(record.ends or 0),
+        disputed=evidence.disputed,
+    )

@@ -1,0 +1,150 @@
+"""Circles: who shares a fingerprint key with whom.
+
+In this version the key has one holder, the node that creates the circle. Whoever holds it could
+list every telephone number offline, so it belongs to a node that is no platform, and every place
+that shows a circle says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.directory import StoredDirectory
+from node.services.keys import save_share
+from node.storage.engine import Store
+from protocol.encoding import format_time, to_base64url
+from protocol.errors import ConflictError, NotAllowedError, NotFoundError
+from protocol.messages import Receipt
+from protocol.statements import CircleDescriptor, Epoch, Holder, Member
+from signing.oprf.voprf import generate_key
+
+ONE_HOLDER_WARNING = (
+    "One node alone holds this circle's key: it could list every telephone number by itself. "
+    "Let it be a node that is no platform."
+)
+
+_SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class CircleState:
+    """A circle as this node knows it."""
+
+    name: str
+    version: int
+    joined: bool
+    members: tuple[str, ...]
+    holders: tuple[str, ...]
+    threshold: int
+    epoch: int
+    not_after: str
+    warning: str | None
+
+
+class Circles:
+    """Creates, joins and lists circles."""
+
+    def __init__(
+        self,
+        store: Store,
+        author: Author,
+        audit: Audit,
+        *,
+        directory: Path,
+        name: str,
+        passphrase: Callable[[], bytes],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._author = author
+        self._audit = audit
+        self._directory = directory
+        self._name = name
+        self._passphrase = passphrase
+        self._clock = clock
+
+    def create(self, name: str, members: Mapping[str, int], days: int) -> Receipt:
+        """Creates a circle whose only holder is this node; it must be started anew to evaluate.
+
+        Args:
+            name: of the circle.
+            members: elements a day by name of node; this node becomes a member too.
+            days: how long the first epoch lasts.
+
+        Raises:
+            ConflictError: there is a circle of this name.
+        """
+        now = int(self._clock())
+        with self._store.read() as transaction:
+            if transaction.trust.circle(name) is not None:
+                raise ConflictError("There is a circle of this name already.")
+        key = generate_key()
+        # The share is on disk before the descriptor promises that this node holds it. A crash in
+        # between leaves a share that nobody asks for.
+        save_share(self._directory, name, 1, key.private, self._passphrase())
+        budgets = {self._name: 0, **members}
+        receipt = self._author.issue(
+            CircleDescriptor,
+            audience=(f"circle:{name}",),
+            circle=name,
+            version=1,
+            members=tuple(
+                Member(node=node, budget_per_day=budget) for node, budget in budgets.items()
+            ),
+            epochs=(
+                Epoch(
+                    epoch=1,
+                    not_before=format_time(now),
+                    not_after=format_time(now + days * _SECONDS_PER_DAY),
+                    threshold=1,
+                    commitments=(to_base64url(key.public),),
+                    holders=(Holder(index=1, node=self._name),),
+                ),
+            ),
+        )
+        self._audit.record("operator", "circle.create", subject=name)
+        return receipt
+
+    def join(self, name: str) -> CircleState:
+        """Has this node's bans and checks go through a circle.
+
+        Raises:
+            NotFoundError: no descriptor of such a circle has arrived.
+            NotAllowedError: this node is not among its members.
+        """
+        with self._store.read() as transaction:
+            descriptor = StoredDirectory(transaction).circle(name)
+        if descriptor is None:
+            raise NotFoundError("No descriptor of a circle of this name has arrived here.")
+        if self._name not in {member.node for member in descriptor.members}:
+            raise NotAllowedError("This node is not among the circle's members.")
+        with self._store.write() as transaction:
+            transaction.trust.join(name)
+        self._audit.record("operator", "circle.join", subject=name)
+        return next(one for one in self.list() if one.name == name)
+
+    def list(self) -> list[CircleState]:
+        """Returns every circle that is known here."""
+        with self._store.read() as transaction:
+            directory = StoredDirectory(transaction)
+            found = [(one, directory.circle(one.name)) for one in transaction.trust.circles()]
+        states = []
+        for record, descriptor in found:
+            assert descriptor is not None  # its row points at it
+            newest = max(descriptor.epochs, key=lambda one: one.epoch)
+            states.append(
+                CircleState(
+                    name=record.name,
+                    version=record.version,
+                    joined=record.joined,
+                    members=tuple(member.node for member in descriptor.members),
+                    holders=tuple(holder.node for holder in newest.holders),
+                    threshold=newest.threshold,
+                    epoch=newest.epoch,
+                    not_after=newest.not_after,
+                    warning=ONE_HOLDER_WARNING if newest.threshold == 1 else None,
+                )
+            )
+        return states

@@ -1,0 +1,206 @@
+"""What a platform says about material and about other statements, and what became of statements."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
+
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.clients import Client
+from node.storage.engine import Store
+from node.storage.peers import PeerRecord
+from node.storage.statements import StatementRecord
+from node.storage.transaction import Transaction
+from protocol.encoding import format_time
+from protocol.errors import InvalidError, NotFoundError
+from protocol.fields import organisation_of
+from protocol.messages import PeerStatus, Receipt, StatementStatus, StatementStatuses
+from protocol.statements import (
+    Basis,
+    Dispute,
+    Erase,
+    Feedback,
+    FeedbackRow,
+    MediaFlag,
+    MediaItem,
+    Resolve,
+    Retract,
+)
+
+_SECONDS_PER_DAY = 86_400
+_PAGE = 100
+
+State = Literal["active", "retracted", "disputed", "erased", "expired"]
+"""What has become of a statement, as `StatementStatus` has it."""
+
+
+class Flags:
+    """Makes this node's own statements about media and about statements, and reports on them."""
+
+    def __init__(
+        self,
+        store: Store,
+        author: Author,
+        audit: Audit,
+        *,
+        name: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._author = author
+        self._audit = audit
+        self._name = name
+        self._clock = clock
+
+    def flag_media(
+        self,
+        items: Sequence[MediaItem],
+        *,
+        category: str,
+        reviewers: int,
+        purpose: str,
+        legal_basis: str,
+        review_days: int,
+        issuer_code: str | None,
+        flags: Sequence[str],
+        surfaces: Sequence[str],
+        jurisdictions: Sequence[str],
+        audience: Sequence[str],
+        client: Client,
+    ) -> Receipt:
+        """Flags the platform's own confirmed findings under the node's key."""
+        now = int(self._clock())
+        receipt = self._author.issue(
+            MediaFlag,
+            audience=tuple(audience),
+            items=tuple(items),
+            category=category,
+            basis=Basis(reviewers=reviewers, reviewed=format_time(now)),
+            purpose=purpose,
+            legal_basis=legal_basis,
+            review_by=format_time(now + review_days * _SECONDS_PER_DAY),
+            issuer_code=issuer_code,
+            flags=tuple(flags),
+            surfaces=tuple(surfaces),
+            jurisdictions=tuple(jurisdictions),
+        )
+        self._audit.record(client.name, "media.flag", subject=receipt.id, detail=category)
+        return receipt
+
+    def retract(
+        self, statement_id: str, *, items: Sequence[int], reason: str, client: Client
+    ) -> Receipt:
+        """Takes a statement of this organisation back, or some of its items."""
+        return self._about(
+            Retract, "retract", statement_id, client, items=tuple(items), reason=reason
+        )
+
+    def erase(self, statement_id: str, *, reason: str, client: Client) -> Receipt:
+        """Has a statement of this organisation deleted everywhere."""
+        return self._about(Erase, "erase", statement_id, client, reason=reason)
+
+    def dispute(
+        self, statement_id: str, *, items: Sequence[int], reason: str, client: Client
+    ) -> Receipt:
+        """Contests a statement, or some of its items."""
+        return self._about(
+            Dispute, "dispute", statement_id, client, items=tuple(items), reason=reason
+        )
+
+    def resolve(self, statement_id: str, *, dispute: str, outcome: str, client: Client) -> Receipt:
+        """Answers a dispute about a statement of this organisation."""
+        return self._about(
+            Resolve, "resolve", statement_id, client, dispute=dispute, outcome=outcome
+        )
+
+    def feedback(
+        self, statement_id: str, *, day: str, rows: Sequence[FeedbackRow], client: Client
+    ) -> Receipt:
+        """Tells the issuer how a statement did on one day."""
+        return self._about(Feedback, "feedback", statement_id, client, day=day, rows=tuple(rows))
+
+    def _about(
+        self,
+        kind: type[Retract | Erase | Dispute | Resolve | Feedback],
+        action: str,
+        statement_id: str,
+        client: Client,
+        **fields: object,
+    ) -> Receipt:
+        with self._store.read() as transaction:
+            target = _found(transaction, statement_id)
+        if kind in (Retract, Erase, Resolve) and organisation_of(target.issuer) != self._name:
+            raise InvalidError(
+                "Only the organisation that issued a statement can take it back: dispute it."
+            )
+        # Whoever may read the target may read what is said about it: its audience, and no more.
+        receipt = self._author.issue(kind, audience=target.audience, target=statement_id, **fields)
+        self._audit.record(client.name, f"statement.{action}", subject=statement_id)
+        return receipt
+
+    def status(self, statement_id: str) -> StatementStatus:
+        """Returns what became of one statement.
+
+        Raises:
+            NotFoundError: it is not in this node's log.
+        """
+        with self._store.read() as transaction:
+            record = _found(transaction, statement_id)
+            return self._status(transaction, record, transaction.peers.all())
+
+    def statuses(self, issuer: str, *, after: int | None = None) -> StatementStatuses:
+        """Returns what became of an issuer's statements, newest first.
+
+        Args:
+            issuer: name of a node or a flagger.
+            after: place in the log of the last one that was read.
+        """
+        with self._store.read() as transaction:
+            found = transaction.statements.by_issuer(issuer, before=after, limit=_PAGE)
+            peers = transaction.peers.all()
+            shown = tuple(self._status(transaction, one, peers) for one in found)
+        return StatementStatuses(
+            statements=shown, next=found[-1].log_index if len(found) == _PAGE else None
+        )
+
+    def _status(
+        self, transaction: Transaction, record: StatementRecord, peers: Sequence[PeerRecord]
+    ) -> StatementStatus:
+        totals = transaction.journal.feedback(record.log_index)
+        refusals = transaction.peers.refusals(record.id)
+        return StatementStatus(
+            id=record.id,
+            kind=record.kind,
+            index=record.log_index,
+            state=self._state(transaction, record),
+            peers=tuple(
+                _peer_status(peer, record.log_index, refusals.get(peer.name))
+                for peer in peers
+                if peer.name != self._name
+            ),
+            matches=transaction.journal.matches(record.log_index),
+            confirmed=totals.confirmed,
+            refuted=totals.refuted,
+            unreviewed=totals.unreviewed,
+        )
+
+    def _state(self, transaction: Transaction, record: StatementRecord) -> State:
+        if record.state in ("retracted", "erased", "expired"):
+            return cast("State", record.state)
+        if record.ends is not None and record.ends <= int(self._clock()):
+            return "expired"
+        disputes = transaction.statements.disputes([record.log_index])
+        return "disputed" if any(one.state == "open" for one in disputes) else "active"
+
+
+def _found(transaction: Transaction, statement_id: str) -> StatementRecord:
+    record = transaction.statements.by_id(statement_id)
+    if record is None:
+        raise NotFoundError("There is no statement with this id in this node's log.")
+    return record
+
+
+def _peer_status(peer: PeerRecord, log_index: int, refusal: str | None) -> PeerStatus:
+    if refusal is not None:
+        return PeerStatus(node=peer.name, state="set-aside", reason=refusal)
+    taken_over = peer.acked_size > log_index
+    return PeerStatus(node=peer.name, state="acknowledged" if taken_over else "pending")

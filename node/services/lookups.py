@@ -1,0 +1,290 @@
+"""Matching of media: what an upload resembles, who says so, and what the policy makes of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from node.policy.file import PolicyFile
+from node.policy.model import MediaEvidence
+from node.services.audit import Audit
+from node.services.catalogue import Catalogue
+from node.services.clients import Client
+from node.storage.engine import Store
+from node.storage.media import EXACT_KINDS, MediaHash
+from node.storage.peers import PeerRecord
+from node.storage.statements import DisputeRecord, StatementRecord
+from node.storage.transaction import Transaction
+from protocol.categories import Vocabulary
+from protocol.encoding import format_time
+from protocol.fields import organisation_of
+from protocol.limits import PDQ_MIN_QUALITY
+
+MOST_MATCHES = 200
+"""Entries that one item's answer shows at the most, nearest first."""
+
+_RECOUNT_EVERY_S = 10
+
+_LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: only exact digests were compared."
+
+
+@dataclass(frozen=True, repr=False)
+class MediaQuery:
+    """The media hashes of one uploaded picture; raw bytes of digests in hexadecimal."""
+
+    pdq: str | None = None
+    quality: int | None = None
+    sha256: str | None = None
+    sha1: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True)
+class MediaMatch:
+    """One flagged item that an upload resembles."""
+
+    statement: str
+    item: int
+    kind: str
+    distance: int
+    category: str
+    issuer_code: str | None
+    flags: tuple[str, ...]
+    issuers: tuple[str, ...]
+    accredited: bool
+    disputed: bool
+    issued: str
+
+
+@dataclass(frozen=True)
+class MediaResult:
+    """What one upload resembles, and the decision."""
+
+    decision: str
+    rule: str | None
+    why: tuple[str, ...]
+    matches: tuple[MediaMatch, ...]
+
+
+@dataclass(frozen=True)
+class ListState:
+    """What was compared with: active media hashes, size of the log, and age of the oldest sync.
+
+    `age_s` is how many seconds ago the node last heard from the peer that it has not heard from
+    longest; None where no peer is pinned or one was never reached.
+    """
+
+    entries: int
+    size: int
+    age_s: int | None
+
+
+@dataclass(frozen=True)
+class MatchAnswer:
+    """Results in the order asked."""
+
+    results: tuple[MediaResult, ...]
+    list: ListState
+
+
+class Lookups:
+    """Compares uploads with what is flagged."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        policy: PolicyFile,
+        audit: Audit,
+        *,
+        name: str,
+        origin: str,
+        vocabulary: Vocabulary,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._policy = policy
+        self._audit = audit
+        self._name = name
+        self._origin = origin
+        self._vocabulary = vocabulary
+        self._clock = clock
+        self._counted: _Counted | None = None
+
+    def match(self, items: Sequence[MediaQuery], *, surface: str, client: Client) -> MatchAnswer:
+        """Returns what each of `items` resembles. The values asked for are kept nowhere.
+
+        Args:
+            items: media hashes of uploads.
+            surface: ``public``, ``hosted`` or ``private``.
+            client: who asks.
+        """
+        now = int(self._clock())
+        self._catalogue.refresh()
+        with self._store.read() as transaction:
+            found = self._find(transaction, items)
+            known = _Known(transaction, [hit for hits in found for hit, _ in hits], now=now)
+            results = []
+            acted: list[tuple[int, int, str]] = []
+            for item, hits in zip(items, found, strict=True):
+                result, touched = self._judge(known, item, hits, surface)
+                results.append(result)
+                acted += touched
+            state = self._state(transaction, now)
+        if acted:
+            self._count(acted, now)
+        decisions = sorted({result.decision for result in results})
+        self._audit.note(
+            client.name,
+            "media.match",
+            subject=surface,
+            detail=f"items={len(items)} decisions={','.join(decisions)}",
+        )
+        return MatchAnswer(tuple(results), state)
+
+    def _find(
+        self, transaction: Transaction, items: Sequence[MediaQuery]
+    ) -> list[list[tuple[MediaHash, int]]]:
+        found: list[list[tuple[MediaHash, int]]] = [[] for _ in items]
+        asked: dict[tuple[str, bytes], list[int]] = {}
+        for number, item in enumerate(items):
+            for kind in EXACT_KINDS:
+                if value := getattr(item, kind):
+                    asked.setdefault((kind, bytes.fromhex(value)), []).append(number)
+        if asked:
+            for hit in transaction.media.with_values([value for _, value in asked]):
+                for number in asked.get((hit.kind, hit.value), ()):
+                    found[number].append((hit, 0))
+        comparable = [number for number, item in enumerate(items) if _has_good_pdq(item)]
+        near = self._catalogue.near(
+            transaction,
+            [bytes.fromhex(items[number].pdq or "") for number in comparable],
+            max_distance=self._policy.current().max_distance(),
+            most=MOST_MATCHES,
+        )
+        for number, hits in zip(comparable, near, strict=True):
+            found[number] += hits
+        return found
+
+    def _judge(
+        self,
+        known: "_Known",
+        item: MediaQuery,
+        hits: Sequence[tuple[MediaHash, int]],
+        surface: str,
+    ) -> tuple[MediaResult, list[tuple[int, int, str]]]:
+        evidence, matches, touched = [], [], []
+        for hit, distance in sorted(hits, key=lambda one: one[1]):
+            record = known.active(hit.log_index)
+            if record is None:
+                continue
+            one = self._evidence(known, record, hit, distance)
+            evidence.append(one)
+            matches.append(_match(record, one))
+            touched.append((hit.log_index, hit.item))
+        decision = self._policy.current().decide_media(evidence, surface=surface)
+        why = decision.why
+        if item.pdq is not None and not _has_good_pdq(item):
+            why = (_LOW_QUALITY, *why)
+        result = MediaResult(decision.action, decision.rule, why, tuple(matches[:MOST_MATCHES]))
+        if decision.action == "none":
+            return result, []
+        return result, [(index, place, decision.action) for index, place in sorted(set(touched))]
+
+    def _evidence(
+        self, known: "_Known", record: StatementRecord, hit: MediaHash, distance: int
+    ) -> MediaEvidence:
+        organisation = organisation_of(record.issuer)
+        category = record.category or ""
+        return MediaEvidence(
+            statement=record.id,
+            item=hit.item,
+            kind=hit.kind,
+            distance=distance,
+            category=category,
+            review_only=self._vocabulary.get(category).review_only,
+            issuer=record.issuer,
+            organisation=organisation,
+            accredited=known.is_authority(organisation),
+            disputed=known.is_disputed(hit.log_index, hit.item),
+            surfaces=record.surfaces,
+            jurisdictions=record.jurisdictions,
+        )
+
+    def _count(self, acted: Sequence[tuple[int, int, str]], now: int) -> None:
+        with self._store.write() as transaction:
+            for log_index, item, decision in acted:
+                transaction.journal.count_match(log_index, item, decision, at=now)
+
+    def _state(self, transaction: Transaction, now: int) -> ListState:
+        size = transaction.logs.size(self._origin)
+        counted = self._counted
+        if counted is None or (counted.size != size and now - counted.at >= _RECOUNT_EVERY_S):
+            counted = self._counted = _Counted(transaction.media.count(), size, now)
+        heard = [peer.synced for peer in transaction.peers.all() if peer.name != self._name]
+        times = [at for at in heard if at is not None]
+        return ListState(
+            entries=counted.entries,
+            size=size,
+            age_s=max(0, now - min(times)) if times and len(times) == len(heard) else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """How many media hashes there were at a size of the log; counting all of them takes a scan."""
+
+    entries: int
+    size: int
+    at: int
+
+
+class _Known:
+    """Everything about the statements behind a set of hits, read at once."""
+
+    def __init__(self, transaction: Transaction, hits: Sequence[MediaHash], *, now: int) -> None:
+        indices = {hit.log_index for hit in hits}
+        self._now = now
+        self._records = transaction.statements.by_indices(indices)
+        self._disputes: dict[int, list[DisputeRecord]] = {}
+        for dispute in transaction.statements.disputes(sorted(indices)):
+            self._disputes.setdefault(dispute.target_index, []).append(dispute)
+        peers: Sequence[PeerRecord] = transaction.peers.all() if hits else ()
+        self._authorities = {peer.name for peer in peers if peer.authority}
+
+    def active(self, log_index: int) -> StatementRecord | None:
+        """The statement, if it still counts at this instant."""
+        record = self._records.get(log_index)
+        if record is None or record.state != "active":
+            return None
+        # The job that expires statements runs now and then; the matcher does not wait for it.
+        return None if record.ends is not None and record.ends <= self._now else record
+
+    def is_authority(self, organisation: str) -> bool:
+        """Whether the operator holds the organisation for an authority."""
+        return organisation in self._authorities
+
+    def is_disputed(self, log_index: int, item: int) -> bool:
+        """Whether a dispute about the item is open."""
+        return any(
+            one.state == "open" and one.covers(item) for one in self._disputes.get(log_index, ())
+        )
+
+
+def _has_good_pdq(item: MediaQuery) -> bool:
+    return item.pdq is not None and (item.quality is None or item.quality >= PDQ_MIN_QUALITY)
+
+
+def _match(record: StatementRecord, evidence: MediaEvidence) -> MediaMatch:
+    return MediaMatch(
+        statement=record.id,
+        item=evidence.item,
+        kind=evidence.kind,
+        distance=evidence.distance,
+        category=evidence.category,
+        issuer_code=record.issuer_code,
+        flags=record.flags,
+        issuers=(record.issuer,),
+        accredited=evidence.accredited,
+        disputed=evidence.disputed,
+        issued=format_time(record.issued),
+    )

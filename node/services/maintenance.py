@@ -1,0 +1,58 @@
+"""What must happen without anybody asking: expiry, and forgetting what is no longer needed.
+
+Storage limitation is enforced here and not by good will. Matching does not wait for these jobs: an
+entry whose end has come counts no more from that instant.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from node.services import effects
+from node.storage.engine import Store
+from protocol.limits import NONCE_KEPT_S
+
+_BATCH = 200
+_ANSWERS_KEPT_S = 600
+_LEASE = "jobs"
+
+
+class Maintenance:
+    """Jobs; one process at a time runs them."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._holder = secrets.token_hex(8)
+
+    def lead(self, *, for_s: int) -> bool:
+        """Takes or renews the lease of the jobs; returns False while another process has it."""
+        now = int(self._clock())
+        with self._store.write() as transaction:
+            return transaction.access.hold_lease(_LEASE, self._holder, now=now, until=now + for_s)
+
+    def step_down(self) -> None:
+        """Gives the lease back, so that another process need not wait for its end."""
+        with self._store.write() as transaction:
+            transaction.access.drop_lease(_LEASE, self._holder)
+
+    def expire(self) -> int:
+        """Deletes the bodies of statements whose end has come; returns how many."""
+        total = 0
+        while True:
+            with self._store.write() as transaction:
+                ended = transaction.statements.ended(int(self._clock()), limit=_BATCH)
+                for record in ended:
+                    effects.forget(transaction, record.log_index, "expired")
+            total += len(ended)
+            if len(ended) < _BATCH:
+                break
+        if total:
+            self._store.forget_deleted()
+        return total
+
+    def forget(self) -> None:
+        """Deletes request nonces and evaluations that are too old to matter."""
+        now = int(self._clock())
+        with self._store.write() as transaction:
+            transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
+            transaction.access.forget_answers(before=now - _ANSWERS_KEPT_S)

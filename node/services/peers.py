@@ -1,0 +1,285 @@
+"""Other nodes: pinning them, knowing their keys, and how far each of us has come."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from federation.descriptors import PinnedNode, open_descriptor, pin
+from node.services.directory import StoredDirectory, pinned
+from node.services.log import OwnLog
+from node.storage.engine import Store
+from node.storage.peers import PeerRecord, SetAsideRecord
+from protocol.descriptors import fingerprint_of, parse_fingerprint
+from protocol.encoding import from_base64url, parse_time
+from protocol.errors import (
+    ConflictError,
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    UnknownKeyError,
+)
+from protocol.fields import organisation_of
+from protocol.messages import Acknowledgement, Poke
+from protocol.statements import Accredit
+from signing.keys import KeyUse, PublicKey
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signed a request, as a pinned key shows."""
+
+    name: str
+    kind: Literal["node", "flagger"]
+
+
+@dataclass(frozen=True)
+class PeerState:
+    """A pinned node, and how far each of us has come with the other's log.
+
+    Attributes:
+        name: of the node.
+        url: where it answers.
+        fingerprint: as it was compared.
+        authority: what it says counts as accredited.
+        state: ``active`` or ``frozen``.
+        seen_size: entries of its log that we took over.
+        synced: when we last heard from it (Unix time), if ever.
+        problem: why the last sync failed, if it did.
+        acked_size: entries of our log that it took over.
+        acked_at: when it said so.
+        set_aside: statements of its log that we did not accept.
+    """
+
+    name: str
+    url: str
+    fingerprint: str
+    authority: bool
+    state: str
+    seen_size: int
+    synced: int | None
+    problem: str | None
+    acked_size: int
+    acked_at: int | None
+    set_aside: int
+
+
+class Peers:
+    """Pins nodes and tells callers apart."""
+
+    def __init__(self, store: Store, log: OwnLog, *, name: str, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._log = log
+        self._name = name
+        self._clock = clock
+        self._on_poke: Callable[[str], None] = _ignore
+
+    def on_poke(self, listener: Callable[[str], None]) -> None:
+        """Has `listener` called with a peer's name when that peer's log has grown."""
+        self._on_poke = listener
+
+    def add(
+        self, descriptor: bytes, fingerprint: str, *, authority: bool, actor: str = "operator"
+    ) -> PeerState:
+        """Pins a node by its descriptor, once the fingerprint fits that the operator typed.
+
+        Raises:
+            ProtocolError, SigningError: the descriptor is not believed, or the fingerprint has a
+                typing error.
+            InvalidError: the fingerprint is that of another node.
+            ConflictError: another node of this name is pinned.
+        """
+        now = int(self._clock())
+        opened, statement_id = open_descriptor(descriptor, now=now)
+        if parse_fingerprint(fingerprint) != fingerprint_of(statement_id):
+            raise InvalidError(
+                "The fingerprint is not that of this node. Compare it again over the telephone, "
+                "on a number that you know from elsewhere; if it still differs, do not add it.",
+                where="fingerprint",
+            )
+        node = pin(opened, statement_id, authority=authority)
+        record = PeerRecord(
+            name=node.name,
+            descriptor=descriptor,
+            descriptor_id=statement_id,
+            fingerprint=node.fingerprint,
+            request_keyid=node.request_key.kid,
+            authority=authority,
+            state="active",
+            added=now,
+        )
+        with self._store.write() as transaction:
+            known = transaction.peers.get(node.name)
+            if node.name == self._name:
+                raise ConflictError("This is the node itself: a peer has another name.")
+            if known is not None and known.descriptor_id != statement_id:
+                raise ConflictError(
+                    "A node of this name with another fingerprint is pinned: remove it first, "
+                    "if you know why it changed."
+                )
+            transaction.peers.put(record)
+            transaction.journal.audit(
+                actor, "peer.add", at=now, subject=node.name, detail=f"authority={authority}"
+            )
+        return self.get(node.name)
+
+    def list(self) -> list[PeerState]:
+        """Returns every pinned node but this one, by name."""
+        with self._store.read() as transaction:
+            found = [one for one in transaction.peers.all() if one.name != self._name]
+            return [
+                _state(
+                    one,
+                    transaction.logs.size(pinned(one).log_origin),
+                    transaction.peers.count_set_aside(one.name),
+                )
+                for one in found
+            ]
+
+    def get(self, name: str) -> PeerState:
+        """Returns one pinned node.
+
+        Raises:
+            NotFoundError: none of this name is pinned.
+        """
+        for one in self.list():
+            if one.name == name:
+                return one
+        raise NotFoundError("No node of this name is pinned.")
+
+    def node(self, name: str) -> PinnedNode:
+        """Returns a pinned node with its keys; raises as `get` does."""
+        with self._store.read() as transaction:
+            record = transaction.peers.get(name)
+        if record is None:
+            raise NotFoundError("No node of this name is pinned.")
+        return pinned(record)
+
+    def freeze(self, name: str, *, actor: str = "operator") -> None:
+        """Stops believing anything new of a node; what was accepted stays."""
+        self._set_state(name, "frozen", actor)
+
+    def thaw(self, name: str, *, actor: str = "operator") -> None:
+        """Believes a node again."""
+        self._set_state(name, "active", actor)
+
+    def _set_state(self, name: str, state: str, actor: str) -> None:
+        with self._store.write() as transaction:
+            if name == self._name or not transaction.peers.set_state(name, state):
+                raise NotFoundError("No node of this name is pinned.")
+            transaction.journal.audit(
+                actor, f"peer.{state}", at=int(self._clock()), subject=name, detail=None
+            )
+
+    def remove(self, name: str, *, actor: str = "operator") -> None:
+        """Unpins a node; what was accepted of it stays."""
+        with self._store.write() as transaction:
+            if name == self._name or not transaction.peers.remove(name):
+                raise NotFoundError("No node of this name is pinned.")
+            transaction.journal.audit(
+                actor, "peer.remove", at=int(self._clock()), subject=name, detail=None
+            )
+
+    def find_request_key(self, keyid: str) -> PublicKey:
+        """Returns the key that signs requests under this key id.
+
+        Raises:
+            UnknownKeyError: no active pinned node, and no flagger of this node, has it.
+        """
+        with self._store.read() as transaction:
+            peer = transaction.peers.by_request_key(keyid)
+            if peer is not None and peer.state == "active":
+                return pinned(peer).request_key
+            directory = StoredDirectory(transaction)
+            for flagger, place in transaction.trust.flagger_with_key(keyid):
+                accredit = directory.accreditation_at(place)
+                if organisation_of(flagger) == self._name and self._is_current(accredit):
+                    return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
+        raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+
+    def _is_current(self, accredit: Accredit) -> bool:
+        now = int(self._clock())
+        lasts = parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after)
+        return lasts and accredit.status == "active"
+
+    def caller(self, keyid: str) -> Caller:
+        """Returns whose key this is; raises as `find_request_key` does."""
+        with self._store.read() as transaction:
+            peer = transaction.peers.by_request_key(keyid)
+            if peer is not None:
+                return Caller(peer.name, "node")
+            for flagger, _place in transaction.trust.flagger_with_key(keyid):
+                if organisation_of(flagger) == self._name:
+                    return Caller(flagger, "flagger")
+        raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+
+    def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
+        """Returns if a request's nonce was not used before; it is used now.
+
+        Raises:
+            NotAllowedError: a replay.
+        """
+        with self._store.write() as transaction:
+            if not transaction.access.use_nonce(keyid, nonce, now=now):
+                raise NotAllowedError("This request was made before: its nonce is used up.")
+
+    def acknowledge(self, name: str, acknowledgement: Acknowledgement) -> None:
+        """Records up to where a peer has taken over our log, and what it set aside.
+
+        Raises:
+            InvalidError: it speaks of another log, or of more than there is.
+            ConflictError: it was shown another log than ours.
+        """
+        if acknowledgement.origin != self._log.origin:
+            raise InvalidError("This node has no such log.", where="origin")
+        with self._store.write() as transaction:
+            known = transaction.logs.get(self._log.origin).frontier
+            if acknowledgement.size > known.size:
+                raise InvalidError("The log is not that long.", where="size")
+            root = from_base64url(acknowledgement.root)
+            if acknowledgement.size == known.size and root != known.root():
+                message = "the peer acknowledged a root that this node never signed"
+                now = int(self._clock())
+                transaction.peers.keep_evidence(name, message, root, at=now)
+                mismatch = True
+            else:
+                mismatch = False
+                transaction.peers.note_acknowledgement(
+                    name, size=acknowledgement.size, at=int(self._clock())
+                )
+                transaction.peers.add_refusals(
+                    name, [(one.id, one.reason) for one in acknowledgement.set_aside]
+                )
+        if mismatch:
+            raise ConflictError("You were shown another log than this node's: keep the checkpoint.")
+
+    def poked(self, name: str, poke: Poke) -> None:
+        """Takes note that a peer's log has grown."""
+        with self._store.read() as transaction:
+            seen = transaction.logs.size(poke.origin)
+        if poke.size > seen:
+            self._on_poke(name)
+
+    def set_aside(self, limit: int = 256) -> Sequence[SetAsideRecord]:
+        """Returns statements that were not accepted, oldest first."""
+        with self._store.read() as transaction:
+            return transaction.peers.all_set_aside(limit=limit)
+
+
+def _state(record: PeerRecord, seen_size: int, set_aside: int) -> PeerState:
+    return PeerState(
+        name=record.name,
+        url=pinned(record).url,
+        fingerprint=record.fingerprint,
+        authority=record.authority,
+        state=record.state,
+        seen_size=seen_size,
+        synced=record.synced,
+        problem=record.problem,
+        acked_size=record.acked_size,
+        acked_at=record.acked_at,
+        set_aside=set_aside,
+    )
+
+
+def _ignore(_name: str) -> None:
+    """Nobody listens."""

@@ -1,0 +1,162 @@
+"""What this node keeps of other nodes' logs: the storing side of `federation.sync`."""
+
+from collections.abc import Callable, Sequence
+
+from federation.sync import Pulled
+from federation.trust import verify_statement
+from node.services.directory import StoredDirectory
+from node.services.ingest import Accepted, Ingest
+from node.storage.engine import Store
+from node.storage.logs import LogRecord
+from node.storage.peers import SetAsideRecord
+from node.storage.transaction import Transaction
+from protocol.errors import (
+    NodeError,
+    ProtocolError,
+    SchutznetzError,
+    SigningError,
+    UnknownKeyError,
+    UnknownTargetError,
+)
+from protocol.fields import StatementId
+from protocol.limits import MAX_TEXT_CHARS
+from protocol.merkle import Frontier
+from protocol.messages import SetAside
+
+_MOST_KEPT = 10_000
+_RETRIES = 64
+
+
+class StoredReplica:
+    """Takes over pulled statements, one transaction per batch."""
+
+    def __init__(
+        self, store: Store, ingest: Ingest, *, node: str, clock: Callable[[], float]
+    ) -> None:
+        """Serves the sync with one peer.
+
+        Args:
+            store: the database.
+            ingest: the one way in.
+            node: name of the peer.
+            clock: Unix time in seconds.
+        """
+        self._store = store
+        self._ingest = ingest
+        self._node = node
+        self._clock = clock
+
+    def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
+        """Returns the state up to where a log was taken over, and its latest checkpoint."""
+        with self._store.read() as transaction:
+            record = transaction.logs.get(origin)
+        return record.frontier, record.checkpoint
+
+    def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
+        """Returns those of `ids` whose statements are neither here nor known to be gone."""
+        with self._store.read() as transaction:
+            here = set(transaction.statements.by_ids(ids))
+            return set(ids) - here - transaction.peers.skipped(ids)
+
+    def take(
+        self,
+        origin: str,
+        pulled: Sequence[Pulled],
+        frontier: Frontier,
+        checkpoint: bytes | None,
+    ) -> Sequence[SetAside]:
+        """Verifies and stores what was pulled, and moves the cursor, in one transaction.
+
+        A crash before the commit leaves the cursor where it was: the same batch is asked for again.
+        """
+        accepted: list[Accepted] = []
+        refused: list[SetAside] = []
+        with self._store.write() as transaction:
+            for one in pulled:
+                self._take_one(transaction, one, accepted, refused)
+            if accepted:
+                accepted += self._retry(transaction)
+            transaction.logs.put(LogRecord(origin, frontier, checkpoint))
+        fresh = [one for one in accepted if one.is_new]
+        if fresh:
+            self._ingest.settle(fresh, synced=True)
+        return refused
+
+    def _take_one(
+        self,
+        transaction: Transaction,
+        one: Pulled,
+        accepted: list[Accepted],
+        refused: list[SetAside],
+    ) -> None:
+        if one.envelope is None:
+            reason = one.problem or "What came is no envelope."
+            self._set_aside(transaction, one.id, reason, envelope=None, retry=False)
+            refused.append(SetAside(id=one.id, reason=reason[:MAX_TEXT_CHARS]))
+            return
+        try:
+            accepted.append(self._accept(transaction, one.envelope))
+        except (ProtocolError, SigningError, NodeError) as error:
+            # A single bad statement is kept with its reason and never stops the rest. What may be
+            # cured by something that is still to arrive is kept with its bytes and tried again.
+            retry = isinstance(error, UnknownKeyError | UnknownTargetError)
+            reason = _reason(error)
+            self._set_aside(
+                transaction, one.id, reason, envelope=one.envelope if retry else None, retry=retry
+            )
+            refused.append(SetAside(id=one.id, reason=reason))
+
+    def _accept(self, transaction: Transaction, envelope: bytes) -> Accepted:
+        now = int(self._clock())
+        trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+        return self._ingest.accept(transaction, trusted, source=self._node, now=now)
+
+    def _retry(self, transaction: Transaction) -> list[Accepted]:
+        """Tries again what was set aside for want of a key or a target."""
+        accepted = []
+        for record in transaction.peers.all_set_aside(retry_only=True, limit=_RETRIES):
+            if record.envelope is not None:
+                try:
+                    accepted.append(self._accept(transaction, record.envelope))
+                except (ProtocolError, SigningError, NodeError):
+                    continue
+        return accepted
+
+    def _set_aside(
+        self,
+        transaction: Transaction,
+        statement_id: StatementId,
+        reason: str,
+        *,
+        envelope: bytes | None,
+        retry: bool,
+    ) -> None:
+        # A flood of bad statements must not fill the disk: past the bound only the id is kept.
+        if transaction.peers.count_set_aside(self._node) >= _MOST_KEPT:
+            transaction.peers.skip(statement_id, "refused")
+            return
+        transaction.peers.set_aside(
+            SetAsideRecord(
+                id=statement_id,
+                origin=self._node,
+                reason=reason,
+                retry=retry,
+                seen=int(self._clock()),
+                envelope=envelope,
+            )
+        )
+
+    def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
+        """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
+        with self._store.write() as transaction:
+            now = int(self._clock())
+            transaction.peers.keep_evidence(node, message, evidence, at=now)
+            transaction.peers.set_state(node, "frozen")
+            transaction.peers.note_sync(node, at=None, problem=message)
+            transaction.journal.audit(
+                "node", "peer.frozen", at=now, subject=node, detail=message[:MAX_TEXT_CHARS]
+            )
+
+
+def _reason(error: SchutznetzError) -> str:
+    return f"{type(error).__name__.removesuffix('Error')}: {error}"[:MAX_TEXT_CHARS]
