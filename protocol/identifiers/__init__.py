@@ -11,18 +11,11 @@ it is no proof that an address exists or belongs to anybody, and it hides nothin
 personal data and leave the organisation only as fingerprints.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from protocol.errors import MalformedError
-from protocol.identifiers import (
-    device,
-    email_address,
-    invite,
-    payment,
-    phone,
-    username,
-)
+from protocol.identifiers import device, email_address, invite, payment, phone, username
 from protocol.identifiers.kinds import IdentifierKind, NormalisedIdentifier
 from protocol.identifiers.text import clean
 
@@ -32,6 +25,13 @@ CURRENT_SCHEMES: Mapping[IdentifierKind, str] = MappingProxyType(
     {kind: f"{kind.value}-v1" for kind in IdentifierKind}
 )
 """The scheme that `normalise` applies to each kind."""
+
+_OF_TEXT_ALONE: Mapping[IdentifierKind, Callable[[str], str]] = {
+    IdentifierKind.EMAIL: email_address.canonical,
+    IdentifierKind.DEVICE: device.canonical,
+    IdentifierKind.PAYMENT: payment.canonical,
+    IdentifierKind.INVITE: invite.canonical,
+}
 
 
 def normalise(
@@ -60,21 +60,11 @@ def normalise(
     except ValueError:
         names = ", ".join(IdentifierKind)
         raise MalformedError(f"The kind of an identifier is one of {names}.") from None
-    value = _canonical(known, clean(raw), region=region, scope=scope)
+    text = clean(raw)
+    if known is IdentifierKind.PHONE:
+        value = phone.canonical(text, region=region)
+    elif known is IdentifierKind.USERNAME:
+        value = username.canonical(text, scope=scope)
+    else:
+        value = _OF_TEXT_ALONE[known](text)
     return NormalisedIdentifier(kind=known, scheme=CURRENT_SCHEMES[known], value=value)
-
-
-def _canonical(kind: IdentifierKind, text: str, *, region: str | None, scope: str | None) -> str:
-    match kind:
-        case IdentifierKind.PHONE:
-            return phone.canonical(text, region=region)
-        case IdentifierKind.USERNAME:
-            return username.canonical(text, scope=scope)
-        case IdentifierKind.EMAIL:
-            return email_address.canonical(text)
-        case IdentifierKind.DEVICE:
-            return device.canonical(text)
-        case IdentifierKind.PAYMENT:
-            return payment.canonical(text)
-        case IdentifierKind.INVITE:
-            return invite.canonical(text)

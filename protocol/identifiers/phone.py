@@ -22,10 +22,13 @@ def canonical(text: str, *, region: str | None) -> str:
         MalformedError: no number, of an impossible length, or without country code and region.
     """
     value = _e164(text, region)
-    # Reading drops a trunk zero behind the country code, as in +49 (0)30. Where a second reading
+    # Reading drops a trunk prefix behind the country code, as in +49 (0)30. Where a second reading
     # drops another, nobody can dial the text, and one number would have two canonical spellings.
     if _e164(value, None) != value:
-        raise MalformedError("There are too many zeros behind that phone number's country code.")
+        raise MalformedError(
+            "There are digits too many behind that phone number's country code; write it as "
+            "+49 30 …."
+        )
     return value
 
 
