@@ -94,7 +94,7 @@ class Flaggers:
         """Returns every flagger of this node, with every key."""
         return [_state(one) for one in self._latest()]
 
-    def set_status(self, name: str, status: str) -> list[Receipt]:
+    def set_status(self, name: str, status: str) -> Sequence[Receipt]:
         """Suspends, revokes or restores a flagger with all keys; what was said before stays.
 
         Args:

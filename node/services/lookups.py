@@ -141,6 +141,11 @@ class Lookups:
         )
         return MatchAnswer(tuple(results), state)
 
+    def list_state(self) -> ListState:
+        """Returns what uploads are compared with at this instant."""
+        with self._store.read() as transaction:
+            return self._state(transaction, int(self._clock()))
+
     def _find(
         self, transaction: Transaction, items: Sequence[MediaQuery]
     ) -> list[list[tuple[MediaHash, int]]]:

@@ -162,6 +162,13 @@ class Peers:
         """Believes a node again."""
         self._set_state(name, "active", actor)
 
+    def own_descriptor(self) -> bytes:
+        """Returns this node's own descriptor, as the envelope that others pin."""
+        with self._store.read() as transaction:
+            record = transaction.peers.get(self._name)
+        assert record is not None  # `node init` stored it
+        return record.descriptor
+
     def _set_state(self, name: str, state: str, actor: str) -> None:
         with self._store.write() as transaction:
             if name == self._name or not transaction.peers.set_state(name, state):

@@ -1,0 +1,213 @@
+"""The wiring: everything a node is made of, built in one place from its settings.
+
+No module holds an engine, a setting or a client; the command and the tests build a node alike.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.exchange import Exchange
+from node.jobs import Jobs
+from node.matching.pool import HashPool
+from node.matching.scan import ScanIndex
+from node.policy.file import PolicyFile
+from node.services.accounts import Accounts
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.catalogue import Catalogue
+from node.services.circles import Circles
+from node.services.clients import Clients
+from node.services.directory import descriptor_of
+from node.services.evaluator import Evaluator
+from node.services.flaggers import Flaggers
+from node.services.flags import Flags
+from node.services.health import Health
+from node.services.ingest import Ingest
+from node.services.keys import NodeKeys, open_keys
+from node.services.log import OwnLog
+from node.services.lookups import Lookups
+from node.services.maintenance import Maintenance
+from node.services.peers import Peers
+from node.services.remedies import Remedies
+from node.services.serving import Serving
+from node.settings import Settings, load_settings
+from node.storage.engine import Store
+from protocol.categories import builtin_vocabulary
+from protocol.errors import SettingsError
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Services:
+    """A node's services, for handlers, commands and tests.
+
+    Attributes:
+        settings: what the node was told at start.
+        clock: Unix time in seconds.
+    """
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    log: OwnLog
+    ingest: Ingest
+    serving: Serving
+    flags: Flags
+    lookups: Lookups
+    accounts: Accounts
+    evaluator: Evaluator
+    peers: Peers
+    clients: Clients
+    flaggers: Flaggers
+    circles: Circles
+    audit: Audit
+    remedies: Remedies
+    maintenance: Maintenance
+    health: Health
+    pool: HashPool
+    policy: PolicyFile
+    exchange: Exchange
+    jobs: Jobs
+
+    def start(self) -> None:
+        """Begins everything that runs by itself: the audit's writer, conversations and jobs."""
+        self.audit.start()
+        self.exchange.start()
+        self.jobs.start()
+
+
+@contextmanager
+def open_services(
+    directory: Path, *, environ: Mapping[str, str] = os.environ, clock: Clock = time.time
+) -> Iterator[Services]:
+    """Opens a node from its directory; nothing runs by itself until `Services.start`.
+
+    Raises:
+        SettingsError: the settings, the database or the policy do not allow it.
+        KeystoreError: a key file does not open.
+    """
+    settings = load_settings(directory, environ)
+    store = Store(settings.database_url.get_secret_value())
+    try:
+        store.migrate()
+        keys = open_keys(settings.directory, passphrase_of(settings))
+        services = build_services(settings, store, keys, clock=clock)
+        try:
+            yield services
+        finally:
+            services.audit.close()
+            services.pool.close()
+    finally:
+        store.close()
+
+
+@contextmanager
+def running(services: Services) -> Iterator[None]:
+    """Starts what runs by itself, and ends it in the right order."""
+    services.start()
+    try:
+        yield
+    finally:
+        services.jobs.close()
+        services.exchange.close()
+
+
+def passphrase_of(settings: Settings) -> bytes:
+    """Returns the passphrase of the node's key files.
+
+    Raises:
+        SettingsError: none is set.
+    """
+    secret = settings.read_passphrase()
+    if secret is None:
+        raise SettingsError(
+            "No passphrase for the key files: set passphrase_file, or SCHUTZNETZ_PASSPHRASE."
+        )
+    return secret.get_secret_value().encode()
+
+
+def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: Clock) -> Services:
+    """Builds a node over an open database and open keys; starts nothing."""
+    name = settings.name
+    with store.read() as transaction:
+        own = transaction.peers.get(name)
+    if own is None:
+        raise SettingsError(
+            f"The database does not belong to {name}: a node's name is fixed by `node init`."
+        )
+    descriptor = descriptor_of(own)
+    policy = PolicyFile(settings.policy_file, clock)
+    audit = Audit(store, clock=clock)
+    log = OwnLog(store, keys.log, origin=descriptor.log_origin)
+    ingest = Ingest(store, log, name=name, clock=clock)
+    author = Author(ingest, keys, name=name, clock=clock)
+    catalogue = Catalogue(store, ScanIndex(), origin=log.origin)
+    evaluator = Evaluator(
+        store, keys, name=name, budget_per_day=settings.oprf_budget_per_day, clock=clock
+    )
+    peers = Peers(store, log, name=name, clock=clock)
+    exchange = Exchange(store, ingest, log, evaluator, keys=keys, settings=settings, clock=clock)
+    maintenance = Maintenance(store, clock=clock)
+    ingest.subscribe(exchange.log_grew)
+    peers.on_poke(exchange.sync_soon)
+    vocabulary = builtin_vocabulary()
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        log=log,
+        ingest=ingest,
+        serving=Serving(store),
+        flags=Flags(store, author, audit, name=name, clock=clock),
+        lookups=Lookups(
+            store,
+            catalogue,
+            policy,
+            audit,
+            name=name,
+            origin=log.origin,
+            vocabulary=vocabulary,
+            clock=clock,
+        ),
+        accounts=Accounts(
+            store,
+            author,
+            policy,
+            audit,
+            exchange.ask_circle,
+            vocabulary=vocabulary,
+            default_region=settings.default_region,
+            username_scope=settings.username_scope,
+            clock=clock,
+        ),
+        evaluator=evaluator,
+        peers=peers,
+        clients=Clients(store, clock=clock),
+        flaggers=Flaggers(store, author, audit, name=name, clock=clock),
+        circles=Circles(
+            store,
+            author,
+            audit,
+            directory=settings.directory,
+            name=name,
+            passphrase=lambda: passphrase_of(settings),
+            clock=clock,
+        ),
+        audit=audit,
+        remedies=Remedies(store, clock=clock),
+        maintenance=maintenance,
+        health=Health(store, policy, descriptor, clock=clock),
+        pool=HashPool(
+            settings.hash_workers,
+            max_pixels=settings.max_pixels,
+            timeout_s=settings.hash_timeout_s,
+        ),
+        policy=policy,
+        exchange=exchange,
+        jobs=Jobs(maintenance, exchange.sync_all_soon, settings),
+    )

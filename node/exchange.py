@@ -1,0 +1,309 @@
+"""The node's outgoing conversations: syncing with peers, poking them, asking circles.
+
+One thread runs one event loop; `federation` talks on it, and everything that touches the database
+or a key is handed to threads. The rest of the node calls in from its own threads.
+
+What may happen here at any time: a peer is slow, lies, floods or is gone. Each sync is bounded by
+`federation.client`, concerns one peer, and leaves a sentence about what went wrong with that peer.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+
+from federation.circle import Asker, fingerprint
+from federation.client import PeerClient, connect
+from federation.descriptors import PinnedNode
+from federation.gossip import poke_all
+from federation.sync import sync_peer
+from node.services.directory import pinned
+from node.services.evaluator import Evaluator
+from node.services.ingest import Ingest
+from node.services.keys import NodeKeys
+from node.services.log import OwnLog
+from node.services.replica import StoredReplica
+from node.settings import Settings
+from node.storage.engine import Store
+from protocol.errors import (
+    FederationError,
+    PeerMisbehavedError,
+    SchutznetzError,
+    SigningError,
+    UnavailableError,
+)
+from protocol.identifiers import NormalisedIdentifier
+from protocol.messages import OprfAnswer, OprfRequest, Poke
+from protocol.statements import CircleDescriptor, Epoch
+from signing.oprf.fingerprints import fingerprint_input
+
+T = TypeVar("T")
+
+_WATCH_EVERY_S = 1.0
+_STOP_WAIT_S = 5.0
+_MAX_EVIDENCE_BYTES = 1 << 20
+
+_log = structlog.get_logger("node.exchange")
+
+
+class Exchange:
+    """Talks to other nodes; one for each process."""
+
+    def __init__(
+        self,
+        store: Store,
+        ingest: Ingest,
+        log: OwnLog,
+        evaluator: Evaluator,
+        *,
+        keys: NodeKeys,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._ingest = ingest
+        self._own_log = log
+        self._evaluator = evaluator
+        self._keys = keys
+        self._settings = settings
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._wanted: dict[str, asyncio.Event] = {}
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._poke: asyncio.Event | None = None
+
+    def start(self) -> None:
+        """Opens the loop and syncs with every peer once."""
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._main()), name="exchange", daemon=True
+        )
+        self._thread.start()
+        self._ready.wait()
+
+    def close(self) -> None:
+        """Ends every conversation."""
+        if self._loop is not None and self._stop is not None and self._thread is not None:
+            # The loop may have ended by itself in this moment.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_WAIT_S)
+
+    def sync_soon(self, name: str) -> None:
+        """Has the log of one peer pulled; asking again before it began changes nothing."""
+        self._soon(self._want, name)
+
+    def sync_all_soon(self) -> None:
+        """Has the log of every peer pulled."""
+        self._soon(self._want_all)
+
+    def log_grew(self, synced: bool) -> None:
+        """Tells the peers that this node's log has grown, unless it grew by what they said."""
+        if not synced:
+            self._soon(self._set_poke)
+
+    def _soon(self, function: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended: the node is stopping
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    def ask_circle(
+        self,
+        descriptor: CircleDescriptor,
+        epoch: Epoch,
+        identifiers: Sequence[NormalisedIdentifier],
+    ) -> list[bytes]:
+        """Returns the fingerprint of each identifier (see `services.accounts.AskCircle`).
+
+        Raises:
+            UnavailableError: fewer holders answered than the threshold asks for.
+        """
+        inputs = [fingerprint_input(one.kind.value, one.scheme, one.value) for one in identifiers]
+        with self._store.read() as transaction:
+            nodes = {holder.index: transaction.peers.get(holder.node) for holder in epoch.holders}
+        ask = {
+            index: self._asker(pinned(record))
+            for index, record in nodes.items()
+            if record is not None and record.state == "active"
+        }
+        try:
+            return self._wait(
+                fingerprint(
+                    inputs,
+                    epoch,
+                    ask,
+                    circle=descriptor.circle,
+                    misbehaved=self._accuse,
+                    run=asyncio.to_thread,
+                )
+            )
+        except (SigningError, FederationError):
+            raise UnavailableError(
+                "The circle could not be asked: too few of its holders answered rightly."
+            ) from None
+
+    def _asker(self, node: PinnedNode) -> Asker:
+        if node.name == self._settings.name:
+            return self._ask_self
+        return partial(self._ask_node, node)
+
+    async def _ask_self(self, request: OprfRequest) -> OprfAnswer:
+        evaluate = partial(self._evaluator.evaluate, member=self._settings.name)
+        return await asyncio.to_thread(evaluate, request)
+
+    async def _ask_node(self, node: PinnedNode, request: OprfRequest) -> OprfAnswer:
+        return await self._client(node).evaluate(request)
+
+    def _accuse(self, node: str, message: str, evidence: bytes) -> None:
+        with self._store.write() as transaction:
+            now = int(self._clock())
+            transaction.peers.keep_evidence(node, message, evidence[:_MAX_EVIDENCE_BYTES], at=now)
+            transaction.journal.audit("node", "peer.misbehaved", at=now, subject=node, detail=None)
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            coroutine.close()
+            raise UnavailableError("This process holds no conversations with other nodes.")
+        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            # Two rounds of holders, each bounded by the client's own deadline.
+            return future.result(2 * self._settings.peer_timeout_s + 1)
+        except FutureTimeoutError:
+            future.cancel()
+            raise UnavailableError("The circle did not answer in time.") from None
+
+    def _client(self, node: PinnedNode) -> PeerClient:
+        assert self._http is not None
+        return PeerClient(
+            self._http,
+            url=node.url,
+            key=self._keys.request,
+            clock=self._clock,
+            deadline_s=self._settings.peer_timeout_s,
+            allow_insecure_http=self._settings.allow_insecure_http,
+        )
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._poke = asyncio.Event()
+        async with connect() as http:
+            self._http = http
+            tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._poke_peers())]
+            self._ready.set()
+            await self._stop.wait()
+            self._loop = None
+            tasks += self._followers.values()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _active_peers(self) -> list[PinnedNode]:
+        with self._store.read() as transaction:
+            records = transaction.peers.all()
+        return [
+            pinned(record)
+            for record in records
+            if record.name != self._settings.name and record.state == "active"
+        ]
+
+    async def _watch(self) -> None:
+        """Follows what other processes do: peers that a command added, and the log's growth."""
+        seen = await asyncio.to_thread(self._own_log.size)
+        while True:
+            try:
+                for node in await asyncio.to_thread(self._active_peers):
+                    if node.name not in self._followers:
+                        self._want(node.name)
+                size = await asyncio.to_thread(self._own_log.size)
+                if size > seen:
+                    self._set_poke()
+                seen = size
+            except Exception as error:  # noqa: BLE001  # one failed look must not end the watch
+                _log.warning("watch_failed", error=type(error).__name__)
+            await asyncio.sleep(_WATCH_EVERY_S)
+
+    def _set_poke(self) -> None:
+        assert self._poke is not None
+        self._poke.set()
+
+    def _want(self, name: str) -> None:
+        wanted = self._wanted.setdefault(name, asyncio.Event())
+        wanted.set()
+        if name not in self._followers:
+            self._followers[name] = asyncio.create_task(self._follow(name, wanted))
+
+    def _want_all(self) -> None:
+        for name in self._followers:
+            self._want(name)
+
+    async def _follow(self, name: str, wanted: asyncio.Event) -> None:
+        while True:
+            await wanted.wait()
+            # Cleared before the sync: what grows during it is asked for again.
+            wanted.clear()
+            try:
+                await self._sync(name)
+            except Exception as error:  # noqa: BLE001  # one peer's failure must not end its syncs
+                _log.warning("sync_failed", peer=name, error=type(error).__name__)
+
+    async def _sync(self, name: str) -> None:
+        node = next(
+            (one for one in await asyncio.to_thread(self._active_peers) if one.name == name), None
+        )
+        if node is None:
+            return
+        replica = StoredReplica(self._store, self._ingest, node=name, clock=self._clock)
+        try:
+            report = await sync_peer(self._client(node), node, replica, run=asyncio.to_thread)
+        except SchutznetzError as error:
+            await asyncio.to_thread(self._note_failure, name, error)
+            _log.warning("sync_failed", peer=name, error=type(error).__name__)
+            return
+        await asyncio.to_thread(self._note_success, name)
+        if report.fetched:
+            _log.info(
+                "synced",
+                peer=name,
+                size=report.size,
+                accepted=report.accepted,
+                set_aside=report.set_aside,
+                skipped=report.skipped,
+                bytes=report.bytes_received,
+            )
+
+    def _note_failure(self, name: str, error: SchutznetzError) -> None:
+        with self._store.write() as transaction:
+            transaction.peers.note_sync(name, at=None, problem=str(error))
+        if isinstance(error, PeerMisbehavedError):
+            self._accuse(name, str(error), error.evidence)
+
+    def _note_success(self, name: str) -> None:
+        with self._store.write() as transaction:
+            transaction.peers.note_sync(name, at=int(self._clock()), problem=None)
+
+    async def _poke_peers(self) -> None:
+        assert self._poke is not None
+        while True:
+            await self._poke.wait()
+            self._poke.clear()
+            try:
+                nodes = await asyncio.to_thread(self._active_peers)
+                size = await asyncio.to_thread(self._own_log.size)
+                poke = Poke(origin=self._own_log.origin, size=size)
+                failed = await poke_all({node.name: self._client(node) for node in nodes}, poke)
+            except Exception as error:  # noqa: BLE001  # a lost poke costs one poll, no more
+                _log.warning("poke_failed", error=type(error).__name__)
+                continue
+            for name, failure in failed.items():
+                _log.info("poke_failed", peer=name, error=type(failure).__name__)

@@ -1,0 +1,69 @@
+"""What the clock does: APScheduler is the timer, a lease in the database says which process acts.
+
+APScheduler 3 fires in every process that has it (measured); so each run first takes or renews the
+lease, and only the one that has it goes on.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from node.services.maintenance import Maintenance
+from node.settings import Settings
+
+_log = structlog.get_logger("node.jobs")
+_LEASE_FACTOR = 3
+_MIN_LEASE_S = 5
+
+
+class Jobs:
+    """Polls the peers and enforces the ends of statements, in one process at a time."""
+
+    def __init__(
+        self, maintenance: Maintenance, sync_all: Callable[[], None], settings: Settings
+    ) -> None:
+        self._maintenance = maintenance
+        self._sync_all = sync_all
+        self._settings = settings
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(2)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+
+    def start(self) -> None:
+        """Begins; what is due at once runs at once."""
+        self._scheduler.add_job(
+            self._poll, "interval", seconds=self._settings.poll_interval_s, id="poll"
+        )
+        self._scheduler.add_job(
+            self._clean, "interval", seconds=self._settings.expire_interval_s, id="clean"
+        )
+        self._scheduler.start()
+        self._scheduler.add_job(self._clean, id="clean-at-start")
+
+    def close(self) -> None:
+        """Ends the timer, lets a running job finish, and gives the lease back."""
+        self._scheduler.shutdown(wait=True)
+        self._maintenance.step_down()
+
+    def _poll(self) -> None:
+        if self._leads(self._settings.poll_interval_s):
+            self._sync_all()
+
+    def _clean(self) -> None:
+        if not self._leads(self._settings.expire_interval_s):
+            return
+        expired = self._maintenance.expire()
+        self._maintenance.forget()
+        if expired:
+            _log.info("expired", statements=expired)
+
+    def _leads(self, interval_s: float) -> bool:
+        try:
+            return self._maintenance.lead(for_s=max(_MIN_LEASE_S, int(_LEASE_FACTOR * interval_s)))
+        except Exception as error:  # noqa: BLE001  # the database may be away; the timer goes on
+            _log.warning("no_lease", error=type(error).__name__)
+            return False

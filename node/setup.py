@@ -1,0 +1,178 @@
+"""A node from nothing: directory, keys, descriptor, database, policy, and a first key for callers.
+
+A setup that is interrupted leaves a directory that does not start; it is deleted and made again.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from federation.descriptors import open_descriptor, pin
+from node.policy.file import default_policy
+from node.services.clients import SCOPES, Clients
+from node.services.keys import create_keys, key_file, open_keys
+from node.settings import load_settings
+from node.storage.engine import Store
+from node.storage.peers import PeerRecord
+from protocol.descriptors import NodeDescriptor, NodeKey
+from protocol.encoding import format_time, to_base64url
+from protocol.errors import ConflictError, SettingsError
+from signing.envelopes import new_nonce, sign_statement
+from signing.keys import KeyUse, SigningKey
+from signing.keystore import INTERACTIVE, Cost, load_key
+
+DESCRIPTOR_FILE = "descriptor.json"
+API_KEY_FILE = "platform.key"
+
+_KEY_DAYS = 365
+_DESCRIPTOR_DAYS = 731
+_SECONDS_PER_DAY = 86_400
+_PLATFORM_SCOPES = tuple(scope for scope in SCOPES if scope != "admin")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, repr=False)
+class NewNode:
+    """What `node init` made, for showing once."""
+
+    name: str
+    url: str
+    fingerprint: str
+    descriptor_file: Path
+    api_key: str
+    api_key_file: Path
+
+
+def init_node(
+    directory: Path,
+    *,
+    name: str,
+    url: str,
+    passphrase: bytes | None,
+    clock: Callable[[], float],
+    cost: Cost = INTERACTIVE,
+) -> NewNode:
+    """Makes a node in a directory that is new or empty.
+
+    Args:
+        directory: where it lives from now on.
+        name: as in a host name, such as ``hotline.example``; it cannot be changed later.
+        url: where other nodes reach it.
+        passphrase: opens the key files; None makes a random one, kept in ``secrets/passphrase``.
+        clock: Unix time in seconds.
+        cost: of opening the key files.
+
+    Raises:
+        ConflictError: there is something in the directory already.
+        SettingsError: the name or the URL is not allowed, or the directory cannot be made.
+    """
+    _prepare(directory)
+    if passphrase is None:
+        passphrase = secrets.token_urlsafe(32).encode()
+        _write_secret(directory / "secrets" / "passphrase", passphrase)
+    _write(directory / "schutznetz.toml", _settings_text(name, url))
+    _write(directory / "policy.toml", default_policy())
+    # A variable of another node in the environment must not decide what this one becomes.
+    settings = load_settings(directory, {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()})
+    create_keys(directory, passphrase, cost=cost)
+    keys = open_keys(directory, passphrase)
+    root = load_key(key_file(directory, KeyUse.ROOT), passphrase, use=KeyUse.ROOT)
+    now = int(clock())
+    envelope = _descriptor(name, url, root, (keys.request, keys.log, keys.statement), now)
+    _write(directory / DESCRIPTOR_FILE, envelope.decode())
+    descriptor, statement_id = open_descriptor(envelope, now=now)
+    node = pin(descriptor, statement_id, authority=True)
+    store = Store(settings.database_url.get_secret_value())
+    try:
+        store.migrate()
+        with store.write() as transaction:
+            transaction.peers.put(
+                PeerRecord(
+                    name=name,
+                    descriptor=envelope,
+                    descriptor_id=statement_id,
+                    fingerprint=node.fingerprint,
+                    request_keyid=node.request_key.kid,
+                    authority=True,
+                    state="active",
+                    added=now,
+                )
+            )
+        _client, api_key = Clients(store, clock=clock).create("platform", _PLATFORM_SCOPES)
+    finally:
+        store.close()
+    _write_secret(directory / API_KEY_FILE, api_key.encode())
+    return NewNode(
+        name, url, node.fingerprint, directory / DESCRIPTOR_FILE, api_key, directory / API_KEY_FILE
+    )
+
+
+def _prepare(directory: Path) -> None:
+    if directory.exists() and any(directory.iterdir()):
+        raise ConflictError(
+            "There is something in that directory already: choose a new or an empty one."
+        )
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        (directory / "secrets").mkdir(mode=0o700)
+        (directory / "keys").mkdir(mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"The directory cannot be made: {error.strerror}.") from None
+
+
+def _descriptor(
+    name: str, url: str, root: SigningKey, keys: tuple[SigningKey, ...], now: int
+) -> bytes:
+    until = format_time(now + _KEY_DAYS * _SECONDS_PER_DAY)
+    return sign_statement(
+        NodeDescriptor(
+            issuer=name,
+            nonce=new_nonce(),
+            issued=format_time(now),
+            audience=("peers",),
+            version=1,
+            url=url,
+            root=to_base64url(root.public.raw),
+            keys=tuple(
+                NodeKey(
+                    use=key.use.value,  # type: ignore[arg-type]  # OPERATIONAL has just these uses
+                    key=to_base64url(key.public.raw),
+                    not_before=format_time(now),
+                    not_after=until,
+                )
+                for key in keys
+            ),
+            log_origin=f"{name}/log/1",
+            expires=format_time(now + _DESCRIPTOR_DAYS * _SECONDS_PER_DAY),
+        ),
+        root,
+    )
+
+
+def _settings_text(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    lines = [
+        "# Settings of this node: docs/settings.md has them all. An unknown key stops the start.",
+        f"name = {json.dumps(name)}",
+        f"url = {json.dumps(url)}",
+    ]
+    if parts.hostname in _LOOPBACK and parts.port:
+        lines.append(f"port = {parts.port}")
+    return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
