@@ -85,7 +85,7 @@ class Directory(Protocol):
         """Returns the pinned node of that name, or this node itself."""
 
     def accreditations(self, flagger: str) -> Sequence[Accredit]:
-        """Returns the latest accreditation of each of the flagger's keys."""
+        """Returns the accreditation with the latest `issued` of each of the flagger's keys."""
 
     def target(self, statement: StatementId) -> Target | None:
         """Returns what is known of a statement, of any kind, erased ones included."""

@@ -246,6 +246,16 @@ def test_compression_is_not_asked_for():
     assert b"signature-input:" in sent
 
 
+def test_a_body_is_named_as_json_and_nothing_is_not():
+    async def sent(verb, *values):
+        async with answering(reply()) as (url, received), connect() as http:
+            await getattr(PeerClient(http, url=url, key=KEY, clock=now), verb)(*values)
+            return bytes(received).lower()
+
+    assert b"content-type: application/json" in asyncio.run(sent("poke", Poke(origin="x", size=1)))
+    assert b"content-type" not in asyncio.run(sent("checkpoint"))
+
+
 def test_the_word_identity_is_no_compression():
     assert ask(reply(b"x", "200 OK", "Content-Encoding: Identity"))[0] == b"x"
 
