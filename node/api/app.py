@@ -1,0 +1,105 @@
+"""The application: every router, around them the limits and the guard."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from node.api import flagger, operator, peer, platform, problems, public, statements
+from node.api import operator_shapes as operator_s
+from node.api import platform_shapes as platform_s
+from node.api.guard import GuardMiddleware
+from node.api.limits import Limits, LimitsMiddleware
+from node.api.metrics import Metrics
+from node.api.openapi import VERSION, Shape, describe
+from node.app import Services
+from protocol import messages
+from protocol.endpoints import STATEMENTS
+from protocol.limits import MAX_ENVELOPE_BYTES
+
+ROUTERS: Final = (
+    public.router,
+    platform.router,
+    statements.router,
+    flagger.router,
+    peer.router,
+    operator.router,
+)
+
+SHAPES: Final[tuple[Shape, ...]] = (
+    platform_s.MatchRequest,
+    platform_s.MatchAnswer,
+    platform_s.FileAnswer,
+    platform_s.FlagRequest,
+    platform_s.CheckRequest,
+    platform_s.CheckAnswer,
+    platform_s.BanRequest,
+    platform_s.RetractRequest,
+    platform_s.EraseRequest,
+    platform_s.DisputeRequest,
+    platform_s.ResolveRequest,
+    platform_s.FeedbackRequest,
+    platform_s.Remedies,
+    operator_s.AddPeerRequest,
+    operator_s.Peer,
+    operator_s.Peers,
+    operator_s.CreateClientRequest,
+    operator_s.CreatedClient,
+    operator_s.Clients,
+    operator_s.AuditLine,
+    operator_s.PolicyState,
+    operator_s.SetAsides,
+    operator_s.Status,
+    messages.WellKnown,
+    messages.Receipt,
+    messages.StatementStatus,
+    messages.StatementStatuses,
+    messages.EntriesRequest,
+    messages.Entries,
+    messages.EnvelopesRequest,
+    messages.Envelopes,
+    messages.Acknowledgement,
+    messages.Poke,
+    messages.OprfRequest,
+    messages.OprfAnswer,
+)
+"""Every type that a body or an answer of the surface is described with."""
+
+
+def build_api(services: Services) -> FastAPI:
+    """Returns the node's application over its services, ready to be served.
+
+    The server in front of it must not log requests itself, since it would log their addresses, and
+    must not add a ``Server`` field: `node.api.server` is configured so.
+    """
+    app = FastAPI(
+        title="Schutznetz node",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.metrics = Metrics()
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    settings = services.settings
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        by_path={
+            STATEMENTS: min(settings.max_body_bytes, MAX_ENVELOPE_BYTES),
+            platform.MATCH_FILE: settings.max_upload_bytes,
+        },
+    )
+    # The last one added stands outermost: the guard sees, logs and counts what the limits refuse.
+    app.add_middleware(LimitsMiddleware, limits=limits)
+    app.add_middleware(GuardMiddleware, metrics=app.state.metrics)
+
+    def openapi() -> dict[str, Any]:
+        # Where FastAPI keeps it, too: made when first asked for, since a start should be quick.
+        if app.openapi_schema is None:
+            app.openapi_schema = describe(app, SHAPES)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it
+    return app

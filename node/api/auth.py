@@ -1,0 +1,183 @@
+"""Who calls: bearer keys of the node's own clients, and RFC 9421 signatures of everyone else.
+
+Every dependency here runs before the body is parsed, and answers 401 with one sentence that says
+what was missing; a caller who is known but may not do this gets 403.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from node.api.bodies import ENVELOPE, JSON, raw_body
+from node.api.guard import CALLER
+from node.api.metrics import Metrics
+from node.api.problems import NOT_ALLOWED, NOT_AUTHENTICATED, ProblemError
+from node.app import Services
+from node.services.clients import Client
+from protocol.errors import NotAllowedError, ProtocolError, SigningError
+from signing.requests import verify_request
+
+MAX_TOKEN_CHARS: Final = 128
+"""Longest bearer key that is looked at; ours have 47 characters."""
+
+_BEARER: Final = HTTPBearer(
+    auto_error=False,
+    scheme_name="bearer",
+    description="A key of the node's operator: `schutznetz node client add`.",
+)
+_SIGNATURE: Final = APIKeyHeader(
+    name="Signature",
+    auto_error=False,
+    scheme_name="signature",
+    description="RFC 9421 with Ed25519 over @method, @authority, @target-uri and content-digest.",
+)
+
+
+async def get_services(request: Request) -> Services:
+    """Returns the services of the application that serves this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+"""The services, as a handler's argument."""
+
+
+async def get_metrics(request: Request) -> Metrics:
+    """Returns the figures of the application that serves this request."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+MetricsDep = Annotated[Metrics, Depends(get_metrics)]
+"""The figures, as a handler's argument."""
+
+
+def require(scope: str) -> Callable[..., Client]:
+    """Returns a dependency that gives the client whose bearer key has this scope."""
+
+    def authenticate(
+        request: Request,
+        services: ServicesDep,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    ) -> Client:
+        client = _client_of(services, credentials)
+        request.scope["state"][CALLER] = client.name
+        if scope not in client.scopes:
+            raise ProblemError(NOT_ALLOWED, f"This key is not for the scope {scope!r}.")
+        if scope == "admin" and not (services.settings.allow_remote_admin or is_local(request)):
+            raise ProblemError(
+                NOT_ALLOWED, "The operator's addresses answer on the node's own machine only."
+            )
+        return client
+
+    return authenticate
+
+
+def is_local(request: Request) -> bool:
+    """Says whether a request comes from this machine; a caller without an address does not."""
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _client_of(services: Services, credentials: HTTPAuthorizationCredentials | None) -> Client:
+    if credentials is None:
+        raise _unauthenticated("A bearer key is needed: Authorization: Bearer snk_…", "Bearer")
+    token = credentials.credentials
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
+        raise _unauthenticated("This is not a bearer key.", "Bearer")
+    try:
+        return services.clients.authenticate(token)
+    except NotAllowedError:
+        # One sentence for every cause: whether a key once existed is nobody's business.
+        raise _unauthenticated("This bearer key is not known, or was revoked.", "Bearer") from None
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A request whose signature holds.
+
+    Attributes:
+        name: of the node or flagger that signed it.
+        body: the bytes that were signed.
+    """
+
+    name: str
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Signed(name={self.name!r})"
+
+
+async def _any_body(request: Request) -> bytes:
+    """Reads whatever body there is: of a request without one, the empty one is what is signed."""
+    return await request.body()
+
+
+def signed_by(kind: str, *, body: bool, types: tuple[str, ...] = (JSON,)) -> Callable[..., Signed]:
+    """Returns a dependency that gives a signed request of a ``node`` or a ``flagger``.
+
+    Args:
+        kind: who may call.
+        body: whether the request has one.
+        types: of the body.
+    """
+    reader = raw_body(*types) if body else _any_body
+
+    def authenticate(
+        request: Request,
+        services: ServicesDep,
+        _documented: Annotated[str | None, Security(_SIGNATURE)],
+        data: Annotated[bytes, Depends(reader)],
+    ) -> Signed:
+        name = _verify(request, services, data, kind)
+        return Signed(name, data)
+
+    return authenticate
+
+
+signed_envelope = signed_by("flagger", body=True, types=(ENVELOPE, JSON))
+"""A flagger's request with an envelope in it."""
+
+
+def _verify(request: Request, services: Services, data: bytes, kind: str) -> str:
+    """Returns who signed a request: verified, of this kind, and never seen before."""
+    now = int(services.clock())
+    scope: Any = request.scope
+    query = scope["query_string"].decode("latin-1")
+    # The address as it stands on the request line, under the *configured* URL: a request that was
+    # signed for another node must not verify here, whatever its Host field says.
+    target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    try:
+        signed = verify_request(
+            method=request.method,
+            url=services.settings.url + target,
+            headers=request.headers,
+            body=data,
+            now=now,
+            find_key=services.peers.find_request_key,
+        )
+        caller = services.peers.caller(signed.keyid)
+    except (ProtocolError, SigningError) as error:
+        # These sentences are ours, and hold figures about clocks at most.
+        raise _unauthenticated(str(error), "Signature") from None
+    request.scope["state"][CALLER] = caller.name
+    if caller.kind != kind:
+        raise ProblemError(NOT_ALLOWED, f"Only a {kind} that is known here may call this.")
+    try:
+        services.peers.remember_nonce(signed.keyid, signed.nonce, now)
+    except NotAllowedError:
+        raise _unauthenticated(
+            "This request was here before: every request needs a new nonce.", "Signature"
+        ) from None
+    return caller.name
+
+
+def _unauthenticated(sentence: str, scheme: str) -> ProblemError:
+    return ProblemError(NOT_AUTHENTICATED, sentence, header={"WWW-Authenticate": scheme})

@@ -1,0 +1,64 @@
+"""What a flagger calls; every request is signed with the flagger's own key (RFC 9421)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from node.api import examples
+from node.api.auth import ServicesDep, Signed, signed_by, signed_envelope
+from node.api.bodies import ENVELOPE, JSON, message_answer
+from node.api.openapi import BEARER, documented, shaped
+from node.api.problems import CONFLICT, NOT_BELIEVED, RATE_LIMITED, UNKNOWN_TARGET
+from protocol import limits
+from protocol.endpoints import MY_STATEMENTS, STATEMENTS
+from protocol.messages import Receipt, StatementStatuses
+
+router = APIRouter(tags=["flagger"])
+
+_ENVELOPE_CONTENT = {
+    "schema": {
+        "type": "object",
+        "description": "A DSSE envelope, docs/protocol.md section 4.",
+        "required": ["payload", "payloadType", "signatures"],
+    },
+    "example": examples.ENVELOPE,
+}
+
+
+@router.post(
+    STATEMENTS,
+    summary="Submit one signed statement",
+    **documented(
+        body={ENVELOPE: _ENVELOPE_CONTENT, JSON: _ENVELOPE_CONTENT},
+        answers={
+            200: shaped("It was in the log before.", Receipt, examples.RECEIPT_AGAIN),
+            201: shaped("It is in the log now, and durable.", Receipt, examples.RECEIPT),
+        },
+        may_fail=(*BEARER, NOT_BELIEVED, CONFLICT, UNKNOWN_TARGET, RATE_LIMITED),
+    ),
+)
+def submit(signed: Annotated[Signed, Depends(signed_envelope)], services: ServicesDep) -> Response:
+    """Takes one envelope; the same again gives the same answer."""
+    receipt = services.ingest.submit(signed.body, caller=signed.name)
+    return message_answer(receipt, status=200 if receipt.duplicate else 201)
+
+
+@router.get(
+    MY_STATEMENTS,
+    summary="What became of the caller's statements",
+    **documented(
+        answers={200: shaped("Newest first.", StatementStatuses, examples.STATUSES)},
+        may_fail=BEARER,
+    ),
+)
+def my_statements(
+    signed: Annotated[Signed, Depends(signed_by("flagger", body=False))],
+    services: ServicesDep,
+    after: Annotated[
+        int | None,
+        Query(ge=0, le=limits.MAX_LOG_SIZE, description="`next` of the page before."),
+    ] = None,
+) -> Response:
+    """Lists per statement which peers have it, its matches and its feedback."""
+    return message_answer(services.flags.statuses(signed.name, after=after))

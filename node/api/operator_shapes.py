@@ -1,0 +1,148 @@
+"""What the operator's tools send and get."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field
+
+from node.api.bodies import Answer, Body, unanchored
+from node.services.clients import SCOPES
+from protocol import fields, limits
+from protocol.encoding import format_time
+
+
+def _to_time(value: Any) -> Any:
+    return format_time(value) if isinstance(value, int) else value
+
+
+When = Annotated[str, BeforeValidator(_to_time)]
+"""An instant: Unix seconds in the house, RFC 3339 outside."""
+
+NODE_NAME = unanchored(get_args(fields.NodeName)[1].pattern)
+"""Form of a node's name in a path."""
+
+Scope = Literal["match", "check", "flag", "ban", "statements", "admin"]
+
+
+class AddPeerRequest(Body):
+    """A node to be pinned, after its fingerprint was compared over another channel."""
+
+    descriptor: str = Field(
+        min_length=1,
+        max_length=limits.MAX_ENVELOPE_BYTES,
+        description="The node's descriptor envelope, exactly as the node gives it.",
+    )
+    fingerprint: str = Field(
+        min_length=1,
+        max_length=limits.MAX_NAME_CHARS,
+        description="As it was read out on the telephone: typed, not copied.",
+    )
+    authority: bool = Field(
+        False, description="Whether what it says, or vouches for, counts as accredited."
+    )
+
+
+class Peer(Answer):
+    """A pinned node, and how far each side has come with the other's log."""
+
+    name: str
+    url: str
+    fingerprint: str
+    authority: bool
+    state: str = Field(description="`active`, or `frozen`: nothing new is believed of it.")
+    seen_size: int = Field(description="Entries of its log that were taken over.")
+    synced: When | None = Field(description="When it was last heard from.")
+    problem: str | None = Field(description="Why the last sync failed, if it did.")
+    acked_size: int = Field(description="Entries of this node's log that it took over.")
+    acked_at: When | None
+    set_aside: int = Field(description="Statements of its log that were not accepted.")
+
+
+class Peers(Answer):
+    """All pinned nodes, by name."""
+
+    peers: tuple[Peer, ...]
+
+
+class CreateClientRequest(Body):
+    """A program that may call this node."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+    scopes: Annotated[
+        tuple[Scope, ...], Field(strict=False, min_length=1, max_length=len(SCOPES))
+    ] = Field(description="What its key is good for.")
+
+
+class CreatedClient(Answer):
+    """A new client and its key, which is shown this once and stored nowhere."""
+
+    id: int
+    name: str
+    scopes: tuple[str, ...]
+    token: str
+
+    def __repr_args__(self) -> Any:
+        """Shows nothing: there is a key in it."""
+        return ()
+
+
+class ClientState(Answer):
+    """A client as it is listed."""
+
+    id: int = Field(validation_alias="number")
+    name: str
+    scopes: tuple[str, ...]
+    created: When
+    revoked: When | None
+
+
+class Clients(Answer):
+    """All clients, revoked ones too."""
+
+    clients: tuple[ClientState, ...]
+
+
+class AuditLine(Answer):
+    """Who did what and when; one line of JSON each."""
+
+    number: int = Field(description="Continue with `after` set to the last one.")
+    at: When
+    actor: str
+    action: str
+    subject: str | None
+    detail: str | None
+
+
+class PolicyState(Answer):
+    """The policy file as it stands."""
+
+    text: str | None = Field(description="Content of the file; null if it cannot be read.")
+    problem: str | None = Field(description="Why it is not the policy in force; null while it is.")
+
+
+class SetAside(Answer):
+    """A statement that was not accepted."""
+
+    id: str
+    origin: str = Field(description="The log it came in.")
+    reason: str
+    retry: bool = Field(description="Whether it is tried again when more is known.")
+    seen: When
+
+
+class SetAsides(Answer):
+    """Statements that were not accepted, oldest first."""
+
+    set_aside: tuple[SetAside, ...]
+
+
+class Status(Answer):
+    """A node on one screen."""
+
+    name: str
+    url: str
+    fingerprint: str
+    log_size: int
+    list_entries: int
+    ready: bool
+    reasons: tuple[str, ...] = Field(description="What keeps it from being ready.")
+    peers: tuple[Peer, ...]

@@ -1,0 +1,124 @@
+"""What other nodes call; every request is signed with the node's request key (RFC 9421)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from node.api import examples
+from node.api.auth import ServicesDep, Signed, signed_by
+from node.api.bodies import message_answer, parse_peer_message
+from node.api.openapi import BEARER, content, documented, shaped
+from node.api.problems import CONFLICT, RATE_LIMITED
+from protocol.endpoints import ACKNOWLEDGE, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
+from protocol.messages import (
+    Acknowledgement,
+    Entries,
+    EntriesRequest,
+    Envelopes,
+    EnvelopesRequest,
+    OprfAnswer,
+    OprfRequest,
+    Poke,
+)
+
+NOTE = "text/plain; charset=utf-8"
+"""Content type of a signed note (C2SP tlog-tiles)."""
+
+router = APIRouter(tags=["peer"])
+
+Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
+
+
+@router.get(
+    CHECKPOINT,
+    summary="The node's signed checkpoint",
+    **documented(
+        answers={
+            200: {
+                "description": "A C2SP signed note over everything that is durable.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+        may_fail=BEARER,
+    ),
+)
+def checkpoint(
+    _signed: Annotated[Signed, Depends(signed_by("node", body=False))], services: ServicesDep
+) -> Response:
+    """Answers the size and root of the node's own log, signed."""
+    return Response(services.log.checkpoint(), media_type=NOTE)
+
+
+@router.post(
+    ENTRIES,
+    summary="Statement ids in the log",
+    **documented(
+        body=content(EntriesRequest, examples.ENTRIES_REQUEST),
+        answers={200: shaped("As far as the log reaches.", Entries, examples.ENTRIES)},
+        may_fail=BEARER,
+    ),
+)
+def entries(signed: Peer, services: ServicesDep) -> Response:
+    """Answers the ids from one place in the log on."""
+    return message_answer(services.log.entries(parse_peer_message(EntriesRequest, signed.body)))
+
+
+@router.post(
+    ENVELOPES,
+    summary="Statements by id",
+    **documented(
+        body=content(EnvelopesRequest, examples.ENVELOPES_REQUEST),
+        answers={200: shaped("In the order asked.", Envelopes, examples.ENVELOPES)},
+        may_fail=BEARER,
+    ),
+)
+def envelopes(signed: Peer, services: ServicesDep) -> Response:
+    """Answers the bodies whose audience the caller belongs to, and why the others are not here."""
+    asked = parse_peer_message(EnvelopesRequest, signed.body)
+    return message_answer(services.serving.envelopes(asked.ids, reader=signed.name))
+
+
+@router.post(
+    ACKNOWLEDGE,
+    summary="Say up to where this node's log was taken over",
+    **documented(
+        body=content(Acknowledgement, examples.ACKNOWLEDGEMENT),
+        answers={204: {"description": "Noted."}},
+        may_fail=(*BEARER, CONFLICT),
+    ),
+)
+def acknowledge(signed: Peer, services: ServicesDep) -> Response:
+    """Notes what the caller has taken over, and what it has set aside."""
+    services.peers.acknowledge(signed.name, parse_peer_message(Acknowledgement, signed.body))
+    return Response(status_code=204)
+
+
+@router.post(
+    POKE,
+    summary="Say that the caller's log has grown",
+    **documented(
+        body=content(Poke, examples.POKE),
+        answers={204: {"description": "Noted; a sync follows."}},
+        may_fail=(*BEARER, RATE_LIMITED),
+    ),
+)
+def poke(signed: Peer, services: ServicesDep) -> Response:
+    """Wakes the sync with the caller."""
+    services.peers.poked(signed.name, parse_peer_message(Poke, signed.body))
+    return Response(status_code=204)
+
+
+@router.post(
+    OPRF,
+    summary="Evaluate blinded elements",
+    **documented(
+        body=content(OprfRequest, examples.OPRF_REQUEST),
+        answers={200: shaped("With one proof for all.", OprfAnswer, examples.OPRF_ANSWER)},
+        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
+    ),
+)
+def evaluate(signed: Peer, services: ServicesDep) -> Response:
+    """Evaluates under this node's share, against the caller's budget (RFC 9497 section 3.3.2)."""
+    asked = parse_peer_message(OprfRequest, signed.body)
+    return message_answer(services.evaluator.evaluate(asked, member=signed.name))

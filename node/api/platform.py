@@ -1,0 +1,223 @@
+"""What a platform calls with its bearer key about media and accounts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from node.api import examples
+from node.api.auth import MetricsDep, ServicesDep, require
+from node.api.bodies import OCTETS, answer, json_body, media_type, message_answer, raw_body
+from node.api.multipart import MULTIPART, one_file
+from node.api.openapi import BEARER, content, documented, shaped
+from node.api.platform_shapes import (
+    BanRequest,
+    CheckAnswer,
+    CheckRequest,
+    FileAnswer,
+    FlaggedHashes,
+    FlagRequest,
+    MatchAnswer,
+    MatchRequest,
+)
+from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
+from node.app import Services
+from node.services.clients import Client
+from node.services.lookups import MediaQuery
+from protocol.errors import UnavailableError
+from protocol.fields import Surface
+from protocol.messages import Receipt
+from protocol.statements import MediaItem
+
+MATCH_FILE: Final = "/v1/media/match-file"
+"""The one address that takes files; its limit of size is another."""
+
+router = APIRouter(tags=["platform"])
+
+upload_bytes = raw_body("image/*", OCTETS, MULTIPART)
+
+
+@router.post(
+    "/v1/media/match",
+    summary="Look up the media hashes of uploads",
+    **documented(
+        body=content(MatchRequest, examples.MATCH),
+        answers={200: shaped("One result per item.", MatchAnswer, examples.MATCH_ANSWER)},
+        may_fail=BEARER,
+    ),
+)
+def match(
+    client: Annotated[Client, Depends(require("match"))],
+    services: ServicesDep,
+    metrics: MetricsDep,
+    body: Annotated[MatchRequest, Depends(json_body(MatchRequest))],
+) -> Response:
+    """Answers what the list and the operator's policy say about up to 1000 uploads."""
+    queries = [MediaQuery(**dict(item)) for item in body.items]
+    with declared_fail_mode(services):
+        found = services.lookups.match(queries, surface=body.surface, client=client)
+    for result in found.results:
+        metrics.count_decision("media", result.decision)
+    return answer(MatchAnswer, found)
+
+
+@router.post(
+    MATCH_FILE,
+    summary="Look up one uploaded file",
+    **documented(
+        body={
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            OCTETS: {"schema": {"type": "string", "format": "binary"}},
+            MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            },
+        },
+        answers={200: shaped("The result for the file.", FileAnswer, examples.FILE_ANSWER)},
+        may_fail=(*BEARER, RATE_LIMITED),
+    ),
+)
+def match_file(
+    *,
+    request: Request,
+    client: Annotated[Client, Depends(require("match"))],
+    services: ServicesDep,
+    metrics: MetricsDep,
+    surface: Annotated[Surface, Query(description="Where the picture was met.")],
+    data: Annotated[bytes, Depends(upload_bytes)],
+) -> Response:
+    """Computes the media hashes of one picture, keeps nothing of it, and looks them up."""
+    if media_type(request) == MULTIPART:
+        data = one_file(request.headers["content-type"], data)
+    with declared_fail_mode(services):
+        hashes = services.pool.hash(data)
+        query = MediaQuery(
+            pdq=hashes.pdq.hex(),
+            quality=hashes.quality,
+            sha256=hashes.sha256,
+            sha1=hashes.sha1,
+            md5=hashes.md5,
+        )
+        found = services.lookups.match([query], surface=surface, client=client)
+    (result,) = found.results
+    metrics.count_decision("media", result.decision)
+    size = {"width": hashes.width, "height": hashes.height, "format": hashes.format}
+    computed = asdict(query) | size
+    return answer(FileAnswer, {"result": result, "list": found.list, "hashes": computed})
+
+
+@router.post(
+    "/v1/media/flag",
+    summary="Share an own, confirmed finding",
+    **documented(
+        body=content(FlagRequest, examples.FLAG),
+        answers={201: shaped("It is in the log.", Receipt, examples.RECEIPT)},
+        may_fail=(*BEARER, CONFLICT),
+    ),
+)
+def flag_media(
+    client: Annotated[Client, Depends(require("flag"))],
+    services: ServicesDep,
+    body: Annotated[FlagRequest, Depends(json_body(FlagRequest))],
+) -> Response:
+    """Signs a media-flag with the node's key and gives it to all who may read it."""
+    receipt = services.flags.flag_media(
+        [media_item(item) for item in body.items],
+        category=body.category,
+        reviewers=body.reviewers,
+        purpose=body.purpose,
+        legal_basis=body.legal_basis,
+        review_days=body.review_days,
+        issuer_code=body.issuer_code,
+        flags=body.flags,
+        surfaces=body.surfaces,
+        jurisdictions=body.jurisdictions,
+        audience=body.audience,
+        client=client,
+    )
+    return message_answer(receipt, status=201)
+
+
+@router.post(
+    "/v1/accounts/check",
+    summary="Check the identifiers of a sign-up",
+    **documented(
+        body=content(CheckRequest, examples.CHECK),
+        answers={200: shaped("Leads, if any.", CheckAnswer, examples.CHECK_ANSWER)},
+        may_fail=(*BEARER, RATE_LIMITED),
+    ),
+)
+def check_account(
+    client: Annotated[Client, Depends(require("check"))],
+    services: ServicesDep,
+    metrics: MetricsDep,
+    body: Annotated[CheckRequest, Depends(json_body(CheckRequest))],
+) -> Response:
+    """Answers whether a sign-up deserves a look. Only for sign-ups at the caller's own platform."""
+    with declared_fail_mode(services):
+        found = services.accounts.check(
+            [(one.kind, one.value) for one in body.identifiers],
+            client=client,
+            region=body.region,
+            scope=body.username_scope,
+        )
+    metrics.count_decision("account", found.decision)
+    return answer(CheckAnswer, found)
+
+
+@router.post(
+    "/v1/accounts/ban",
+    summary="Share an own ban",
+    **documented(
+        body=content(BanRequest, examples.BAN),
+        answers={201: shaped("It is in the log.", Receipt, examples.RECEIPT)},
+        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
+    ),
+)
+def ban_account(
+    client: Annotated[Client, Depends(require("ban"))],
+    services: ServicesDep,
+    body: Annotated[BanRequest, Depends(json_body(BanRequest))],
+) -> Response:
+    """Signs an account-ban over fingerprints of the identifiers, which are not stored."""
+    receipt = services.accounts.ban(
+        [(one.kind, one.value) for one in body.identifiers],
+        category=body.category,
+        reviewers=body.reviewers,
+        scope=body.scope,
+        purpose=body.purpose,
+        legal_basis=body.legal_basis,
+        expires_days=body.expires_days,
+        audience=body.audience,
+        jurisdictions=body.jurisdictions,
+        region=body.region,
+        username_scope=body.username_scope,
+        client=client,
+    )
+    return message_answer(receipt, status=201)
+
+
+def media_item(body: FlaggedHashes) -> MediaItem:
+    """Returns the item of a statement that a body names; its form was checked already."""
+    return MediaItem(**dict(body))
+
+
+@contextmanager
+def declared_fail_mode(services: Services) -> Iterator[None]:
+    """Adds to an `unavailable` what the operator has declared for such a time."""
+    try:
+        yield
+    except UnavailableError:
+        mode = services.settings.check_fail_mode
+        told = "keep it back" if mode == "closed" else "let it pass and check it later"
+        raise ProblemError(
+            UNAVAILABLE,
+            f"Something that the answer needs is down; the operator's rule for it: {told}.",
+            extra={"fail_mode": mode},
+        ) from None

@@ -1,0 +1,305 @@
+"""What platforms send and get (docs/protocol.md says what the fields mean on the wire)."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from node.api.bodies import Answer, Body, like
+from protocol import fields, limits
+
+StatementPath = Annotated[str, like(fields.Digest256)]
+Category = Annotated[str, like(fields.Category)]
+Code = Annotated[str, like(fields.Code)]
+ItemIndex = Annotated[int, like(fields.Index)]
+Audience = Annotated[
+    tuple[Annotated[str, like(fields.AudienceName)], ...],
+    Field(
+        strict=False,
+        min_length=1,
+        max_length=limits.MAX_AUDIENCE,
+        description="Who may read it: `peers`, a `circle:…`, or single nodes `node:…`.",
+    ),
+]
+Items = Annotated[
+    tuple[ItemIndex, ...],
+    Field(
+        strict=False,
+        max_length=limits.MAX_ITEMS,
+        description="Places of the items meant, from 0; empty means all of them.",
+    ),
+]
+Jurisdictions = Annotated[
+    tuple[Annotated[str, like(fields.Jurisdiction)], ...],
+    Field(
+        strict=False,
+        max_length=limits.MAX_LIST,
+        description="Countries where it may be applied (ISO 3166-1); empty means everywhere.",
+    ),
+]
+UsernameScope = Annotated[
+    str,
+    like(fields.NodeName),
+    Field(description="Name space of the user names, where it is not the node's own."),
+]
+Reviewers = Annotated[int, Field(ge=1, le=99, description="How many people looked at it.")]
+Decision = Literal["block", "hold", "review", "note", "none"]
+
+
+class MediaHashes(Body):
+    """One picture or film under its media hashes; at least one of them."""
+
+    pdq: Annotated[str, like(fields.Digest256)] | None = Field(
+        None, description="Perceptual hash, 64 lower-case hexadecimal digits."
+    )
+    quality: Annotated[int, like(fields.Quality)] | None = Field(
+        None, description="Quality that came with the pdq; a pdq below 50 matches nothing."
+    )
+    sha256: Annotated[str, like(fields.Digest256)] | None = None
+    sha1: Annotated[str, like(fields.Digest160)] | None = None
+    md5: Annotated[str, like(fields.Digest128)] | None = None
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.quality is not None and self.pdq is None:
+            raise PydanticCustomError("alone", "A quality stands with its pdq only")
+        if not (self.pdq or self.sha256 or self.sha1 or self.md5):
+            raise PydanticCustomError("empty", "At least one media hash is needed")
+        return self
+
+
+class FlaggedHashes(MediaHashes):
+    """One confirmed picture or film; its pdq carries its quality."""
+
+    @model_validator(mode="after")
+    def _check_quality(self) -> Self:
+        if self.pdq is not None and self.quality is None:
+            raise PydanticCustomError("quality", "A pdq stands with its quality")
+        return self
+
+
+class MatchRequest(Body):
+    """Uploads to be looked up."""
+
+    surface: fields.Surface = Field(description="Where the pictures were met.")
+    items: Annotated[
+        tuple[MediaHashes, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
+    ]
+
+
+class Match(Answer):
+    """One entry of the list that an upload was found to match."""
+
+    statement: str = Field(description="Id of the statement that says so.")
+    item: int = Field(description="Place of the entry in the statement, from 0.")
+    kind: Literal["pdq", "sha256", "sha1", "md5"] = Field(description="What matched.")
+    distance: int = Field(description="Hamming distance of the pdq in bits; 0 for the others.")
+    category: str
+    issuer_code: str | None = Field(description="The issuer's own classification.")
+    flags: tuple[str, ...]
+    issuers: tuple[str, ...] = Field(description="Organisations that say so, independently.")
+    accredited: bool
+    disputed: bool = Field(description="Somebody contests it, and the issuer has not answered yet.")
+    issued: str
+
+
+class MatchResult(Answer):
+    """What was found for one upload, and what the operator's policy makes of it."""
+
+    decision: Decision
+    rule: str | None = Field(description="The policy's rule that decided; null if none did.")
+    why: tuple[str, ...] = Field(description="One sentence per rule, why it fired or did not.")
+    matches: tuple[Match, ...]
+
+
+class ListState(Answer):
+    """The list that was matched against."""
+
+    entries: int
+    size: int = Field(description="Statements in this node's log.")
+    age_s: int | None = Field(
+        description="Seconds since the last peer was in step; null before the first sync."
+    )
+
+
+class MatchAnswer(Answer):
+    """One result per item, in the order asked."""
+
+    results: tuple[MatchResult, ...]
+    list: ListState
+
+
+class FileHashes(Answer):
+    """The media hashes of an uploaded file, and what the decoder saw."""
+
+    pdq: str
+    quality: int
+    sha256: str
+    sha1: str
+    md5: str
+    width: int
+    height: int
+    format: str
+
+
+class FileAnswer(Answer):
+    """The result for one uploaded file."""
+
+    result: MatchResult
+    list: ListState
+    hashes: FileHashes
+
+
+class FlagRequest(Body):
+    """The platform's own confirmed finding."""
+
+    items: Annotated[
+        tuple[FlaggedHashes, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
+    ]
+    category: Category
+    reviewers: Reviewers
+    purpose: Code = Field(description="What others may use it for.")
+    legal_basis: Code = Field(description="The ground for sharing it.")
+    review_days: int = Field(
+        ge=1, le=limits.MAX_REVIEW_DAYS, description="Days until you look at it again."
+    )
+    issuer_code: Code | None = None
+    flags: Annotated[
+        tuple[Annotated[str, like(fields.Flag)], ...], Field(strict=False, max_length=16)
+    ] = ()
+    surfaces: Annotated[tuple[fields.Surface, ...], Field(strict=False, max_length=3)] = ()
+    jurisdictions: Jurisdictions = ()
+    audience: Audience = ("peers",)
+
+
+class Identifier(Body):
+    """One identifier of an account, in clear; it never leaves this node."""
+
+    kind: fields.IdentifierKindName
+    value: str = Field(min_length=1, max_length=limits.MAX_TEXT_CHARS)
+
+
+Identifiers = Annotated[
+    tuple[Identifier, ...],
+    Field(strict=False, min_length=1, max_length=limits.MAX_FINGERPRINTS),
+]
+Region = Annotated[str, like(fields.Jurisdiction)]
+
+
+class CheckRequest(Body):
+    """A sign-up to be checked."""
+
+    identifiers: Identifiers
+    region: Region | None = Field(
+        None, description="Country that a phone number without country code belongs to."
+    )
+    username_scope: UsernameScope | None = None
+
+
+class Lead(Answer):
+    """A ban that shares identifiers with the sign-up: a reason to look, never a verdict."""
+
+    statement: str
+    kinds: tuple[str, ...] = Field(description="Kinds of identifiers that fit.")
+    category: str
+    issuers: tuple[str, ...]
+    expires: str
+    disputed: bool
+
+
+class CheckAnswer(Answer):
+    """Whether a sign-up deserves a look; of one shape whether or not anything was found."""
+
+    decision: Decision
+    rule: str | None
+    why: tuple[str, ...]
+    leads: tuple[Lead, ...]
+
+
+class BanRequest(Body):
+    """A banned account; the identifiers become fingerprints and are not stored."""
+
+    identifiers: Identifiers
+    category: Category
+    reviewers: Reviewers
+    scope: Literal["account", "person"] = Field(
+        description="`account`: this account; `person`: whoever holds these identifiers."
+    )
+    purpose: Code = Field(description="What others may use it for.")
+    legal_basis: Code = Field(description="The ground for sharing it.")
+    expires_days: int = Field(
+        ge=1, le=limits.MAX_ACCOUNT_DAYS, description="Days until it is forgotten."
+    )
+    audience: Audience | None = Field(
+        None, description="Who may read it; the circle whose key made the fingerprints if null."
+    )
+    jurisdictions: Jurisdictions = ()
+    username_scope: UsernameScope | None = None
+    region: Region | None = Field(
+        None, description="Country that a phone number without country code belongs to."
+    )
+
+
+class RetractRequest(Body):
+    """Takes an own statement back."""
+
+    reason: Literal["wrong", "expired", "appeal-upheld", "duplicate", "other"]
+    items: Items = ()
+
+
+class EraseRequest(Body):
+    """Asks everyone to delete the body of an own statement."""
+
+    reason: Literal["subject-request", "court-order", "retention", "other"]
+
+
+class DisputeRequest(Body):
+    """Contests somebody's statement."""
+
+    reason: Literal[
+        "not-illegal", "wrong-person", "wrong-category", "not-a-match", "lawful-use", "other"
+    ]
+    items: Items = ()
+
+
+class ResolveRequest(Body):
+    """Answers a dispute about an own statement."""
+
+    dispute: StatementPath = Field(description="Id of the dispute.")
+    outcome: Literal["upheld", "rejected"]
+
+
+class FeedbackRow(Body):
+    """What became of the matches of one item; counts only."""
+
+    item: ItemIndex = 0
+    confirmed: Annotated[int, like(fields.Count)] = 0
+    refuted: Annotated[int, like(fields.Count)] = 0
+    unreviewed: Annotated[int, like(fields.Count)] = 0
+
+
+class FeedbackRequest(Body):
+    """How a statement did on one day."""
+
+    day: Annotated[str, like(fields.Day)] = Field(description="A day in UTC, YYYY-MM-DD.")
+    rows: Annotated[
+        tuple[FeedbackRow, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
+    ]
+
+
+class Remedy(Answer):
+    """Something to make good: an action that rested on a statement which is no more."""
+
+    id: int
+    statement: str = Field(description="Id of the statement that was taken back.")
+    kind: str = Field(description="Kind of that statement.")
+    items: tuple[int, ...] = Field(description="Places of the items that had led to an action.")
+    reason: str
+    since: str
+    state: str
+
+
+class Remedies(Answer):
+    """What is to be restored, oldest first."""
+
+    remedies: tuple[Remedy, ...]

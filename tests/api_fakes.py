@@ -1,0 +1,395 @@
+"""Services with behaviour but without a database, for tests of the HTTP surface alone."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import uvicorn
+
+from node.api.app import build_api
+from node.api.server import server_config
+from node.services.accounts import CheckAnswer, Lead
+from node.services.clients import SCOPES, Client
+from node.services.lookups import ListState, MatchAnswer, MediaMatch, MediaResult
+from node.services.peers import Caller, PeerState
+from node.services.remedies import Remedy
+from node.settings import Settings
+from node.storage.access import ClientRecord
+from node.storage.journal import AuditEntry
+from node.storage.peers import SetAsideRecord
+from protocol.descriptors import fingerprint_of, parse_fingerprint
+from protocol.encoding import to_base64url
+from protocol.envelope import parse_envelope
+from protocol.errors import (
+    ConflictError,
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    UnknownKeyError,
+)
+from protocol.fields import StatementId
+from protocol.messages import (
+    Entries,
+    EnvelopeAnswer,
+    Envelopes,
+    OprfAnswer,
+    Receipt,
+    StatementStatus,
+    StatementStatuses,
+)
+from signing.keys import KeyUse, SigningKey
+from signing.requests import sign_request
+
+NOW = 1_795_341_600
+NAME = "hotline.example"
+KNOWN = "5f" * 32
+NODE_KEY = SigningKey.from_seed(KeyUse.REQUEST, b"n" * 32)
+FLAGGER_KEY = SigningKey.from_seed(KeyUse.FLAGGER, b"f" * 32)
+STRANGER_KEY = SigningKey.from_seed(KeyUse.REQUEST, b"s" * 32)
+CALLERS = {
+    NODE_KEY.kid: (NODE_KEY, Caller("platform-a.example", "node")),
+    FLAGGER_KEY.kid: (FLAGGER_KEY, Caller("hotline.example/anna", "flagger")),
+}
+FINGERPRINT = fingerprint_of(StatementId("ab" * 32))
+"""Of the one descriptor that the fake believes."""
+
+
+def token_for(scope: str) -> str:
+    return "snk_" + to_base64url(scope.encode().ljust(32, b"."))
+
+
+class FakeClients:
+    def __init__(self) -> None:
+        self.known = {
+            token_for(one): Client(n, one, frozenset({one})) for n, one in enumerate(SCOPES, 1)
+        }
+        self.revoked: set[int] = set()
+
+    def authenticate(self, token: str) -> Client:
+        if token not in self.known or self.known[token].id in self.revoked:
+            raise NotAllowedError("This key opens nothing here.")
+        return self.known[token]
+
+    def create(self, name: str, scopes: Any, *, actor: str) -> tuple[Client, str]:
+        if name in {one.name for one in self.known.values()}:
+            raise ConflictError("The name is taken.")
+        token = token_for(f"{name[:20]}!")
+        self.known[token] = Client(len(self.known) + 1, name, frozenset(scopes))
+        return self.known[token], token
+
+    def list(self) -> list[ClientRecord]:
+        return [
+            ClientRecord(one.id, one.name, one.scopes, NOW, NOW if one.id in self.revoked else None)
+            for one in self.known.values()
+        ]
+
+    def revoke(self, number: int, *, actor: str) -> None:
+        if number <= len(SCOPES) or number > len(self.known):
+            raise NotFoundError("There is no client of this number with access.")
+        self.revoked.add(number)
+
+
+class FakePeers:
+    def __init__(self) -> None:
+        self.nonces: set[tuple[str, str]] = set()
+        self.pinned = {"platform-a.example"}
+        self.states = {"platform-a.example": "active"}
+        self.pokes: list[tuple[str, int]] = []
+
+    def find_request_key(self, keyid: str) -> Any:
+        if keyid not in CALLERS:
+            raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+        return CALLERS[keyid][0].public
+
+    def caller(self, keyid: str) -> Caller:
+        return CALLERS[keyid][1]
+
+    def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
+        if (keyid, nonce) in self.nonces:
+            raise NotAllowedError("This request was made before: its nonce is used up.")
+        self.nonces.add((keyid, nonce))
+
+    def list(self) -> list[PeerState]:
+        return [
+            PeerState(
+                name=name,
+                url=f"https://{name}",
+                fingerprint=FINGERPRINT,
+                authority=False,
+                state=state,
+                seen_size=3,
+                synced=NOW - 5 if name == "platform-a.example" else None,
+                problem=None,
+                acked_size=2,
+                acked_at=None,
+                set_aside=1,
+            )
+            for name, state in sorted(self.states.items())
+        ]
+
+    def node(self, name: str) -> Any:
+        return SimpleNamespace(name=name, fingerprint=FINGERPRINT)
+
+    def own_descriptor(self) -> bytes:
+        return b'{"payload":"","payloadType":"","signatures":[]}'
+
+    def add(self, descriptor: bytes, fingerprint: str, *, authority: bool, actor: str) -> PeerState:
+        if parse_fingerprint(fingerprint) != FINGERPRINT:
+            raise InvalidError("The fingerprint is not that of this node.", where="fingerprint")
+        if "platform-b.example" in self.states:
+            raise ConflictError("A node of this name is pinned.")
+        self.states["platform-b.example"] = "active"
+        return self.list()[-1]
+
+    def _set(self, name: str, state: str) -> None:
+        if name not in self.states:
+            raise NotFoundError("No node of this name is pinned.")
+        self.states[name] = state
+
+    def freeze(self, name: str, *, actor: str) -> None:
+        self._set(name, "frozen")
+
+    def thaw(self, name: str, *, actor: str) -> None:
+        self._set(name, "active")
+
+    def remove(self, name: str, *, actor: str) -> None:
+        self._set(name, "removed")
+        if name != "platform-a.example":
+            del self.states[name]
+
+    def acknowledge(self, name: str, acknowledgement: Any) -> None:
+        if acknowledgement.origin != f"{NAME}/log":
+            raise InvalidError("This node has no such log.", where="origin")
+
+    def poked(self, name: str, poke: Any) -> None:
+        self.pokes.append((name, poke.size))
+
+    def set_aside(self) -> tuple[SetAsideRecord, ...]:
+        record = SetAsideRecord(StatementId(KNOWN), "a.example/log", "Bad.", True, NOW, b"secret")
+        return (record,)
+
+
+class FakeStatements:
+    """Ingest, flags and log over one list of ids."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = [KNOWN]
+        self.last: dict[str, Any] = {}
+
+    def _receipt(self, **said: Any) -> Receipt:
+        self.last = said
+        self.ids.append(f"{len(self.ids):064x}")
+        return Receipt(id=self.ids[-1], index=len(self.ids) - 1)
+
+    def submit(self, envelope: bytes, *, caller: str) -> Receipt:
+        parse_envelope(envelope)
+        if envelope in self.last.get("envelopes", ()):
+            return Receipt(id=KNOWN, index=0, duplicate=True)
+        return self._receipt(envelopes={envelope}, caller=caller)
+
+    def envelopes(self, ids: Any, *, reader: str) -> Envelopes:
+        return Envelopes(
+            envelopes=tuple(
+                EnvelopeAnswer(id=one, state="withheld" if one == KNOWN else "unknown")
+                for one in ids
+            )
+        )
+
+    def checkpoint(self) -> bytes:
+        return b"hotline.example/log\n1\nAAAA\n\n"
+
+    def entries(self, request: Any) -> Entries:
+        return Entries(
+            start=request.start, entries=tuple(self.ids[request.start :][: request.limit])
+        )
+
+    def size(self) -> int:
+        return len(self.ids)
+
+    def flag_media(self, items: Any, **said: Any) -> Receipt:
+        return self._receipt(items=items, **said)
+
+    def _about(self, statement_id: str, **said: Any) -> Receipt:
+        self.status(statement_id)
+        return self._receipt(**said)
+
+    retract = erase = dispute = resolve = feedback = _about
+
+    def status(self, statement_id: str) -> StatementStatus:
+        if statement_id not in self.ids:
+            raise NotFoundError("There is no statement with this id in this node's log.")
+        return StatementStatus(id=statement_id, kind="media-flag", index=0, state="active")
+
+    def statuses(self, issuer: str, *, after: int | None) -> StatementStatuses:
+        return StatementStatuses(statements=(self.status(KNOWN),), next=after)
+
+
+class FakeLookups:
+    def __init__(self) -> None:
+        self.down = False
+        self.asked: list[Any] = []
+
+    def list_state(self) -> ListState:
+        return ListState(entries=7, size=1, age_s=None)
+
+    def match(self, items: Any, *, surface: str, client: Client) -> MatchAnswer:
+        if self.down:
+            raise UnavailableError("secret reason")
+        self.asked = list(items)
+        hit = MediaMatch(
+            statement=KNOWN,
+            item=0,
+            kind="pdq",
+            distance=4,
+            category="csam.act.prepub",
+            issuer_code=None,
+            flags=(),
+            issuers=("ngo.example",),
+            accredited=True,
+            disputed=False,
+            issued="2026-11-22T10:00:00Z",
+        )
+        none = MediaResult("none", None, ("no rule",), ())
+        found = MediaResult("block", "confirmed abuse", ("fired",), (hit,))
+        results = tuple(found if one.pdq == "ab" * 32 else none for one in items)
+        return MatchAnswer(results, self.list_state())
+
+
+class FakeAccounts:
+    def __init__(self, statements: FakeStatements) -> None:
+        self.down = False
+        self.spent = False
+        self.statements = statements
+
+    def check(self, identifiers: Any, *, client: Client, region: Any, scope: Any) -> CheckAnswer:
+        self._ask(identifiers)
+        if "bad@example.com" in {value for _, value in identifiers}:
+            lead = Lead(
+                KNOWN, ("email",), "account.grooming", ("a.example",), "2027-11-22T10:00:00Z", False
+            )
+            return CheckAnswer("review", "one identifier", ("fired",), (lead,))
+        return CheckAnswer("none", None, ("no rule",), ())
+
+    def ban(self, identifiers: Any, **said: Any) -> Receipt:
+        self._ask(identifiers)
+        return self.statements._receipt(**said)
+
+    def _ask(self, identifiers: Any) -> None:
+        if self.down:
+            raise UnavailableError("secret reason")
+        if self.spent:
+            raise RateLimitedError("The budget is used up.", retry_after_s=77)
+        for number, (kind, value) in enumerate(identifiers):
+            if kind == "email" and "@" not in value:
+                raise InvalidError("Not an e-mail address.", where=f"identifiers[{number}].value")
+
+
+class FakePool:
+    def hash(self, data: bytes) -> Any:
+        if not data.startswith(b"PICTURE"):
+            raise InvalidError("the file is not a picture that can be read here")
+        return SimpleNamespace(
+            pdq=b"\xab" * 32,
+            quality=90,
+            sha256="1" * 64,
+            sha1="2" * 40,
+            md5="3" * 32,
+            width=2,
+            height=3,
+            format="PNG",
+        )
+
+
+class FakeAudit:
+    def export(self, after: int, limit: int) -> list[AuditEntry]:
+        lines = [AuditEntry(n, NOW, "operator", "peer.add", "a.example", None) for n in range(1, 4)]
+        return [one for one in lines if one.number > after][:limit]
+
+
+class FakeRemedies:
+    def __init__(self) -> None:
+        self.waiting = {7}
+
+    def open(self) -> list[Any]:
+        return [
+            Remedy(n, KNOWN, "media-flag", (0,), "wrong", "2026-11-22T10:00:00Z", "open")
+            for n in self.waiting
+        ]
+
+    def done(self, number: int, client: Client) -> None:
+        if number != 7:
+            raise NotFoundError("There is no such remedy.")
+        self.waiting.discard(number)
+
+
+class FakeEvaluator:
+    def evaluate(self, request: Any, *, member: str) -> OprfAnswer:
+        return OprfAnswer(index=1, epoch=request.epoch, evaluated=request.blinded, proof="A" * 86)
+
+
+class FakeHealth:
+    def __init__(self) -> None:
+        self.wrong: tuple[str, ...] = ()
+
+    def reasons(self) -> tuple[str, ...]:
+        return self.wrong
+
+
+def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **settings: Any) -> Any:
+    """Returns services of a node that knows one statement, one peer and one flagger."""
+    said = {"metrics_enabled": True} | settings
+    statements = FakeStatements()
+    return SimpleNamespace(
+        settings=Settings(directory=directory, name=NAME, url=url, **said),
+        clock=lambda: float(NOW),
+        store=None,
+        log=statements,
+        ingest=statements,
+        serving=statements,
+        flags=statements,
+        lookups=FakeLookups(),
+        accounts=FakeAccounts(statements),
+        evaluator=FakeEvaluator(),
+        peers=FakePeers(),
+        clients=FakeClients(),
+        audit=FakeAudit(),
+        remedies=FakeRemedies(),
+        health=FakeHealth(),
+        pool=FakePool(),
+        policy=SimpleNamespace(problem=None),
+    )
+
+
+def bearer(scope: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_for(scope)}"}
+
+
+def signed(
+    method: str, url: str, body: bytes = b"", *, key: SigningKey = NODE_KEY, now: int = NOW
+) -> dict[str, str]:
+    return sign_request(method=method, url=url, body=body, key=key, now=now)
+
+
+@contextlib.contextmanager
+def serving(directory: Path) -> Iterator[tuple[str, Any]]:
+    """Serves fake services by a real server on a free port; gives its URL and the services."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        services = fake_services(directory, url=url)
+        server = uvicorn.Server(server_config(build_api(services)))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            # The socket listens already: the first request waits in its queue until it is served.
+            assert httpx.get(f"{url}/livez", timeout=30).status_code == 200
+            yield url, services
+        finally:
+            server.should_exit = True
+            thread.join(30)
