@@ -55,8 +55,8 @@ def is_degenerate(pdq: Pdq) -> bool:
     are fewer than 96 or more than 160 ones (PDQ itself never sets more than 128), and fewer than 8
     distinct rows or columns.
 
-    Measured (docs/adr/0004): refuses all of 72 synthetic one-colour pictures and 119 of 120 made
-    by others, none of 18,000 variants of 1,000 photographs. It is no test for sense: stripes and
+    Measured (docs/adr/0004): refuses all of 72 one-colour pictures and 119 of 120 in a second
+    set, none of 18,000 variants of 1,000 photographs. It is no test for sense: stripes and
     gradients of 128 ones pass, and are left to the quality gate and to quarantine.
     """
     ones = int.from_bytes(pdq).bit_count()

@@ -69,6 +69,8 @@ class _Worker:
                 # what a decoder prints may quote the picture
                 stderr=subprocess.DEVNULL,
                 env=environment,
+                # Ctrl-C is for the node, which ends its workers when they have answered
+                process_group=0,
             )
 
     def wait_until_ready(self) -> None:

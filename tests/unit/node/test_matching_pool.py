@@ -117,38 +117,27 @@ def test_a_worker_that_stops_reading_is_given_up_in_time():
         assert pool.hash(PICTURE).quality == 100
 
 
-def test_a_worker_that_dies_over_a_picture_is_replaced():
+@pytest.mark.parametrize("data", [PICTURE, bytes(32 << 20)], ids=["small", "large"])
+def test_a_worker_that_dies_over_a_picture_is_replaced(monkeypatch, tmp_path, data):
+    """The first worker reads four bytes and ends; every later one is a real one."""
+    script = tmp_path / "python"
+    ready = frames.encode_answer(frames.Ready())
+    script.write_text(
+        f"#!{sys.executable}\nimport os, pathlib, socket, sys\n"
+        f"flag = pathlib.Path({str(tmp_path / 'flag')!r})\n"
+        f"if flag.exists():\n"
+        f"    os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])\n"
+        f"flag.touch()\n"
+        f"with socket.socket(fileno=0) as s:\n"
+        f"    s.sendall(len({ready!r}).to_bytes(4) + {ready!r})\n"
+        f"    s.recv(4)\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
     with HashPool(1, timeout_s=30) as pool:
-        (child,) = workers_of(pool)
-        child.suspend()
-        failures = []
-
-        def ask():
-            try:
-                pool.hash(PICTURE)
-            except InvalidError as error:
-                failures.append(str(error))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        wait_until(lambda: pool._busy == 1)
-        child.kill()
-        thread.join()
-        assert failures == [
-            "the picture cannot be read: its decoder failed; save it again from its source"
-        ]
+        with pytest.raises(InvalidError, match="the picture cannot be read: its decoder failed"):
+            pool.hash(data)
         assert pool.hash(PICTURE).quality == 100
-
-
-def test_a_worker_that_dies_before_it_has_the_whole_picture_is_replaced():
-    with HashPool(1, timeout_s=30) as pool:
-        (child,) = workers_of(pool)
-        child.suspend()
-        timer = threading.Timer(0.2, child.kill)
-        timer.start()
-        with pytest.raises(InvalidError, match="its decoder failed"):
-            pool.hash(bytes(32 << 20))
-        timer.join()
 
 
 def test_a_worker_that_died_while_idle_is_replaced_without_anyone_noticing():
@@ -311,6 +300,10 @@ def test_a_worker_is_told_no_setting_of_the_node(monkeypatch):
         environment = child.environ()
     assert "SCHUTZNETZ_PASSPHRASE" not in environment
     assert environment["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_the_workers(pool):
+    assert all(os.getpgid(child.pid) == child.pid for child in workers_of(pool))
 
 
 def test_a_worker_loads_no_part_of_the_server():
