@@ -1,0 +1,206 @@
+"""The three nodes of the demo: made, introduced to one another, started, and ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from node.app import open_services
+from node.demo.wire import Wire
+from node.setup import NewNode, init_node
+from protocol.errors import UnavailableError
+from signing.keys import KeyUse, SigningKey
+from signing.keystore import Cost
+
+HOTLINE = "hotline.example"
+PLATFORM_A = "platform-a.example"
+PLATFORM_B = "platform-b.example"
+NAMES = (HOTLINE, PLATFORM_A, PLATFORM_B)
+CIRCLE = "demo-1"
+FLAGGER = f"{HOTLINE}/anna"
+
+CHEAP = Cost(1, 8192)
+"""Cost of opening the demo's key files, which are deleted with it."""
+
+_BUDGET = 5_000
+_DAYS = 30
+_START_WAIT_S = 60.0
+_STOP_WAIT_S = 15.0
+_LOOK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True)
+class Member:
+    """One organisation: its node's directory, ports and keys, and the process that serves it.
+
+    Attributes:
+        name: of the node.
+        directory: where it lives.
+        local: address for the organisation's own programs; what goes there stays in the house.
+        public: address for other organisations, through the relay.
+        node: what `node init` made.
+        process: the node.
+    """
+
+    name: str
+    directory: Path
+    local: str
+    public: str
+    node: NewNode
+    process: subprocess.Popen[bytes]
+
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """Calls the node as the organisation's own program does; returns the answer's JSON.
+
+        Raises:
+            UnavailableError: the node refused, with its own words.
+        """
+        answer = httpx.request(
+            method,
+            self.local + path,
+            headers={"Authorization": f"Bearer {self.node.api_key}"},
+            timeout=_START_WAIT_S,
+            trust_env=False,
+            **arguments,
+        )
+        if answer.is_error:
+            raise UnavailableError(f"{self.name} answered {answer.status_code}: {answer.text}")
+        return cast("Any", answer.json())
+
+
+@contextmanager
+def on_stage(
+    place: Path, wire: Wire, flagger: SigningKey, *, clock: Callable[[], float] = time.time
+) -> Iterator[dict[str, Member]]:
+    """Makes three nodes, introduces them, starts them, and ends them when the block ends."""
+    ports = {name: _free_port() for name in NAMES}
+    urls = {name: f"http://127.0.0.1:{wire.relay_to(ports[name])}" for name in NAMES}
+
+    def make(name: str) -> NewNode:
+        return init_node(
+            place / name, name=name, url=urls[name], passphrase=None, clock=clock, cost=CHEAP
+        )
+
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        nodes = dict(zip(NAMES, pool.map(make, NAMES), strict=True))
+    _introduce(place, nodes, flagger)
+    with ExitStack() as stack:
+        members = {}
+        for name in NAMES:
+            process = stack.enter_context(_serving(place / name, ports[name]))
+            local = f"http://127.0.0.1:{ports[name]}"
+            members[name] = Member(name, place / name, local, urls[name], nodes[name], process)
+        for member in members.values():
+            _wait_until_ready(member)
+        _join_circle(members)
+        yield members
+
+
+def _introduce(place: Path, nodes: Mapping[str, NewNode], flagger: SigningKey) -> None:
+    """Does what the operators do once: pin one another, accredit the flagger, make the circle."""
+    for name in NAMES:
+        with open_services(place / name, environ={}) as services:
+            for other in NAMES:
+                if other != name:
+                    services.peers.add(
+                        nodes[other].descriptor_file.read_bytes(),
+                        nodes[other].fingerprint,
+                        authority=other == HOTLINE,
+                    )
+            if name == HOTLINE:
+                services.flaggers.add(flagger.public.to_text(), FLAGGER, ["csam.*"], _DAYS)
+                budgets = {PLATFORM_A: _BUDGET, PLATFORM_B: _BUDGET}
+                services.circles.create(CIRCLE, budgets, _DAYS)
+
+
+def _join_circle(members: Mapping[str, Member]) -> None:
+    """Has the platforms join the circle as soon as its descriptor has reached them."""
+    for name in (PLATFORM_A, PLATFORM_B):
+        with open_services(members[name].directory, environ={}) as services:
+            wait_for(
+                lambda services=services: any(  # type: ignore[misc]  # bound for this turn
+                    one.name == CIRCLE for one in services.circles.list()
+                ),
+                "the circle's descriptor reaches the platforms",
+            )
+            services.circles.join(CIRCLE)
+
+
+@contextmanager
+def _serving(directory: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("SCHUTZNETZ_")
+    }
+    environ |= {
+        "SCHUTZNETZ_PORT": str(port),
+        "SCHUTZNETZ_POLL_INTERVAL_S": "1",
+        "SCHUTZNETZ_HASH_WORKERS": "1",
+    }
+    program = "import sys, pathlib, node.serve; node.serve.serve(pathlib.Path(sys.argv[3]))"
+    with (directory / "log.jsonl").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  # this very program
+            [sys.executable, "-c", program, "node", "serve", str(directory)],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C at the terminal goes to the demo, which ends the nodes in order.
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(member: Member) -> None:
+    def is_ready() -> bool:
+        if member.process.poll() is not None:
+            raise UnavailableError(
+                f"The node of {member.name} ended by itself: see log.jsonl in its directory."
+            )
+        try:
+            return httpx.get(f"{member.local}/readyz", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    wait_for(is_ready, f"the node of {member.name} answers")
+
+
+def wait_for(holds: Callable[[], bool], what: str, *, at_most_s: float = _START_WAIT_S) -> None:
+    """Returns as soon as `holds` says so.
+
+    Raises:
+        UnavailableError: it does not within the time.
+    """
+    end = time.monotonic() + at_most_s
+    while not holds():
+        if time.monotonic() > end:
+            raise UnavailableError(f"Waited {at_most_s:.0f} s in vain until {what}.")
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def new_flagger() -> SigningKey:
+    """Returns the key of the hotline's flagger; it stays on the flagger's machine."""
+    return SigningKey.generate(KeyUse.FLAGGER)

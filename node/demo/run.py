@@ -1,0 +1,93 @@
+"""The demo as a command: plays the story, shows it, and leaves the nodes running."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from node.demo.cast import PLATFORM_B, Member, new_flagger, on_stage
+from node.demo.story import Scene, Step, pictures_for, tell
+from node.demo.wire import Wire
+from protocol.errors import SchutznetzError
+
+_FAREWELL = threading.Event()
+
+
+def play(
+    *,
+    image: Path | None,
+    once: bool,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Plays the story and returns `{"steps": [{"name", "ok", "ms", "bytes"}], "ok"}`.
+
+    Args:
+        image: a picture of the reader's own, which stays on this machine like the others.
+        once: end the nodes at the end of the story, instead of at Ctrl-C.
+        say: prints one line for the reader.
+    """
+    say("Three nodes on this machine: a hotline, platform A and platform B.")
+    wire = Wire()
+    flagger = new_flagger()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="schutznetz-demo-") as place,
+            on_stage(Path(place), wire, flagger) as members,
+        ):
+            for member in members.values():
+                say(f"  {member.name:<19} {member.public}   fingerprint {member.node.fingerprint}")
+            scene = Scene(
+                members, wire, flagger, pictures_for(image), lambda step: _show(step, say)
+            )
+            failure = _tell(scene)
+            if failure:
+                say(f"\nThe story broke off: {failure}")
+            else:
+                _summary(scene, say)
+            ok = failure is None and all(step.ok for step in scene.done)
+            if not once:
+                _stay(members[PLATFORM_B], say)
+    finally:
+        wire.close()
+    return {
+        "steps": [
+            {"name": step.name, "ok": step.ok, "ms": step.ms, "bytes": step.bytes}
+            for step in scene.done
+        ],
+        "ok": ok,
+    }
+
+
+def _tell(scene: Scene) -> str | None:
+    try:
+        tell(scene)
+    except SchutznetzError as error:
+        return str(error)
+    return None
+
+
+def _show(step: Step, say: Callable[[str], None]) -> None:
+    say(f"\n{'ok  ' if step.ok else 'NOT '} {step.title}")
+    for line in step.lines:
+        say(f"       {line}")
+    say(f"       {step.ms} ms, {step.bytes:,} bytes between organisations")
+    say(f"       did not cross: {step.kept}")
+
+
+def _summary(scene: Scene, say: Callable[[str], None]) -> None:
+    say(f"\n{'step':<10} {'held':<5} {'ms':>6} {'bytes':>8}")
+    for step in scene.done:
+        say(f"{step.name:<10} {'yes' if step.ok else 'NO':<5} {step.ms:>6} {step.bytes:>8,}")
+
+
+def _stay(member: Member, say: Callable[[str], None]) -> None:
+    say("\nThe nodes go on until Ctrl-C. Ask platform B's node about a picture of yours:")
+    say(
+        f"  curl -s -H 'Authorization: Bearer {member.node.api_key}' "
+        f"-F file=@picture.jpg '{member.local}/v1/media/match-file?surface=public'"
+    )
+    try:
+        _FAREWELL.wait()
+    except KeyboardInterrupt:
+        say("Ending the nodes.")
