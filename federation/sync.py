@@ -43,13 +43,19 @@ class Pulled:
     Attributes:
         id: statement id.
         envelope: exact bytes, whose statement has this id; nothing in them is verified. None where
-            what came is no envelope.
-        problem: why there is no envelope, as one sentence for a person.
+            what came is no envelope, or where there is no body for this node.
+        problem: why what came is no envelope, as one sentence for a person. None where the peer
+            has no body for this node: it is withheld from it, erased or expired.
     """
 
     id: StatementId
     envelope: bytes | None
     problem: str | None = None
+
+    @property
+    def has_no_body(self) -> bool:
+        """Whether the peer rightly has nothing to serve for this entry."""
+        return self.envelope is None and self.problem is None
 
     def __repr__(self) -> str:
         return f"Pulled(id={self.id!r}, problem={self.problem!r})"
@@ -117,7 +123,8 @@ class Replica(Protocol):
 
         Args:
             origin: name of the peer's log.
-            pulled: statements in the order of that log; none twice, some known by now.
+            pulled: statements in the order of that log; none twice, some known by now, and those
+                without a body among them, so that what points at them is no surprise.
             frontier: state of the log after them.
             checkpoint: the believed checkpoint that they lead to.
 
@@ -263,7 +270,7 @@ class _Sync:
             done = until
         return frontier
 
-    async def _fetch_envelopes(self, asked: tuple[StatementId, ...]) -> Sequence[Pulled | None]:
+    async def _fetch_envelopes(self, asked: tuple[StatementId, ...]) -> Sequence[Pulled]:
         answers = (await self._source.envelopes(asked)).envelopes
         if not 0 < len(answers) <= len(asked):
             raise PeerMisbehavedError(
@@ -274,9 +281,9 @@ class _Sync:
 
     def _read(
         self, asked: Sequence[StatementId], answers: Sequence[EnvelopeAnswer]
-    ) -> list[Pulled | None]:
-        """Returns what came for each statement, None where it has no body for this node."""
-        pulled: list[Pulled | None] = []
+    ) -> list[Pulled]:
+        """Returns what came for each statement."""
+        pulled: list[Pulled] = []
         for wanted, answer in zip(asked, answers, strict=False):
             if answer.id != wanted:
                 raise PeerMisbehavedError(
@@ -288,9 +295,9 @@ class _Sync:
             pulled.append(self._read_one(wanted, answer.envelope))
         return pulled
 
-    def _read_one(self, wanted: StatementId, text: str | None) -> Pulled | None:
+    def _read_one(self, wanted: StatementId, text: str | None) -> Pulled:
         if text is None:
-            return None
+            return Pulled(wanted, None)
         data = text.encode()
         try:
             found = parse_envelope(data).statement_id
@@ -302,15 +309,15 @@ class _Sync:
         return Pulled(wanted, data)
 
     def _take(
-        self, frontier: Frontier, entries: Sequence[StatementId], pulled: Sequence[Pulled | None]
+        self, frontier: Frontier, entries: Sequence[StatementId], pulled: Sequence[Pulled]
     ) -> Frontier:
         """Hands one answer on; a crash before its commit repeats it, one after it does not."""
         frontier = frontier.append(bytes.fromhex(one) for one in entries)
-        bodies = [one for one in pulled if one is not None]
-        set_aside = self._replica.take(self._peer.log_origin, bodies, frontier, self._note)
+        set_aside = self._replica.take(self._peer.log_origin, pulled, frontier, self._note)
+        skipped = sum(one.has_no_body for one in pulled)
         self._fetched += len(pulled)
-        self._skipped += len(pulled) - len(bodies)
-        self._taken += len(bodies)
+        self._skipped += skipped
+        self._taken += len(pulled) - skipped
         self._set_aside += set_aside
         return frontier
 

@@ -210,11 +210,12 @@ class Exchange:
 
     def _active_peers(self) -> list[PinnedNode]:
         with self._store.read() as transaction:
-            records = transaction.peers.all()
+            nodes = [pinned(record) for record in transaction.peers.all()]
+        now = self._clock()
         return [
-            pinned(record)
-            for record in records
-            if record.name != self._settings.name and record.state == "active"
+            node
+            for node in nodes
+            if node.name != self._settings.name and node.state == "active" and node.expires > now
         ]
 
     async def _watch(self) -> None:

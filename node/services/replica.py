@@ -10,6 +10,7 @@ from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.peers import SetAsideRecord
 from node.storage.transaction import Transaction
+from protocol.envelope import parse_envelope
 from protocol.errors import (
     NodeError,
     ProtocolError,
@@ -22,6 +23,7 @@ from protocol.fields import StatementId
 from protocol.limits import MAX_TEXT_CHARS
 from protocol.merkle import Frontier
 from protocol.messages import SetAside
+from protocol.statements import parse_statement
 
 _MOST_KEPT = 10_000
 _RETRIES = 64
@@ -89,6 +91,9 @@ class StoredReplica:
         accepted: list[Accepted],
         refused: list[SetAside],
     ) -> None:
+        if one.has_no_body:
+            transaction.peers.skip(one.id, "no body")
+            return
         if one.envelope is None:
             reason = one.problem or "What came is no envelope."
             self._set_aside(transaction, one.id, reason, envelope=None, retry=False)
@@ -97,6 +102,9 @@ class StoredReplica:
         try:
             accepted.append(self._accept(transaction, one.envelope))
         except (ProtocolError, SigningError, NodeError) as error:
+            if isinstance(error, UnknownTargetError) and self._is_moot(transaction, one.envelope):
+                transaction.peers.skip(one.id, "moot")
+                return
             # A single bad statement is kept with its reason and never stops the rest. What may be
             # cured by something that is still to arrive is kept with its bytes and tried again.
             retry = isinstance(error, UnknownKeyError | UnknownTargetError)
@@ -105,6 +113,15 @@ class StoredReplica:
                 transaction, one.id, reason, envelope=one.envelope if retry else None, retry=retry
             )
             refused.append(SetAside(id=one.id, reason=reason))
+
+    def _is_moot(self, transaction: Transaction, envelope: bytes) -> bool:
+        """Whether a statement is about one that is rightly not here: erased, expired, withheld."""
+        parsed = parse_envelope(envelope)
+        statement = parse_statement(parsed.kind, parsed.payload)
+        pointers = (getattr(statement, "target", None), getattr(statement, "dispute", None))
+        return any(
+            transaction.peers.was_skipped(pointer) for pointer in pointers if pointer is not None
+        )
 
     def _accept(self, transaction: Transaction, envelope: bytes) -> Accepted:
         now = int(self._clock())

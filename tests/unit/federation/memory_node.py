@@ -94,6 +94,8 @@ class MemoryNode:
                 raise RuntimeError("killed before the commit")
         set_aside = []
         for one in pulled:
+            if one.has_no_body:
+                continue
             try:
                 if one.envelope is None:
                     set_aside.append(SetAside(id=one.id, reason=one.problem or "no envelope"))
