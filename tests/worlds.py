@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import create_engine, select
 
 from federation.descriptors import open_descriptor
 from node.services.ingest import Ingest
 from node.services.log import OwnLog
+from node.storage import rows
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
 from protocol.encoding import format_time, to_base64url
@@ -191,12 +192,10 @@ class World:
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table of a database, in a stable order."""
     engine = create_engine(url)
-    tables = MetaData()
     with engine.connect() as connection:
-        tables.reflect(connection)
         found = {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-            for table in tables.sorted_tables
+            for table in rows.SQLModel.metadata.sorted_tables
         }
     engine.dispose()
     return found

@@ -5,6 +5,9 @@ survives the death of the process and of the machine. A crash before the commit 
 it: SQLite drops the unfinished tail of the log at the next open, PostgreSQL replays its own.
 """
 
+import os
+import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +19,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from node.storage.transaction import Transaction
 from protocol.errors import SettingsError, UnavailableError
@@ -24,6 +28,21 @@ from protocol.errors import SettingsError, UnavailableError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOG_LOCK = 0x5C4E  # any number, as long as every process of every version takes the same
 _BUSY_TIMEOUT_MS = 20_000
+_MIGRATING = threading.Lock()  # Alembic keeps its context in a module: one at a time
+_CHECKPOINT_TIMEOUT_MS = 1_000  # writers wait as long, so it is short; who deletes tries again
+
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""SQLite's errors that say something of the machine and nothing of the statement."""
 
 
 class Store:
@@ -31,12 +50,15 @@ class Store:
 
     `read` gives a snapshot; `write` serialises with every other writer, in this process and in
     others, so that the log's places are given out in the order in which they become visible: a
-    reader that follows the log can never skip one.
+    reader that follows the log can never skip one. A write inside a write of the same thread
+    waits for itself, and fails.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self._sqlite = self._engine.dialect.name == "sqlite"
+        # SQLite lets waiting writers poll, which starves some for seconds; threads queue here.
+        self._turn = threading.Lock()
 
     @property
     def dialect(self) -> str:
@@ -45,34 +67,62 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """Opens a transaction for reading; nothing is written."""
-        with self._engine.connect() as connection:
+        """Opens a transaction that sees one state of the database, and cannot write.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        options = {"schutznetz_begin": "BEGIN"} if self._sqlite else _SNAPSHOT
+        with _answering(), self._engine.connect().execution_options(**options) as connection:
             yield Transaction(connection)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Opens a transaction that commits when the block ends, and leaves nothing if it raises."""
-        with self._writing() as connection:
-            if not self._sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOG_LOCK})
+        """Opens a transaction that commits when the block ends, and leaves nothing if it raises.
+
+        Raises:
+            UnavailableError: the database does not answer, or other writers do not end. Where that
+                happened in the commit, the transaction may have been kept all the same.
+        """
+        with _answering(), self._writing() as connection:
             yield Transaction(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        connection = self._engine.connect().execution_options(schutznetz_write=True)
-        with connection, connection.begin():
-            yield connection
+        if not self._sqlite:
+            with self._engine.connect() as connection, connection.begin():
+                # Held until after the commit is visible, as the order of the log asks for. A
+                # server that answers before the disk does would let a signed log shrink in a crash.
+                connection.execute(text(_TAKE_TURN), {"key": _LOG_LOCK})
+                yield connection
+            return
+        if not self._turn.acquire(timeout=_BUSY_TIMEOUT_MS / 1000):
+            raise UnavailableError("Another writer holds the database for too long.")
+        try:
+            # A writer takes SQLite's lock at once: upgrading a read later could fail half-way.
+            connection = self._engine.connect()
+            connection = connection.execution_options(schutznetz_begin="BEGIN IMMEDIATE")
+            with connection, connection.begin():
+                yield connection
+        finally:
+            self._turn.release()
 
     def migrate(self) -> None:
         """Brings the schema to this version's; running it again changes nothing.
+
+        Several processes may do it at once. A crash leaves the schema as it was.
 
         Raises:
             SettingsError: the database is newer than this program, or cannot be opened.
         """
         try:
-            with self._writing() as connection:
+            if self._sqlite:
+                _create_private(self._engine.url.database)
+            with _MIGRATING, self._writing() as connection:
                 _upgrade(connection)
-        except SQLAlchemyError as error:
+            # A crash after a deletion has left the deleted in the write-ahead log.
+            self.forget_deleted()
+        except (SQLAlchemyError, OSError) as error:
             raise SettingsError(
                 f"The database cannot be opened ({type(error).__name__}): check database_url, "
                 "that the server runs and that the folder may be written to."
@@ -90,23 +140,60 @@ class Store:
         except SQLAlchemyError:
             raise UnavailableError("The database does not answer.") from None
 
-    def forget_deleted(self) -> None:
-        """Empties SQLite's write-ahead log, where deleted bodies would linger."""
-        if self._sqlite:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
+    def forget_deleted(self) -> bool:
+        """Empties SQLite's write-ahead log, where deleted bodies would linger.
+
+        Returns:
+            Whether it is empty now. It is not while somebody reads an older state: the caller owes
+            another try, for nothing else overwrites what was deleted.
+        """
+        if not self._sqlite:
+            return True
+        options = {"schutznetz_begin": None}
+        with self._engine.connect().execution_options(**options) as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_TIMEOUT_MS}")
+            try:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+        return not busy
 
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
 
 
+_TAKE_TURN = (
+    "SELECT pg_advisory_xact_lock(:key), CASE current_setting('synchronous_commit') "
+    "WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END"
+)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        if isinstance(getattr(error, "orig", None), sqlite3.Error) and not _is_passing(error):
+            raise
+        raise UnavailableError("The database does not answer.") from error
+
+
+def _is_passing(error: Any) -> bool:
+    # The low byte is the class of the error; the rest is detail.
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, pool_size=10)
     # hide_parameters: an error of the database must not carry a pdq or a fingerprint into a log.
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(
+            url,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            pool_size=10,
+        )
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -117,27 +204,35 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _create_private(path: str | None) -> None:
+    """Makes the file, readable by nobody else; SQLite gives its other files the same mode."""
+    if path:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: _begin_sqlite says which kind is meant.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-    if mode not in ("wal", "memory"):
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
         # Seen when the file system fails in that moment: SQLite answers with another mode and
         # raises nothing.
+        connection.close()
         raise SettingsError(f"SQLite could not switch to its write-ahead log (it stays in {mode}).")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    # Erasure: freed pages are overwritten, so that a thief of the file finds nothing deleted.
-    cursor.execute("PRAGMA secure_delete=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-    cursor.close()
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    # Erasure: freed pages are overwritten, so that a thief of the file finds nothing deleted; and
+    # nothing is sorted in a file that nobody overwrites.
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute("PRAGMA temp_store=MEMORY")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading a read transaction later could fail half-way.
-    write = connection.get_execution_options().get("schutznetz_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    begin = connection.get_execution_options().get("schutznetz_begin", "BEGIN")
+    if begin is not None:
+        # A write in a read is a mistake that PostgreSQL would refuse; here it is refused as well.
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if begin == 'BEGIN' else 'OFF'}")
+        connection.exec_driver_sql(begin)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from node.storage.rows import (
     EvidenceRow,
@@ -14,6 +15,7 @@ from node.storage.rows import (
     SkippedRow,
 )
 from node.storage.sql import insert_new, table, upsert
+from protocol.errors import ConflictError
 from protocol.fields import StatementId
 
 _PEER = table(PeerRow)
@@ -61,10 +63,18 @@ class PeerRepository:
         self._connection = connection
 
     def put(self, peer: PeerRecord) -> None:
-        """Stores a pinned node."""
+        """Stores a pinned node.
+
+        Raises:
+            ConflictError: another node signs its requests with the same key. A descriptor shows
+                nobody's possession of that key, so one of them claims the other's.
+        """
         values = dict(vars(peer))
         values["descriptor_id"] = bytes.fromhex(peer.descriptor_id)
-        upsert(self._connection, _PEER, values)
+        try:
+            upsert(self._connection, _PEER, values)
+        except IntegrityError:
+            raise ConflictError("Another node that is pinned has the same request key.") from None
 
     def get(self, name: str) -> PeerRecord | None:
         """Returns the pinned node of this name."""

@@ -135,7 +135,7 @@ class PeerRow(SQLModel, table=True):
     descriptor: bytes = Field(sa_column=_bytes())
     descriptor_id: bytes = Field(sa_column=_bytes())
     fingerprint: str
-    request_keyid: str = Field(index=True)
+    request_keyid: str = Field(index=True, unique=True)
     authority: bool
     state: str
     added: int = Field(sa_column=_big())

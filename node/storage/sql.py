@@ -41,7 +41,9 @@ def insert_new(connection: Connection, into: Table, values: Mapping[str, Any]) -
     statement = (
         _insert(connection, into).values(**values).on_conflict_do_nothing(index_elements=key)
     )
-    return connection.execute(statement).rowcount == 1
+    # Not kept for an INSERT unless asked for: psycopg's cursor is closed by then, and says -1.
+    done = connection.execute(statement.execution_options(preserve_rowcount=True))
+    return done.rowcount == 1
 
 
 def add_to(

@@ -186,7 +186,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     with op.batch_alter_table("peer", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_peer_request_keyid"), ["request_keyid"], unique=False)
+        batch_op.create_index(batch_op.f("ix_peer_request_keyid"), ["request_keyid"], unique=True)
 
     op.create_table(
         "peer_refusal",
@@ -258,11 +258,12 @@ def upgrade() -> None:
 
 
 def _forbid_rewriting() -> None:
-    """The log and the audit are append-only in the schema too, not by good will."""
+    """What was said and done stays, in the schema too and not by good will."""
     if op.get_bind().dialect.name == "sqlite":
-        for name, event in _FORBIDDEN.items():
+        for name, (event, table, condition) in _FORBIDDEN.items():
+            when = f"WHEN {condition} " if condition else ""
             op.execute(
-                f"CREATE TRIGGER {name} BEFORE {event} "
+                f"CREATE TRIGGER {name} BEFORE {event} ON {table} {when}"
                 "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
             )
         return
@@ -270,16 +271,32 @@ def _forbid_rewriting() -> None:
         "CREATE FUNCTION schutznetz_append_only() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'append-only'; END $$"
     )
-    for name, event in _FORBIDDEN.items():
+    for name, (event, table, condition) in _FORBIDDEN.items():
+        when = f"WHEN ({condition}) " if condition else ""
         op.execute(
-            f"CREATE TRIGGER {name} BEFORE {event} "
-            "FOR EACH ROW EXECUTE FUNCTION schutznetz_append_only()"
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} "
+            f"FOR EACH ROW {when}EXECUTE FUNCTION schutznetz_append_only()"
+        )
+    # TRUNCATE, which SQLite does not have, asks no trigger of rows.
+    for table in ("statement", "audit", "log"):
+        op.execute(
+            f"CREATE TRIGGER {table}_is_not_emptied BEFORE TRUNCATE ON {table} "
+            "EXECUTE FUNCTION schutznetz_append_only()"
         )
 
 
 _FORBIDDEN = {
-    "statement_stays": "DELETE ON statement",
-    "statement_entry_is_fixed": "UPDATE OF log_index, id, kind ON statement",
-    "audit_stays": "DELETE ON audit",
-    "audit_is_fixed": "UPDATE ON audit",
+    "statement_stays": ("DELETE", "statement", ""),
+    "statement_entry_is_fixed": (
+        "UPDATE OF log_index, id, kind, issuer, keyid, issued, target_index, audience, received, received_from, items",
+        "statement",
+        "",
+    ),
+    "envelope_is_fixed": ("UPDATE", "envelope", ""),
+    "log_stays": ("DELETE", "log", ""),
+    "log_never_shrinks": ("UPDATE", "log", "NEW.size < OLD.size OR NEW.origin <> OLD.origin"),
+    "audit_stays": ("DELETE", "audit", ""),
+    "audit_is_fixed": ("UPDATE", "audit", ""),
+    "evidence_is_fixed": ("UPDATE", "evidence", ""),
 }
+"""What no program may do, by the name of the trigger: event, table, condition (none: always)."""

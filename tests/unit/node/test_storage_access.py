@@ -1,0 +1,172 @@
+"""Clients, nonces, budgets, answers kept, and the lease of the jobs."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from node.storage.engine import Store
+from protocol.errors import ConflictError
+from worlds import contents
+
+RACERS = 8
+
+
+@pytest.fixture
+def store(database_url: str):
+    store = Store(database_url)
+    yield store
+    store.close()
+
+
+def race(job: Callable[[], bool]) -> list[bool]:
+    """Runs the same job in many threads at once, each in a transaction of its own."""
+    barrier = threading.Barrier(RACERS)
+    results: list[bool] = []
+
+    def run() -> None:
+        barrier.wait()
+        results.append(job())
+
+    threads = [threading.Thread(target=run) for _ in range(RACERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == RACERS
+    return results
+
+
+def test_a_nonce_is_accepted_once_per_key(store: Store) -> None:
+    with store.write() as transaction:
+        assert transaction.access.use_nonce("key", "nonce", now=1)
+        assert not transaction.access.use_nonce("key", "nonce", now=2)
+        assert transaction.access.use_nonce("key", "other", now=2)
+        assert transaction.access.use_nonce("other", "nonce", now=2)
+
+
+def test_of_many_requests_with_one_nonce_exactly_one_wins(store: Store) -> None:
+    def use() -> bool:
+        with store.write() as transaction:
+            return transaction.access.use_nonce("key", "nonce", now=1)
+
+    assert race(use).count(True) == 1
+
+
+def test_only_nonces_older_than_said_are_forgotten(store: Store) -> None:
+    with store.write() as transaction:
+        for at in (9, 10, 11):
+            transaction.access.use_nonce("key", f"nonce-{at}", now=at)
+        transaction.access.forget_nonces(before=10)
+        assert transaction.access.use_nonce("key", "nonce-9", now=12)
+        assert not transaction.access.use_nonce("key", "nonce-10", now=12)
+        assert not transaction.access.use_nonce("key", "nonce-11", now=12)
+
+
+def test_a_budget_is_spent_to_its_last_element_and_no_further(store: Store) -> None:
+    with store.write() as transaction:
+        spend = transaction.access.spend
+        assert spend("circle", "a.example", "2026-11-22", elements=7, budget=10)
+        assert not spend("circle", "a.example", "2026-11-22", elements=4, budget=10)
+        assert spend("circle", "a.example", "2026-11-22", elements=3, budget=10)
+        assert not spend("circle", "a.example", "2026-11-22", elements=1, budget=10)
+        assert spend("circle", "b.example", "2026-11-22", elements=10, budget=10)
+        assert spend("circle", "a.example", "2026-11-23", elements=10, budget=10)
+        assert spend("other", "a.example", "2026-11-22", elements=10, budget=10)
+        assert transaction.access.spent("circle", "2026-11-22") == {
+            "a.example": 10,
+            "b.example": 10,
+        }
+
+
+def test_no_request_larger_than_the_whole_budget_is_granted(store: Store) -> None:
+    with store.write() as transaction:
+        assert not transaction.access.spend("c", "a.example", "day", elements=11, budget=10)
+        assert not transaction.access.spend("c", "a.example", "day", elements=1, budget=0)
+        assert transaction.access.spent("c", "day") == {"a.example": 0}
+
+
+def test_a_race_never_overspends_a_budget(store: Store) -> None:
+    def spend() -> bool:
+        with store.write() as transaction:
+            return transaction.access.spend("c", "a.example", "day", elements=3, budget=10)
+
+    assert race(spend).count(True) == 3
+    with store.read() as transaction:
+        assert transaction.access.spent("c", "day") == {"a.example": 9}
+
+
+def test_a_lease_belongs_to_one_holder_until_it_ends(store: Store) -> None:
+    with store.write() as transaction:
+        hold = transaction.access.hold_lease
+        assert hold("jobs", "one", now=100, until=130)
+        assert not hold("jobs", "two", now=129, until=160)
+        assert hold("jobs", "one", now=129, until=159)
+        assert not hold("jobs", "two", now=158, until=188)
+        assert hold("jobs", "two", now=159, until=189)
+        assert not hold("jobs", "one", now=160, until=190)
+        assert hold("other", "one", now=160, until=190)
+
+
+def test_only_its_holder_gives_a_lease_back(store: Store) -> None:
+    with store.write() as transaction:
+        access = transaction.access
+        access.hold_lease("jobs", "one", now=100, until=130)
+        access.drop_lease("jobs", "two")
+        assert not access.hold_lease("jobs", "two", now=101, until=131)
+        access.drop_lease("jobs", "one")
+        assert access.hold_lease("jobs", "two", now=101, until=131)
+
+
+def test_of_many_processes_exactly_one_gets_the_lease(store: Store) -> None:
+    def hold() -> bool:
+        holder = f"{threading.get_ident()}"
+        with store.write() as transaction:
+            return transaction.access.hold_lease("jobs", holder, now=100, until=130)
+
+    assert race(hold).count(True) == 1
+
+
+def test_a_client_is_found_by_the_digest_of_its_key_and_marked_once_revoked(store: Store) -> None:
+    with store.write() as transaction:
+        access = transaction.access
+        number = access.add_client("app", b"d" * 32, frozenset({"match", "check"}), now=5)
+        found = access.client_with(b"d" * 32)
+        assert found is not None
+        assert (found.number, found.name, found.created) == (number, "app", 5)
+        assert found.scopes == {"match", "check"}
+        assert found.revoked is None
+        assert access.client_with(b"e" * 32) is None
+        assert access.revoke_client(number, now=6)
+        assert not access.revoke_client(number, now=7)
+        assert not access.revoke_client(number + 1, now=7)
+        assert [one.revoked for one in access.clients()] == [6]
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"), [("app", b"e" * 32), ("other", b"d" * 32)], ids=["name", "key"]
+)
+def test_two_clients_share_neither_name_nor_key(
+    database_url: str, store: Store, name: str, digest: bytes
+) -> None:
+    with store.write() as transaction:
+        transaction.access.add_client("app", b"d" * 32, frozenset({"match"}), now=1)
+    before = contents(database_url)
+    with pytest.raises(ConflictError, match="this name already"), store.write() as transaction:
+        transaction.access.add_client(name, digest, frozenset({"match"}), now=2)
+    assert contents(database_url) == before
+
+
+def test_an_answer_is_repeated_while_it_is_young(store: Store) -> None:
+    with store.write() as transaction:
+        access = transaction.access
+        access.cache_answer(b"request", b"first", now=100)
+        assert access.cached_answer(b"request", since=100) == b"first"
+        assert access.cached_answer(b"request", since=101) is None
+        assert access.cached_answer(b"other", since=0) is None
+        access.cache_answer(b"request", b"second", now=110)
+        assert access.cached_answer(b"request", since=101) == b"second"
+        access.forget_answers(before=110)
+        assert access.cached_answer(b"request", since=0) == b"second"
+        access.forget_answers(before=111)
+        assert access.cached_answer(b"request", since=0) is None

@@ -1,0 +1,139 @@
+"""Migrations: from nothing to this version, on both back ends, once and only once."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlmodel import SQLModel
+
+from node.storage import rows
+from node.storage.engine import Store
+from protocol.errors import SettingsError, UnavailableError
+from worlds import contents
+
+
+@pytest.fixture
+def engine(database_url: str):
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def migrate(url: str) -> None:
+    store = Store(url)
+    try:
+        store.migrate()
+    finally:
+        store.close()
+
+
+def test_an_empty_database_gets_every_table_and_no_row(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    assert set(contents(empty_database_url)) == set(SQLModel.metadata.tables)
+    assert not any(contents(empty_database_url).values())
+
+
+def test_migrating_again_changes_nothing(database_url: str) -> None:
+    store = Store(database_url)
+    with store.write() as transaction:
+        transaction.access.use_nonce("key", "nonce", now=1)
+    before = contents(database_url)
+    store.migrate()
+    assert contents(database_url) == before
+    store.close()
+
+
+def test_the_rows_declare_what_the_migrations_make(engine: Engine) -> None:
+    assert rows.StatementRow.__tablename__ == "statement"
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(
+    database_url: str, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingsError, match="newer version"):
+        migrate(database_url)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert found == "9999"
+
+
+def test_a_migration_that_fails_leaves_no_table(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("the machine stops")
+
+    monkeypatch.setattr("alembic.runtime.migration.HeadMaintainer._insert_version", fail)
+    with pytest.raises(RuntimeError, match="the machine stops"):
+        migrate(empty_database_url)
+    engine = create_engine(empty_database_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+def test_many_processes_may_migrate_at_once(empty_database_url: str) -> None:
+    # Each Store has connections of its own, as a process has.
+    stores = [Store(empty_database_url) for _ in range(4)]
+    barrier = threading.Barrier(len(stores))
+    failed: list[BaseException] = []
+
+    def start(store: Store) -> None:
+        barrier.wait()
+        try:
+            store.migrate()
+        except SettingsError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=start, args=[store]) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in stores:
+        store.close()
+    assert failed == []
+    assert not any(contents(empty_database_url).values())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////nowhere/at/all/node.db",
+        "postgresql+psycopg://nobody@/none?host=/nowhere/at/all",
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_without_its_address(url: str) -> None:
+    store = Store(url)
+    with pytest.raises(SettingsError, match="check database_url") as caught:
+        store.migrate()
+    assert "nowhere" not in str(caught.value)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        store.check()
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    path.write_bytes(b"a letter to my aunt" * 100)
+    with pytest.raises(SettingsError, match="cannot be opened"):
+        migrate(f"sqlite:///{path}")
+    assert path.read_bytes() == b"a letter to my aunt" * 100
+
+
+def test_the_files_of_sqlite_are_for_their_owner_alone(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'node.db'}")
+    store.migrate()
+    with store.write() as transaction:
+        transaction.access.use_nonce("key", "nonce", now=1)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    store.close()
+    assert modes == {"node.db": 0o600, "node.db-wal": 0o600, "node.db-shm": 0o600}
