@@ -1,0 +1,122 @@
+"""From what was named on the command line to media hashes: files, folders, thousands of them.
+
+Pictures are decoded in `node.matching.pool`'s processes, since they may be hostile. One that cannot
+be read is reported with a sentence and never stops the others.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+import typer
+
+from node.cli.output import progress, readable
+from node.matching.media import MediaHashes, read_picture
+from protocol.errors import SchutznetzError, UnavailableError
+
+_AHEAD: Final = 4
+_NOT_PICTURES: Final = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file, and its media hashes or the sentence why it has none.
+
+    Attributes:
+        name: of the file, as a person reads it.
+        hashes: None exactly if `problem` says why.
+        problem: one sentence.
+    """
+
+    name: str
+    hashes: MediaHashes | None = field(default=None, repr=False)
+    problem: str | None = None
+
+
+class Hasher(Protocol):
+    """What computes media hashes from the bytes of a file: `node.matching.pool`'s HashPool."""
+
+    def hash(self, data: bytes) -> MediaHashes:
+        """Returns the media hashes of a picture."""
+
+
+def find_pictures(named: Sequence[Path]) -> list[Path]:
+    """Returns the files that were named, and every file in the folders that were, sorted.
+
+    Hidden files, and the lists of small pictures that Windows leaves behind, are passed over in
+    folders; links to folders are not followed. A file that was named twice is there once.
+
+    Raises:
+        typer.BadParameter: something is not there, or a folder holds nothing.
+    """
+    found: dict[Path, None] = {}
+    for path in named:
+        if path.is_dir():
+            inside = sorted(_files_in(path))
+            if not inside:
+                raise typer.BadParameter(f"{readable(str(path))}: there is no file in this folder")
+            found |= dict.fromkeys(inside)
+        elif path.exists():
+            found[path] = None
+        else:
+            raise typer.BadParameter(f"{readable(str(path))}: there is no such file")
+    return list(found)
+
+
+def hash_pictures(files: Sequence[Path], *, workers: int) -> list[Read]:
+    """Returns the media hashes of each file, in order, with a progress bar.
+
+    Raises:
+        UnavailableError: pictures cannot be hashed on this machine at all.
+    """
+    from node.matching.pool import HashPool
+
+    read = []
+    with (
+        HashPool(workers=min(workers, len(files)), max_waiting=workers * _AHEAD) as pool,
+        progress("Reading pictures", len(files)) as step,
+    ):
+        for one in read_all(files, pool, workers=workers):
+            read.append(one)
+            step()
+    return read
+
+
+def read_all(files: Sequence[Path], hasher: Hasher, *, workers: int) -> Iterator[Read]:
+    """Gives each file's media hashes, in order; only a few files are in memory at any time."""
+    waiting: deque[Future[Read]] = deque()
+    with ThreadPoolExecutor(workers) as threads:
+        try:
+            for path in files:
+                waiting.append(threads.submit(_read, path, hasher.hash))
+                if len(waiting) >= workers * 2:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            # On Ctrl-C nothing new is begun.
+            for future in waiting:
+                future.cancel()
+
+
+def _read(path: Path, hash_picture: Callable[[bytes], MediaHashes]) -> Read:
+    name = readable(str(path))
+    try:
+        return Read(name, hash_picture(read_picture(path)))
+    except UnavailableError:
+        # Nothing is wrong with the picture: no other can be hashed either.
+        raise
+    except SchutznetzError as error:
+        return Read(name, problem=str(error))
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and name.lower() not in _NOT_PICTURES:
+                yield Path(place, name)

@@ -1,0 +1,195 @@
+"""`ban` and `check`: accounts, through the platform's own node.
+
+Identifiers leave this command for the own node only, which turns them into fingerprints. A value
+of ``-`` is read from standard input, so that it stands neither in the shell's history nor in the
+list of processes.
+"""
+
+import sys
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from node.cli import options
+from node.cli.output import is_at_terminal, note, show, show_json
+
+_MOST: Final = 8
+
+
+Email = Annotated[
+    list[str] | None, typer.Option(help="E-mail address; - reads it from input.", metavar="TEXT")
+]
+Phone = Annotated[
+    list[str] | None, typer.Option(help="Phone number; - reads it from input.", metavar="TEXT")
+]
+Device = Annotated[
+    list[str] | None, typer.Option(help="Device id; - reads it from input.", metavar="TEXT")
+]
+Username = Annotated[
+    list[str] | None, typer.Option(help="User name; - reads it from input.", metavar="TEXT")
+]
+Payment = Annotated[
+    list[str] | None,
+    typer.Option(help="IBAN, card token or wallet; - reads it from input.", metavar="TEXT"),
+]
+Invite = Annotated[
+    list[str] | None,
+    typer.Option(help="Invite link of a group; - reads it from input.", metavar="TEXT"),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        help="Country of phone numbers without country code, such as DE.", metavar="COUNTRY"
+    ),
+]
+
+
+def register(app: options.Group) -> None:
+    """Adds the verbs to the command."""
+    app.command("check")(check)
+    app.command("ban")(ban)
+
+
+def check(
+    *,
+    email: Email = None,
+    phone: Phone = None,
+    device: Device = None,
+    username: Username = None,
+    payment: Payment = None,
+    invite: Invite = None,
+    region: Region = None,
+    node: options.OwnNodeUrl = options.OWN_NODE,
+    api_key_file: options.ApiKeyFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Ask whether a sign-up deserves a look.
+
+    Each option may be repeated, eight identifiers at most. Give - as value to type or pipe it in,
+    one line each: then it does not stand in the shell's history.
+    """
+    from node.cli.own_node import Platform
+    from node.cli.passphrases import read_api_key
+
+    platform = Platform(node, read_api_key(api_key_file))
+    body = {
+        "identifiers": _gather(
+            email=email,
+            phone=phone,
+            device=device,
+            username=username,
+            payment=payment,
+            invite=invite,
+        )
+    }
+    answer = platform.post("/v1/accounts/check", body | ({"region": region} if region else {}))
+    if as_json:
+        show_json(answer)
+        return
+    rule = f" by the rule {answer['rule']!r}" if answer.get("rule") else ""
+    show(f"{answer['decision']}{rule}")
+    for lead in answer["leads"]:
+        disputed = ", disputed" if lead["disputed"] else ""
+        show(
+            f"  the same {' and '.join(lead['kinds'])} as in a ban for {lead['category']}, said by "
+            f"{' and '.join(lead['issuers'])}, until {lead['expires']}{disputed}"
+        )
+        show(f"  statement {lead['statement']}")
+    if answer["leads"]:
+        show("A hit is a reason to look, never a verdict.")
+
+
+def ban(
+    *,
+    category: options.Category,
+    reviewers: options.Reviewers,
+    days: Annotated[
+        int, typer.Option(help="Days until it is forgotten.", metavar="DAYS", min=1, max=731)
+    ],
+    email: Email = None,
+    phone: Phone = None,
+    device: Device = None,
+    username: Username = None,
+    payment: Payment = None,
+    invite: Invite = None,
+    region: Region = None,
+    scope: Annotated[
+        Literal["account", "person"],
+        typer.Option(help="This account, or whoever holds these identifiers."),
+    ] = "account",
+    purpose: Annotated[
+        str, typer.Option(help="What others may use it for.", metavar="CODE")
+    ] = "prevention",
+    legal_basis: Annotated[
+        str, typer.Option(help="Ground for sharing it.", metavar="CODE")
+    ] = "gdpr-6-1-f",
+    audience: options.Audience = options.PEERS,
+    node: options.OwnNodeUrl = options.OWN_NODE,
+    api_key_file: options.ApiKeyFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Share a ban of an account.
+
+    The identifiers go to your own node, which turns them into fingerprints and stores neither.
+    Each option may be repeated, eight identifiers at most. Give - as value to type or pipe it in,
+    one line each: then it does not stand in the shell's history.
+    """
+    from node.cli.own_node import Platform
+    from node.cli.passphrases import read_api_key
+    from node.cli.sheet import check_category
+    from protocol.categories import CategoryKind
+
+    check_category(category, CategoryKind.ACCOUNT)
+    platform = Platform(node, read_api_key(api_key_file))
+    body: dict[str, Any] = {
+        "identifiers": _gather(
+            email=email,
+            phone=phone,
+            device=device,
+            username=username,
+            payment=payment,
+            invite=invite,
+        ),
+        "category": category,
+        "reviewers": reviewers,
+        "scope": scope,
+        "purpose": purpose,
+        "legal_basis": legal_basis,
+        "expires_days": days,
+        "audience": audience,
+    }
+    receipt = platform.post("/v1/accounts/ban", body | ({"region": region} if region else {}))
+    if as_json:
+        show_json(receipt)
+        return
+    who = options.repeated(node, api_key_file=api_key_file)
+    show(f"statement {receipt['id']}")
+    show(f"  one account, for {category}, for {days} days; only fingerprints are shared")
+    show(f"  who has taken it up:  schutznetz status {receipt['id']}{who}")
+    show(f"  to withdraw it:       schutznetz retract {receipt['id']} --reason wrong{who}")
+
+
+def _gather(**named: list[str] | None) -> list[dict[str, str]]:
+    """Returns the identifiers of all options, those of ``-`` read from standard input.
+
+    Raises:
+        typer.BadParameter: none, too many, or an empty line.
+    """
+    pairs = [(kind, value) for kind, values in named.items() for value in values or ()]
+    if not pairs:
+        raise typer.BadParameter("name at least one identifier", param_hint="--email")
+    if len(pairs) > _MOST:
+        raise typer.BadParameter(f"name {_MOST} identifiers at most", param_hint="--email")
+    return [
+        {"kind": kind, "value": _from_input(kind) if value == "-" else value}
+        for kind, value in pairs
+    ]
+
+
+def _from_input(kind: str) -> str:
+    if is_at_terminal():
+        note(f"{kind}:")
+    value = sys.stdin.readline().strip()
+    if not value:
+        raise typer.BadParameter("there is no line left on standard input", param_hint=f"--{kind}")
+    return value

@@ -1,0 +1,112 @@
+"""`node circle`: who shares a fingerprint key, and with how many questions a day."""
+
+import os
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from node.cli import options
+from node.cli.output import note, show, show_json
+
+BUDGET: Final = 5_000
+"""Identifiers a day that a member may have evaluated, unless it is said otherwise."""
+
+_MAX_BUDGET: Final = 10**7
+
+CircleName = Annotated[
+    str, typer.Argument(help="Name of the circle, such as de-minors-1.", metavar="NAME")
+]
+
+
+def register(app: options.Group) -> None:
+    """Adds the verbs to the group."""
+    verbs = options.group("Nodes that share one fingerprint key.")
+    verbs.command("create")(create)
+    verbs.command("join")(join)
+    verbs.command("list")(list_circles)
+    app.add_typer(verbs, name="circle")
+
+
+def create(
+    directory: options.NodeFolder,
+    name: CircleName,
+    member: Annotated[
+        list[str],
+        typer.Option(
+            help=f"Name of a node, and how many identifiers a day it may ask about ({BUDGET} "
+            "unless said); may be repeated.",
+            metavar="NODE[=BUDGET]",
+        ),
+    ],
+    days: Annotated[
+        int, typer.Option(help="How long the key lasts.", metavar="DAYS", min=1, max=731)
+    ] = 365,
+    as_json: options.Json = False,
+) -> None:
+    """Make a circle; this node holds its key."""
+    from node.app import open_services
+    from node.services.circles import ONE_HOLDER_WARNING
+
+    members = dict(_parse_member(text) for text in member)
+    if len(members) != len(member):
+        raise typer.BadParameter("a member is named twice", param_hint="--member")
+    with open_services(directory, environ=os.environ) as services:
+        receipt = services.circles.create(name, members, days)
+    note(ONE_HOLDER_WARNING)
+    if as_json:
+        show_json({"name": name, "members": members, "days": days, "statement": receipt.id})
+        return
+    show(f"The circle {name} is made, for {days} days.")
+    for node, budget in members.items():
+        show(f"  {node}  {budget} identifiers a day")
+    show("If this node is running, start it anew: only then does it answer the circle.")
+    show("Each member, once the circle has arrived there, with the folder of its node:")
+    show(f"    schutznetz node circle join MEMBER_DIR {name}")
+
+
+def join(directory: options.NodeFolder, name: CircleName, as_json: options.Json = False) -> None:
+    """Use a circle for bans and checks."""
+    from node.app import open_services
+
+    with open_services(directory, environ=os.environ) as services:
+        state = services.circles.join(name)
+    if state.warning:
+        note(state.warning)
+    if as_json:
+        show_json(asdict(state))
+    else:
+        show(f"This node checks sign-ups with the circle {name} of {', '.join(state.members)}.")
+
+
+def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -> None:
+    """List the circles that this node knows."""
+    from node.app import open_services
+
+    with open_services(directory, environ=os.environ) as services:
+        found = services.circles.list()
+    if as_json:
+        show_json({"circles": [asdict(one) for one in found]})
+        return
+    for one in found:
+        show(f"{one.name}  version {one.version}  {'joined' if one.joined else 'not joined'}")
+        show(f"  members  {', '.join(one.members)}")
+        show(f"  key      {one.threshold} of {', '.join(one.holders)}, until {one.not_after}")
+        if one.warning:
+            show(f"  {one.warning}")
+    if not found:
+        show("This node knows no circle.")
+
+
+def _parse_member(text: str) -> tuple[str, int]:
+    """Returns a member and its budget.
+
+    Raises:
+        typer.BadParameter: not of the form NODE or NODE=BUDGET.
+    """
+    node, equals, budget = text.partition("=")
+    if equals and not (budget.isascii() and budget.isdecimal() and int(budget) <= _MAX_BUDGET):
+        raise typer.BadParameter(
+            f"the budget of a member is a number up to {_MAX_BUDGET}", param_hint="--member"
+        )
+    return options.check_node_name(node), int(budget) if equals else BUDGET
