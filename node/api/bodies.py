@@ -6,14 +6,14 @@ into a typed, frozen model that refuses what it does not know. A message about a
 field and never its value; an unknown field is not even named, since its name is the sender's text.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, Self, TypeVar, get_args
 
 import msgspec
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -83,9 +83,18 @@ class Body(BaseModel):
         raise invalid_fields(
             [
                 (place(one["loc"]), f"{_OUR_WORDS.get(one['type'], one['msg'])}.")
-                for one in found[:MAX_NAMED_FIELDS]
-            ]
+                for one in found
+                if not _is_echo(one, found)
+            ][:MAX_NAMED_FIELDS]
         )
+
+
+def _is_echo(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Says whether an array only seems too short, because its entries were refused."""
+    inside = len(one["loc"])
+    return one["type"] == "too_short" and any(
+        other["loc"][:inside] == one["loc"] and len(other["loc"]) > inside for other in found
+    )
 
 
 class Answer(BaseModel):

@@ -163,7 +163,7 @@ PEER: Final = {
     "state": "active",
     "seen_size": 812,
     "synced": "2026-11-22T10:00:00Z",
-    "problem": None,
+    "problem": "No answer within 10 s.",
     "acked_size": 40_211,
     "acked_at": "2026-11-22T10:00:01Z",
     "set_aside": 0,
@@ -195,13 +195,17 @@ CLIENT: Final = {
     "name": "upload service",
     "scopes": ["check", "match"],
     "created": "2026-11-22T10:00:00Z",
-    "revoked": None,
+    "revoked": "2027-01-31T10:00:00Z",
 }
 AUDIT_LINE: Final = (
     '{"number":1,"at":"2026-11-22T10:00:00Z","actor":"operator","action":"peer.add",'
     '"subject":"platform-a.example","detail":"authority=False"}\n'
 )
-POLICY: Final = {"text": "version = 1\n", "problem": None}
+POLICY: Final = {
+    "text": "[[rule]]\nname = 3\n",
+    "problem": "policy.toml: rule 1: name has to be a text; "
+    "the policy from before the change stays in force",
+}
 SET_ASIDE: Final = {
     "set_aside": [
         {

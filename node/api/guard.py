@@ -5,6 +5,7 @@ was asked for; a failure is logged by its type and its place in the code, never 
 """
 
 import time
+import traceback
 from typing import Final
 
 import structlog
@@ -85,11 +86,6 @@ def route_of(scope: Scope) -> str:
 
 
 def _place_of(error: BaseException) -> str:
-    """Returns where an error was raised, as file and line of our code or a library's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    return f"{module}:{trace.tb_lineno}"
+    """Returns where an error was raised, as module and line, of ours or of a library."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{frame.f_globals.get('__name__', '')}:{line}"

@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from node.api import problems
-from node.api.bodies import JSON, unanchored
+from node.api.bodies import JSON, Body, unanchored
 from node.api.problems import Kind, Problem
 from protocol.messages import Message
 
@@ -102,7 +102,11 @@ def describe(app: FastAPI, shapes: Sequence[Shape]) -> dict[str, Any]:
     )
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     models = [one for one in (*shapes, Problem) if issubclass(one, BaseModel)]
-    _, described = models_json_schema([(one, "validation") for one in models], ref_template=_REF)
+    _, described = models_json_schema(
+        # What is sent is described as it is written, what is taken as it is read.
+        [(one, "validation" if issubclass(one, Body) else "serialization") for one in models],
+        ref_template=_REF,
+    )
     schemas.update(described["$defs"])
     messages = [one for one in shapes if issubclass(one, Message)]
     _, components = msgspec.json.schema_components(

@@ -1,0 +1,266 @@
+"""What platforms get: look-ups, files, sign-ups, and what happens while something is down."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+import api_fakes
+from api_fakes import bearer
+from node.api import examples
+from node.api.app import build_api
+from protocol.statements import FeedbackRow, MediaItem
+
+URL = "http://127.0.0.1:8440"
+LISTED = {"pdq": "ab" * 32, "quality": 90}
+
+
+@pytest.fixture
+def services(tmp_path):
+    return api_fakes.fake_services(tmp_path, url=URL)
+
+
+@pytest.fixture
+def client(services):
+    return TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+
+
+def match(client, *items):
+    body = {"surface": "public", "items": list(items)}
+    return client.post("/v1/media/match", json=body, headers=bearer("match"))
+
+
+def test_each_item_gets_its_result_in_the_order_asked(client):
+    found = match(client, {"md5": "a" * 32}, LISTED).json()
+    assert [one["decision"] for one in found["results"]] == ["none", "block"]
+    assert found["results"][1]["matches"][0]["distance"] == 4
+    assert found["list"] == {"entries": 7, "size": 1, "age_s": None}
+
+
+def test_a_thousand_items_are_taken_and_one_more_is_not(client):
+    assert len(match(client, *[LISTED] * 1_000).json()["results"]) == 1_000
+    problem = match(client, *[LISTED] * 1_001).json()
+    assert problem["errors"][0]["field"] == "items"
+
+
+def test_the_fields_at_fault_are_named_and_no_more_than_twenty(client):
+    problem = match(client, {"md5": "b"}, {"pdq": "zz", "quality": 101}).json()
+    assert {one["field"] for one in problem["errors"]} == {
+        "items[0].md5",
+        "items[1].pdq",
+        "items[1].quality",
+    }
+    assert len(match(client, *[{"md5": "b"}] * 900).json()["errors"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("item", "word"), [({}, "At least one"), ({"quality": 3, "md5": "a" * 32}, "with its pdq")]
+)
+def test_an_item_that_says_nothing_is_refused(client, item, word):
+    problem = match(client, item).json()
+    assert word in problem["errors"][0]["message"]
+    assert problem["errors"][0]["field"] == "items[0]"
+
+
+def test_a_pdq_may_be_looked_up_without_its_quality_but_not_flagged(client):
+    assert match(client, {"pdq": "ab" * 32}).status_code == 200
+    body = {**examples.FLAG, "items": [{"pdq": "ab" * 32}]}
+    response = client.post("/v1/media/flag", json=body, headers=bearer("flag"))
+    assert response.status_code == 422
+    assert "quality" in response.json()["detail"]
+
+
+def test_a_flag_hands_over_everything_that_was_said(client, services):
+    response = client.post("/v1/media/flag", json=examples.FLAG, headers=bearer("flag"))
+    assert response.json() == {"id": services.flags.ids[-1], "index": 1}
+    said = services.flags.last
+    assert said["items"] == [
+        MediaItem(pdq=examples.PDQ, quality=98, sha256=examples.SHA256, sha1=None, md5=None)
+    ]
+    for name in set(examples.FLAG) - {"items"}:
+        expected = examples.FLAG[name]
+        assert said[name] == (tuple(expected) if isinstance(expected, list) else expected)
+    assert said["client"].name == "flag"
+
+
+def post_file(client, content, *, surface="public", **header):
+    return client.post(
+        f"/v1/media/match-file?surface={surface}",
+        content=content,
+        headers=bearer("match") | {name.replace("_", "-"): one for name, one in header.items()},
+    )
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/PNG", "application/octet-stream"])
+def test_a_file_is_hashed_and_looked_up(client, services, content_type):
+    found = post_file(client, b"PICTURE", Content_Type=content_type).json()
+    assert found["result"]["decision"] == "block"
+    assert found["hashes"]["pdq"] == "ab" * 32
+    assert found["hashes"]["format"] == "PNG"
+    assert services.lookups.asked[0].sha256 == "1" * 64
+
+
+def test_a_file_may_come_as_a_form(client):
+    response = client.post(
+        "/v1/media/match-file?surface=public",
+        files={"file": ("../../etc/passwd", b"PICTURE\r\n--not the end", "text/html")},
+        headers=bearer("match"),
+    )
+    assert response.json()["result"]["decision"] == "block"
+
+
+FORM = 'multipart/form-data; boundary="b"'
+
+
+def part(content: bytes, end: bytes = b"--") -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+    return head + content + b"\r\n--b" + end + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", part(b"PICTURE")),
+        ('multipart/form-data; boundary=""', part(b"PICTURE")),
+        (f"multipart/form-data; boundary={'b' * 71}", part(b"PICTURE")),
+        (FORM, b""),
+        (FORM, b"--b--\r\n"),
+        (FORM, b"PICTURE"),
+        (FORM, part(b"PICTURE")[:-5]),
+        (FORM, part(b"PICTURE", b"")),
+        (FORM, part(b"PICTURE", b"") + part(b"PICTURE")),
+        (FORM, part(b"PICTURE", b"")[:-2] + b"\r\nA: b\r\n\r\nc\r\n--b--\r\n"),
+        (FORM, b"--b\r\n" + b"A: " + b"b" * 10_000 + b"\r\n\r\nPICTURE\r\n--b--\r\n"),
+        (FORM, b"--b\r\n" + b"A: b\r\n" * 100 + b"\r\nPICTURE\r\n--b--\r\n"),
+        (FORM, b"--b\r\nbroken\xff\r\n\r\nPICTURE\r\n--b--\r\n"),
+    ],
+)
+def test_a_form_that_is_not_exactly_one_file_is_refused(client, content_type, body):
+    response = post_file(client, body, Content_Type=content_type)
+    assert response.status_code == 422, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_what_is_no_picture_is_refused_with_the_sentence_of_the_pool(client):
+    response = post_file(client, b"not one", Content_Type="image/png")
+    assert response.status_code == 422
+    assert "not a picture" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("surface", ["", "secret", "Public", "public,hosted"])
+def test_a_file_needs_a_known_surface(client, surface):
+    response = post_file(client, b"PICTURE", surface=surface, Content_Type="image/png")
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "surface"
+
+
+def test_a_file_may_be_larger_than_other_bodies_and_not_larger_than_set(tmp_path):
+    services = api_fakes.fake_services(tmp_path, url=URL, max_upload_bytes=3 << 20)
+    client = TestClient(build_api(services), base_url=URL)
+    large = b"PICTURE" + bytes((3 << 20) - 7)
+    assert post_file(client, large, Content_Type="image/png").status_code == 200
+    assert post_file(client, large + b"1", Content_Type="image/png").status_code == 413
+
+
+def check(client, **more):
+    body = {"identifiers": [{"kind": "email", "value": "bad@example.com"}]} | more
+    return client.post("/v1/accounts/check", json=body, headers=bearer("check"))
+
+
+def test_a_sign_up_gets_leads_in_one_shape_whether_or_not_there_are_any(client):
+    found = check(client).json()
+    none = check(client, identifiers=[{"kind": "email", "value": "good@example.com"}]).json()
+    assert found["decision"] == "review"
+    assert found["leads"][0]["kinds"] == ["email"]
+    assert (none["decision"], none["rule"], none["leads"]) == ("none", None, [])
+    assert found.keys() == none.keys()
+
+
+def test_an_identifier_at_fault_is_named_by_its_place(client):
+    problem = check(client, identifiers=[{"kind": "email", "value": "not one"}]).json()
+    assert problem["errors"][0]["field"] == "identifiers[0].value"
+    assert "not one" not in str(problem)
+
+
+def test_eight_identifiers_are_taken_and_nine_are_not(client):
+    one = {"kind": "username", "value": "someone"}
+    assert check(client, identifiers=[one] * 8).status_code == 200
+    assert check(client, identifiers=[one] * 9).status_code == 422
+    assert check(client, identifiers=[]).status_code == 422
+
+
+@pytest.mark.parametrize(("mode", "word"), [("closed", "keep it back"), ("open", "let it pass")])
+def test_while_the_circle_is_down_the_answer_says_what_the_operator_declared(tmp_path, mode, word):
+    services = api_fakes.fake_services(tmp_path, url=URL, check_fail_mode=mode)
+    services.accounts.down = services.lookups.down = True
+    client = TestClient(build_api(services), base_url=URL)
+    for response in (
+        check(client),
+        match(client, LISTED),
+        post_file(client, b"PICTURE", Content_Type="image/png"),
+    ):
+        assert response.status_code == 503
+        problem = response.json()
+        assert problem["fail_mode"] == mode
+        assert word in problem["detail"]
+        assert "secret" not in response.text
+
+
+def test_a_ban_that_cannot_be_made_now_says_so_without_the_reason(client, services):
+    services.accounts.down = True
+    response = client.post("/v1/accounts/ban", json=examples.BAN, headers=bearer("ban"))
+    assert response.status_code == 503
+    assert "secret" not in response.text
+
+
+def test_a_budget_that_is_used_up_says_when_to_come_back(client, services):
+    services.accounts.spent = True
+    response = check(client)
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "77"
+
+
+def test_a_ban_without_an_audience_leaves_the_choice_to_the_service(client, services):
+    body = {name: value for name, value in examples.BAN.items() if name != "audience"}
+    response = client.post("/v1/accounts/ban", json=body, headers=bearer("ban"))
+    assert response.status_code == 201
+    assert services.flags.last["audience"] is None
+    assert services.flags.last["expires_days"] == 365
+
+
+@pytest.mark.parametrize("days", [0, 732, True, "1"])
+def test_a_ban_always_ends_within_two_years(client, days):
+    body = {**examples.BAN, "expires_days": days}
+    response = client.post("/v1/accounts/ban", json=body, headers=bearer("ban"))
+    assert response.json()["errors"][0]["field"] == "expires_days"
+
+
+@pytest.mark.parametrize("verb", ["retract", "erase", "dispute", "resolve", "feedback"])
+def test_nothing_is_said_about_a_statement_that_is_not_known(client, verb):
+    body = {
+        "retract": examples.RETRACT,
+        "erase": examples.ERASE,
+        "dispute": examples.DISPUTE_BODY,
+        "resolve": examples.RESOLVE,
+        "feedback": examples.FEEDBACK,
+    }[verb]
+    response = client.post(
+        f"/v1/statements/{'0' * 64}/{verb}", json=body, headers=bearer("statements")
+    )
+    assert response.status_code == 404
+
+
+def test_feedback_reaches_the_service_as_rows_of_the_protocol(client, services):
+    client.post(
+        f"/v1/statements/{api_fakes.KNOWN}/feedback",
+        json=examples.FEEDBACK,
+        headers=bearer("statements"),
+    )
+    assert services.flags.last["rows"] == [FeedbackRow(item=0, confirmed=3, refuted=1)]
+
+
+def test_a_remedy_is_listed_until_it_is_done(client):
+    headers = bearer("statements")
+    (one,) = client.get("/v1/remedies", headers=headers).json()["remedies"]
+    assert one["items"] == [0]
+    assert client.post(f"/v1/remedies/{one['id']}/done", headers=headers).status_code == 204
+    assert client.get("/v1/remedies", headers=headers).json() == {"remedies": []}
+    assert client.post("/v1/remedies/8/done", headers=headers).status_code == 404
