@@ -18,6 +18,7 @@ from node.cli.verbs import (
     accreditation,
     circles,
     clients,
+    demo,
     doctor,
     flag,
     flagger,
@@ -35,7 +36,7 @@ _WrongUse: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 def build() -> Group:
     """Returns the command with all its verbs."""
     app = group("Share and match what must not come back.", callback=_root)
-    for verbs in (flagger, pictures, flag, statements, match, accounts):
+    for verbs in (demo, flagger, pictures, flag, statements, match, accounts):
         verbs.register(app)
     node = group("Run a node.")
     for verbs in (operate, doctor, peers, accreditation, circles, clients):

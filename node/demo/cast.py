@@ -146,7 +146,7 @@ def _serving(directory: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         "SCHUTZNETZ_POLL_INTERVAL_S": "1",
         "SCHUTZNETZ_HASH_WORKERS": "1",
     }
-    program = "import sys, pathlib, node.serve; node.serve.serve(pathlib.Path(sys.argv[3]))"
+    program = "from node.cli.main import run; run()"
     with (directory / "log.jsonl").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # this very program
             [sys.executable, "-c", program, "node", "serve", str(directory)],
