@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from node.storage.engine import Store
     from postgres import Postgres
 
 
@@ -44,6 +45,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = server.fresh()
     yield url
     server.drop(url)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator["Store"]:
+    """A fresh, migrated database."""
+    from node.storage.engine import Store
+
+    store = Store(database_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

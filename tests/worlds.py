@@ -195,7 +195,7 @@ def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     with engine.connect() as connection:
         found = {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-            for table in rows.SQLModel.metadata.sorted_tables
+            for table in rows.StatementRow.metadata.sorted_tables
         }
     engine.dispose()
     return found

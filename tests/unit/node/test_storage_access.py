@@ -12,13 +12,6 @@ from worlds import contents
 RACERS = 8
 
 
-@pytest.fixture
-def store(database_url: str):
-    store = Store(database_url)
-    yield store
-    store.close()
-
-
 def race(job: Callable[[], bool]) -> list[bool]:
     """Runs the same job in many threads at once, each in a transaction of its own."""
     barrier = threading.Barrier(RACERS)

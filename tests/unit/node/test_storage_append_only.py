@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 
+from postgres import Postgres
 from simulator import media_flag
 from worlds import ANNA, contents, open_world
 
@@ -52,7 +53,7 @@ def test_what_was_said_and_done_cannot_be_rewritten(filled_url: str, statement: 
 
 
 @pytest.mark.parametrize("table", ["statement", "audit", "log"])
-def test_postgresql_cannot_empty_a_table_that_only_grows(postgres, table: str) -> None:
+def test_postgresql_cannot_empty_a_table_that_only_grows(postgres: Postgres, table: str) -> None:
     url = postgres.fresh()
     with pytest.raises(DatabaseError, match="append-only"):
         execute(url, f"TRUNCATE {table}")

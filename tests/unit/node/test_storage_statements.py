@@ -12,13 +12,6 @@ from protocol.fields import StatementId
 MANY = 1_203  # more than two chunks of a query
 
 
-@pytest.fixture
-def store(database_url: str):
-    store = Store(database_url)
-    yield store
-    store.close()
-
-
 def id_of(log_index: int) -> StatementId:
     return StatementId(hashlib.sha256(f"{log_index}".encode()).hexdigest())
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -16,6 +18,7 @@ from node.services.log import OwnLog
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
+from postgres import Postgres
 from protocol.errors import UnavailableError
 from protocol.fields import StatementId
 from signing.keys import KeyUse
@@ -25,15 +28,8 @@ from worlds import contents
 ORIGIN = "hotline.example/log/1"
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process dies here."""
-
-
-@pytest.fixture
-def store(database_url: str):
-    store = Store(database_url)
-    yield store
-    store.close()
 
 
 def record(log_index: int, name: str) -> StatementRecord:
@@ -84,10 +80,15 @@ def run_all(jobs: list[Callable[[], None]]) -> list[BaseException]:
 
 def test_a_block_that_raises_leaves_nothing(database_url: str, store: Store) -> None:
     before = contents(database_url)
-    with pytest.raises(Crash), store.write() as transaction:
-        append(store, transaction, "one")
-        transaction.access.use_nonce("key", "nonce", now=1)
-        raise Crash
+
+    def write_and_crash() -> None:
+        with store.write() as transaction:
+            append(store, transaction, "one")
+            transaction.access.use_nonce("key", "nonce", now=1)
+            raise CrashError
+
+    with pytest.raises(CrashError):
+        write_and_crash()
     assert contents(database_url) == before
 
 
@@ -95,11 +96,11 @@ def test_a_commit_that_fails_leaves_nothing_and_frees_the_way(
     database_url: str, store: Store
 ) -> None:
     def fail(_connection: object) -> None:
-        raise Crash
+        raise CrashError
 
     before = contents(database_url)
     event.listen(store._engine, "commit", fail)
-    with pytest.raises(Crash), store.write() as transaction:
+    with pytest.raises(CrashError), store.write() as transaction:
         append(store, transaction, "one")
     event.remove(store._engine, "commit", fail)
     assert contents(database_url) == before
@@ -140,7 +141,7 @@ def test_a_writer_sees_what_the_writer_before_it_wrote(store: Store) -> None:
         assert len(transaction.statements.entries(0, 100)) == 8
 
 
-def test_a_server_that_answers_before_the_disk_does_is_overruled(postgres) -> None:
+def test_a_server_that_answers_before_the_disk_does_is_overruled(postgres: Postgres) -> None:
     url = postgres.fresh()
     store = Store(url + "&options=-csynchronous_commit%3Doff")
     with store.write() as transaction:
@@ -150,15 +151,30 @@ def test_a_server_that_answers_before_the_disk_does_is_overruled(postgres) -> No
     postgres.drop(url)
 
 
-def test_a_failure_of_the_database_is_unavailable_and_says_nothing_of_it(store: Store) -> None:
-    class Broken(Exception):
-        sqlite_errorcode = 10  # SQLITE_IOERR
+def sqlite_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("secret")
+    error.sqlite_errorcode = code
+    return error
 
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        sqlite_error(sqlite3.SQLITE_BUSY),
+        sqlite_error(sqlite3.SQLITE_IOERR | 12 << 8),
+        sqlite_error(sqlite3.SQLITE_FULL),
+        psycopg.OperationalError("secret"),
+    ],
+    ids=["busy", "disk-error", "disk-full", "connection-lost"],
+)
+def test_a_failure_of_the_machine_is_unavailable_and_says_nothing_of_it(
+    store: Store, cause: Exception
+) -> None:
     with (
         pytest.raises(UnavailableError, match=r"^The database does not answer\.$"),
         store.read(),
     ):
-        raise OperationalError("SELECT secret", None, Broken("secret"))
+        raise OperationalError("SELECT secret", None, cause)
 
 
 def test_a_mistake_in_a_statement_is_no_unavailability(tmp_path: Path) -> None:
