@@ -90,7 +90,10 @@ def show_sheet(assessment: Assessment, finding: Finding, *, to: str, signed_by: 
         ("legal basis", finding.legal_basis),
         ("only for", ", ".join((*finding.surfaces, *finding.jurisdictions))),
         ("looked at again", f"within {finding.review_days} days"),
-        ("media hashes", f"pdq, sha256, sha1 and md5 of {_pictures(with_pdq)}" * bool(with_pdq)),
+        (
+            "media hashes",
+            f"pdq with quality, sha256, sha1 and md5 of {_pictures(with_pdq)}" * bool(with_pdq),
+        ),
         ("", f"sha256, sha1 and md5 of {_pictures(without)}" * bool(without)),
     ):
         if value:

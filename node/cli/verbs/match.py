@@ -75,19 +75,22 @@ def _item(hashes: Any) -> dict[str, Any]:
 def _show(result: dict[str, Any]) -> None:
     rule = f" by the rule {result['rule']!r}" if result.get("rule") else ""
     show(f"{result['file']}: {result['decision']}{rule}")
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for one in result["matches"]:
+        grouped.setdefault((one["statement"], one["item"]), []).append(one)
+    for (statement, item), found in grouped.items():
+        one = found[0]
         remarks = ["accredited"] * one["accredited"] + ["disputed"] * one["disputed"]
-        show(
-            "  "
-            + ", ".join(
-                [
-                    f"{one['kind']} at distance {one['distance']}",
-                    one["category"],
-                    f"said by {' and '.join(one['issuers'])}",
-                    *remarks,
-                    f"statement {one['statement']} item {one['item']}",
-                ]
-            )
-        )
+        said_by = " and ".join(one["issuers"])
+        show(f"  {', '.join([_signals(found), one['category'], f'said by {said_by}', *remarks])}")
+        show(f"    statement {statement} item {item}")
     for sentence in result["why"] if result["matches"] else ():
         show(f"  {sentence}")
+
+
+def _signals(found: list[dict[str, Any]]) -> str:
+    """Returns by what one entry was found: the pdq with its distance in bits, and exact digests."""
+    kinds = {one["kind"]: one["distance"] for one in found}
+    exact = [name for name in _DIGESTS if name in kinds]
+    near = [f"pdq at distance {kinds['pdq']}"] if "pdq" in kinds else []
+    return " and ".join([*near, *(["the very same file"] if exact else [])])

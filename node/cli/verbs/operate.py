@@ -1,7 +1,9 @@
 """`node init`, `node serve` and `node status`."""
 
+import contextlib
 import os
 import shlex
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -127,7 +129,11 @@ def serve(directory: options.NodeFolder) -> None:
     """
     from node.serve import serve as run_node
 
-    run_node(directory)
+    # The server answers what is under way, and then raises the signal again for whoever had it
+    # before: left to the system, SIGTERM would end the process before its last lines are written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        run_node(directory)
 
 
 def status(directory: options.NodeFolder, as_json: options.Json = False) -> None:
@@ -175,7 +181,7 @@ def show_peers(peers: "list[PeerState]", size: int, now: int) -> None:
             one.name,
             "authority" if one.authority else "peer",
             one.state,
-            "yes" if is_in_step(one, size) else f"{size - one.acked_size} behind",
+            "yes" if one.acked_size >= size else f"{size - one.acked_size} behind",
             one.seen_size,
             _ago(one.synced, now),
             one.set_aside,
