@@ -1,0 +1,173 @@
+"""Pinned nodes, what was set aside of theirs, accreditations, circles and logs."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.storage.engine import Store
+from node.storage.logs import LogRecord
+from node.storage.peers import PeerRecord, SetAsideRecord
+from node.storage.trust import CircleRecord
+from protocol.errors import ConflictError
+from protocol.fields import StatementId
+from protocol.merkle import Frontier
+from worlds import contents
+
+ONE, TWO = StatementId("01" * 32), StatementId("02" * 32)
+PEER = PeerRecord(
+    name="platform.example",
+    descriptor=b'{"any":"bytes"}',
+    descriptor_id=StatementId("ab" * 32),
+    fingerprint="aaaa-bbbb",
+    request_keyid="cd" * 16,
+    authority=False,
+    state="active",
+    added=100,
+)
+ASIDE = SetAsideRecord(ONE, "platform.example", "no target", retry=True, seen=5, envelope=b"body")
+
+
+def test_a_pinned_node_is_found_by_name_and_by_key(store: Store) -> None:
+    other = replace(PEER, name="aaa.example", request_keyid="ef" * 16, authority=True)
+    with store.write() as transaction:
+        transaction.peers.put(PEER)
+        transaction.peers.put(other)
+        assert transaction.peers.get("platform.example") == PEER
+        assert transaction.peers.get("unknown.example") is None
+        assert transaction.peers.by_request_key("ef" * 16) == other
+        assert transaction.peers.by_request_key("00" * 16) is None
+        assert transaction.peers.all() == [other, PEER]
+        transaction.peers.put(replace(PEER, state="frozen"))
+        assert transaction.peers.all() == [other, replace(PEER, state="frozen")]
+
+
+def test_two_nodes_cannot_be_pinned_with_one_request_key(database_url: str, store: Store) -> None:
+    with store.write() as transaction:
+        transaction.peers.put(PEER)
+    before = contents(database_url)
+    with pytest.raises(ConflictError, match="same request key"), store.write() as transaction:
+        transaction.peers.put(replace(PEER, name="liar.example"))
+    assert contents(database_url) == before
+
+
+def test_each_note_about_a_node_leaves_the_others_alone(store: Store) -> None:
+    with store.write() as transaction:
+        peers = transaction.peers
+        peers.put(PEER)
+        peers.note_sync(PEER.name, at=200, problem=None)
+        peers.note_acknowledgement(PEER.name, size=7, at=201)
+        peers.note_sync(PEER.name, at=None, problem="does not answer")
+        assert peers.set_state(PEER.name, "frozen")
+        assert not peers.set_state("unknown.example", "frozen")
+        assert peers.get(PEER.name) == replace(
+            PEER,
+            state="frozen",
+            synced=200,
+            problem="does not answer",
+            acked_size=7,
+            acked_at=201,
+        )
+        assert peers.remove(PEER.name)
+        assert not peers.remove(PEER.name)
+        assert peers.all() == []
+
+
+def test_a_peers_refusal_is_known_with_its_latest_reason(store: Store) -> None:
+    with store.write() as transaction:
+        peers = transaction.peers
+        peers.add_refusals("a.example", [(ONE, "first"), (TWO, "other")])
+        peers.add_refusals("b.example", [(ONE, "third")])
+        peers.add_refusals("a.example", [(ONE, "second")])
+        assert peers.refusals(ONE) == {"a.example": "second", "b.example": "third"}
+        assert peers.refusals("03" * 32) == {}
+
+
+def test_what_was_set_aside_keeps_the_time_it_was_first_seen(store: Store) -> None:
+    with store.write() as transaction:
+        peers = transaction.peers
+        peers.set_aside(ASIDE)
+        peers.set_aside(replace(ASIDE, reason="no key", seen=9))
+        assert peers.all_set_aside() == [replace(ASIDE, reason="no key")]
+        peers.set_aside(replace(ASIDE, origin="b.example", seen=4, retry=False, envelope=None))
+        peers.set_aside(replace(ASIDE, id=TWO, seen=3))
+        assert [one.seen for one in peers.all_set_aside()] == [3, 4, 5]
+        assert [one.seen for one in peers.all_set_aside(retry_only=True)] == [3, 5]
+        assert [one.seen for one in peers.all_set_aside(origin="b.example")] == [4]
+        assert [one.seen for one in peers.all_set_aside(limit=1)] == [3]
+        assert peers.count_set_aside("platform.example") == 2
+        peers.take_back(ONE)
+        assert [one.id for one in peers.all_set_aside()] == [TWO]
+
+
+def test_any_number_of_ids_is_asked_for_what_was_skipped_or_set_aside(store: Store) -> None:
+    many = [StatementId(f"{at:064x}") for at in range(10, 1_213)]
+    with store.write() as transaction:
+        peers = transaction.peers
+        peers.set_aside(ASIDE)
+        for one in (TWO, TWO, *many[::2]):
+            peers.skip(one, "withheld")
+        assert peers.skipped([ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
+        assert peers.skipped([]) == set()
+        assert peers.was_skipped(TWO)
+        assert not peers.was_skipped(many[1])
+
+
+@pytest.mark.parametrize(
+    ("issued", "latest"), [(9, 1), (10, 2), (11, 2)], ids=["older", "of the same second", "later"]
+)
+def test_the_later_accreditation_of_a_key_counts(store: Store, issued: int, latest: int) -> None:
+    with store.write() as transaction:
+        trust = transaction.trust
+        trust.accredit("a.example/anna", "key", log_index=1, issued=10)
+        trust.accredit("a.example/anna", "key", log_index=2, issued=issued)
+        assert trust.accreditations("a.example/anna") == [latest]
+
+
+def test_accreditations_are_found_by_flagger_and_by_key(store: Store) -> None:
+    with store.write() as transaction:
+        trust = transaction.trust
+        trust.accredit("a.example/anna", "key-1", log_index=1, issued=10)
+        trust.accredit("a.example/anna", "key-2", log_index=2, issued=11)
+        trust.accredit("b.example/bert", "key-2", log_index=3, issued=12)
+        assert sorted(trust.accreditations("a.example/anna")) == [1, 2]
+        assert trust.accreditations("a.example") == []
+        assert sorted(trust.flagger_with_key("key-2")) == [
+            ("a.example/anna", 2),
+            ("b.example/bert", 3),
+        ]
+        assert trust.all_accreditations() == [
+            ("a.example/anna", 1),
+            ("a.example/anna", 2),
+            ("b.example/bert", 3),
+        ]
+
+
+def test_a_new_version_of_a_circle_leaves_it_to_the_operator_who_joined(store: Store) -> None:
+    with store.write() as transaction:
+        trust = transaction.trust
+        trust.put_circle("minors-1", version=1, log_index=4)
+        trust.put_circle("adults-1", version=1, log_index=5)
+        assert trust.circle("minors-1") == CircleRecord("minors-1", 1, 4, joined=False)
+        assert trust.join("minors-1")
+        assert not trust.join("unknown-1")
+        trust.put_circle("minors-1", version=2, log_index=6)
+        assert trust.circle("minors-1") == CircleRecord("minors-1", 2, 6, joined=True)
+        assert trust.circle("unknown-1") is None
+        assert [(one.name, one.joined) for one in trust.circles()] == [
+            ("adults-1", False),
+            ("minors-1", True),
+        ]
+
+
+def test_the_state_of_a_log_comes_back_as_it_was_stored(store: Store) -> None:
+    grown = Frontier.EMPTY.append([bytes([one]) * 32 for one in range(5)])
+    with store.write() as transaction:
+        logs = transaction.logs
+        assert logs.get("unknown") == LogRecord("unknown", Frontier.EMPTY, None)
+        assert logs.size("unknown") == 0
+        logs.put(LogRecord("a.example/log/1", grown, b"note"))
+        assert logs.size("a.example/log/1") == 5
+        assert logs.get("a.example/log/1").frontier.root() == grown.root()
+        further = grown.append([bytes(32)])
+        logs.put(LogRecord("a.example/log/1", further, None))
+        assert logs.get("a.example/log/1") == LogRecord("a.example/log/1", further, None)
