@@ -152,7 +152,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     )
     peers = Peers(store, log, name=name, clock=clock)
     exchange = Exchange(store, ingest, log, evaluator, keys=keys, settings=settings, clock=clock)
-    maintenance = Maintenance(store, clock=clock)
+    maintenance = Maintenance(store, ingest, clock=clock)
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()

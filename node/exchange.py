@@ -48,7 +48,6 @@ T = TypeVar("T")
 
 _WATCH_EVERY_S = 1.0
 _STOP_WAIT_S = 5.0
-_MAX_EVIDENCE_BYTES = 1 << 20
 
 _log = structlog.get_logger("node.exchange")
 
@@ -167,7 +166,7 @@ class Exchange:
     def _accuse(self, node: str, message: str, evidence: bytes) -> None:
         with self._store.write() as transaction:
             now = int(self._clock())
-            transaction.peers.keep_evidence(node, message, evidence[:_MAX_EVIDENCE_BYTES], at=now)
+            transaction.peers.keep_evidence(node, message, evidence, at=now)
             transaction.journal.audit("node", "peer.misbehaved", at=now, subject=node, detail=None)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -58,6 +58,7 @@ class Jobs:
             return
         expired = self._maintenance.expire()
         self._maintenance.forget()
+        self._maintenance.retry()
         if expired:
             _log.info("expired", statements=expired)
 

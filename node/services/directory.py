@@ -6,10 +6,11 @@ from typing import TypeVar
 from federation.descriptors import PinnedNode, pin
 from federation.trust import Target
 from node.storage.peers import PeerRecord
+from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.descriptors import NodeDescriptor
 from protocol.envelope import parse_envelope
-from protocol.fields import StatementId
+from protocol.fields import StatementId, organisation_of
 from protocol.statements import Accredit, CircleDescriptor, Statement, parse_as
 
 S = TypeVar("S", bound=Statement)
@@ -43,13 +44,30 @@ class StoredDirectory:
         record = self._transaction.statements.by_id(statement)
         return None if record is None else Target(record.issuer, record.kind, record.items)
 
+    def audience_of_target(self, target: str | None) -> tuple[str, ...]:
+        """Returns who may read a statement that another one points at, its issuer among them.
+
+        What is said about a statement is for everybody who may have that statement, whatever its
+        own audience says: nobody can retract or erase in one place only.
+        """
+        record = None if target is None else self._transaction.statements.by_id(target)
+        if record is None:
+            return ()
+        return (*record.audience, f"node:{organisation_of(record.issuer)}")
+
     def dispute_target(self, dispute: StatementId) -> str | None:
         """Returns the target of a dispute that is known here."""
         record = self._transaction.statements.by_id(dispute)
-        if record is None or record.kind != "dispute" or record.target_index is None:
+        if record is None or record.kind != "dispute":
             return None
-        target = self._transaction.statements.by_indices([record.target_index])
-        return target[record.target_index].id
+        return self.target_of(record)
+
+    def target_of(self, record: StatementRecord) -> StatementId | None:
+        """Returns the id of the statement that a stored one points at, if it points at one."""
+        if record.target_index is None:
+            return None
+        found = self._transaction.statements.by_indices([record.target_index])
+        return found[record.target_index].id
 
     def circle(self, name: str) -> CircleDescriptor | None:
         """Returns the latest descriptor of a circle."""

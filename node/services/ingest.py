@@ -16,7 +16,7 @@ from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.encoding import parse_time
 from protocol.errors import InvalidError, NotAllowedError
-from protocol.fields import StatementId
+from protocol.fields import StatementId, organisation_of
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, Statement
 
@@ -110,12 +110,15 @@ class Ingest:
 
 
 def is_addressed(statement: Statement, reader: str, directory: StoredDirectory) -> bool:
-    """Whether `reader`, the name of a pinned node, is in a statement's audience."""
-    if statement.issuer == reader:
+    """Whether `reader`, the name of a pinned node, may have a statement's body."""
+    if organisation_of(statement.issuer) == reader:
         return True
     if isinstance(statement, CircleDescriptor):
         return reader in {member.node for member in statement.members}
-    return in_audience(statement.audience, reader, directory)
+    target = getattr(statement, "target", None)
+    return in_audience(
+        (*statement.audience, *directory.audience_of_target(target)), reader, directory
+    )
 
 
 def in_audience(audience: tuple[str, ...], reader: str, directory: StoredDirectory) -> bool:

@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 
 from node.services import effects
+from node.services.ingest import Ingest
+from node.services.replica import retry_set_aside
 from node.storage.engine import Store
 from protocol.limits import NONCE_KEPT_S
 
@@ -19,8 +21,9 @@ _LEASE = "jobs"
 class Maintenance:
     """Jobs; one process at a time runs them."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, ingest: Ingest, *, clock: Callable[[], float]) -> None:
         self._store = store
+        self._ingest = ingest
         self._clock = clock
         self._holder = secrets.token_hex(8)
 
@@ -49,6 +52,14 @@ class Maintenance:
         if total:
             self._store.forget_deleted()
         return total
+
+    def retry(self) -> int:
+        """Tries again what was set aside and may be cured by now; returns how many are accepted."""
+        with self._store.write() as transaction:
+            accepted = retry_set_aside(transaction, self._ingest, now=int(self._clock()))
+        if accepted:
+            self._ingest.settle(accepted, synced=True)
+        return len(accepted)
 
     def forget(self) -> None:
         """Deletes request nonces and evaluations that are too old to matter."""

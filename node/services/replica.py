@@ -12,8 +12,10 @@ from node.storage.peers import SetAsideRecord
 from node.storage.transaction import Transaction
 from protocol.envelope import parse_envelope
 from protocol.errors import (
+    LimitError,
     NodeError,
     ProtocolError,
+    RevokedError,
     SchutznetzError,
     SigningError,
     UnknownKeyError,
@@ -25,7 +27,8 @@ from protocol.merkle import Frontier
 from protocol.messages import SetAside
 from protocol.statements import parse_statement
 
-_MOST_KEPT = 10_000
+_MOST_KEPT = 1_000
+_MAX_KEPT_BYTES = 256 << 10
 _RETRIES = 64
 
 
@@ -58,7 +61,7 @@ class StoredReplica:
         """Returns those of `ids` whose statements are neither here nor known to be gone."""
         with self._store.read() as transaction:
             here = set(transaction.statements.by_ids(ids))
-            return set(ids) - here - transaction.peers.skipped(ids)
+            return set(ids) - here - transaction.peers.skipped(self._node, ids)
 
     def take(
         self,
@@ -77,7 +80,7 @@ class StoredReplica:
             for one in pulled:
                 self._take_one(transaction, one, accepted, refused)
             if accepted:
-                accepted += self._retry(transaction)
+                accepted += retry_set_aside(transaction, self._ingest, now=int(self._clock()))
             transaction.logs.put(LogRecord(origin, frontier, checkpoint))
         fresh = [one for one in accepted if one.is_new]
         if fresh:
@@ -92,7 +95,7 @@ class StoredReplica:
         refused: list[SetAside],
     ) -> None:
         if one.has_no_body:
-            transaction.peers.skip(one.id, "no body")
+            transaction.peers.skip(self._node, one.id, "no body")
             return
         if one.envelope is None:
             reason = one.problem or "What came is no envelope."
@@ -100,14 +103,15 @@ class StoredReplica:
             refused.append(SetAside(id=one.id, reason=reason[:MAX_TEXT_CHARS]))
             return
         try:
-            accepted.append(self._accept(transaction, one.envelope))
+            now = int(self._clock())
+            accepted.append(_accept(transaction, self._ingest, one.envelope, self._node, now))
         except (ProtocolError, SigningError, NodeError) as error:
             if isinstance(error, UnknownTargetError) and self._is_moot(transaction, one.envelope):
-                transaction.peers.skip(one.id, "moot")
+                transaction.peers.skip(self._node, one.id, "moot")
                 return
-            # A single bad statement is kept with its reason and never stops the rest. What may be
-            # cured by something that is still to arrive is kept with its bytes and tried again.
-            retry = isinstance(error, UnknownKeyError | UnknownTargetError)
+            # A single bad statement is kept with its reason and never stops the rest. What time,
+            # the operator or another statement may cure is kept with its bytes and tried again.
+            retry = is_curable(error) and len(one.envelope) <= _MAX_KEPT_BYTES
             reason = _reason(error)
             self._set_aside(
                 transaction, one.id, reason, envelope=one.envelope if retry else None, retry=retry
@@ -120,24 +124,9 @@ class StoredReplica:
         statement = parse_statement(parsed.kind, parsed.payload)
         pointers = (getattr(statement, "target", None), getattr(statement, "dispute", None))
         return any(
-            transaction.peers.was_skipped(pointer) for pointer in pointers if pointer is not None
+            pointer is not None and transaction.peers.was_skipped(self._node, pointer)
+            for pointer in pointers
         )
-
-    def _accept(self, transaction: Transaction, envelope: bytes) -> Accepted:
-        now = int(self._clock())
-        trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
-        return self._ingest.accept(transaction, trusted, source=self._node, now=now)
-
-    def _retry(self, transaction: Transaction) -> list[Accepted]:
-        """Tries again what was set aside for want of a key or a target."""
-        accepted = []
-        for record in transaction.peers.all_set_aside(retry_only=True, limit=_RETRIES):
-            if record.envelope is not None:
-                try:
-                    accepted.append(self._accept(transaction, record.envelope))
-                except (ProtocolError, SigningError, NodeError):
-                    continue
-        return accepted
 
     def _set_aside(
         self,
@@ -150,7 +139,7 @@ class StoredReplica:
     ) -> None:
         # A flood of bad statements must not fill the disk: past the bound only the id is kept.
         if transaction.peers.count_set_aside(self._node) >= _MOST_KEPT:
-            transaction.peers.skip(statement_id, "refused")
+            transaction.peers.skip(self._node, statement_id, "refused")
             return
         transaction.peers.set_aside(
             SetAsideRecord(
@@ -173,6 +162,40 @@ class StoredReplica:
             transaction.journal.audit(
                 "node", "peer.frozen", at=now, subject=node, detail=message[:MAX_TEXT_CHARS]
             )
+
+
+def retry_set_aside(transaction: Transaction, ingest: Ingest, *, now: int) -> list[Accepted]:
+    """Tries again what was set aside and may be cured by now; returns what was accepted.
+
+    Those that waited longest come first, and go to the end of the line when they fail again.
+    """
+    accepted = []
+    for record in transaction.peers.all_set_aside(retry_only=True, limit=_RETRIES):
+        if record.envelope is None:
+            continue
+        try:
+            accepted.append(_accept(transaction, ingest, record.envelope, record.origin, now))
+        except (ProtocolError, SigningError, NodeError):
+            transaction.peers.postpone(record.id, at=now)
+    return accepted
+
+
+def is_curable(error: SchutznetzError) -> bool:
+    """Whether a statement that failed like this may be good later.
+
+    A key may be vouched for, a target may arrive, a frozen peer may be thawed, and a clock that is
+    ahead will be right in the end.
+    """
+    if isinstance(error, LimitError):
+        return error.where == "issued"
+    return isinstance(error, UnknownKeyError | UnknownTargetError | RevokedError)
+
+
+def _accept(
+    transaction: Transaction, ingest: Ingest, envelope: bytes, source: str, now: int
+) -> Accepted:
+    trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+    return ingest.accept(transaction, trusted, source=source, now=now)
 
 
 def _reason(error: SchutznetzError) -> str:

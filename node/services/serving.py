@@ -6,7 +6,7 @@ from node.services.directory import StoredDirectory
 from node.services.ingest import in_audience
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
-from protocol.fields import StatementId
+from protocol.fields import StatementId, organisation_of
 from protocol.limits import MAX_PEER_RESPONSE_BYTES
 from protocol.messages import EnvelopeAnswer, Envelopes
 
@@ -53,10 +53,18 @@ def _without_body(
 ) -> EnvelopeAnswer | None:
     if record is None:
         return EnvelopeAnswer(id=statement_id, state="unknown")
-    if record.issuer != reader and not in_audience(record.audience, reader, directory):
+    if not _may_read(record, reader, directory):
         return EnvelopeAnswer(id=statement_id, state="withheld")
     if record.state == "erased":
         return EnvelopeAnswer(id=statement_id, state="erased")
     if record.state == "expired":
         return EnvelopeAnswer(id=statement_id, state="expired")
     return None
+
+
+def _may_read(record: StatementRecord, reader: str, directory: StoredDirectory) -> bool:
+    """Says of a stored statement what `ingest.is_addressed` says of a new one."""
+    if organisation_of(record.issuer) == reader:
+        return True
+    about = directory.audience_of_target(directory.target_of(record))
+    return in_audience((*record.audience, *about), reader, directory)

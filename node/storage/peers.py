@@ -24,6 +24,8 @@ _SET_ASIDE = table(SetAsideRow)
 _SKIPPED = table(SkippedRow)
 _EVIDENCE = table(EvidenceRow)
 _CHUNK = 500
+_MOST_EVIDENCE = 100
+_MAX_EVIDENCE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -164,36 +166,70 @@ class PeerRepository:
             select(func.count()).select_from(_SET_ASIDE).where(_SET_ASIDE.c.origin == origin)
         ).scalar_one()
 
-    def skip(self, statement_id: str, state: str) -> None:
-        """Remembers that a statement exists whose body is not for us, or is gone."""
-        insert_new(self._connection, _SKIPPED, {"id": bytes.fromhex(statement_id), "state": state})
+    def postpone(self, statement_id: str, *, at: int) -> None:
+        """Puts a statement that was tried again in vain behind the others that wait."""
+        self._connection.execute(
+            update(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id)).values(seen=at)
+        )
 
-    def skipped(self, ids: Sequence[str]) -> set[StatementId]:
-        """Returns those of `ids` that were skipped or set aside before."""
+    def skip(self, origin: str, statement_id: str, state: str) -> None:
+        """Remembers that a peer has, for us, no body of a statement of its log."""
+        insert_new(
+            self._connection,
+            _SKIPPED,
+            {"id": bytes.fromhex(statement_id), "origin": origin, "state": state},
+        )
+
+    def skipped(self, origin: str, ids: Sequence[str]) -> set[StatementId]:
+        """Returns those of `ids` that were skipped or set aside before, coming from this peer.
+
+        What another peer served under the same id says nothing: it may have served a bad signature
+        to keep the good one away.
+        """
         found: set[StatementId] = set()
         raw = [bytes.fromhex(one) for one in ids]
         for at in range(0, len(raw), _CHUNK):
             for one in (_SKIPPED, _SET_ASIDE):
                 rows = self._connection.execute(
-                    select(one.c.id).where(one.c.id.in_(raw[at : at + _CHUNK]))
+                    select(one.c.id).where(
+                        one.c.origin == origin, one.c.id.in_(raw[at : at + _CHUNK])
+                    )
                 )
                 found.update(StatementId(row.id.hex()) for row in rows)
         return found
 
-    def was_skipped(self, statement_id: str) -> bool:
-        """Whether a statement is known to exist without a body for us."""
+    def was_skipped(self, origin: str, statement_id: str) -> bool:
+        """Whether this peer said that it has no body of a statement for us."""
         return (
             self._connection.execute(
-                select(_SKIPPED.c.id).where(_SKIPPED.c.id == bytes.fromhex(statement_id))
+                select(_SKIPPED.c.id).where(
+                    _SKIPPED.c.id == bytes.fromhex(statement_id), _SKIPPED.c.origin == origin
+                )
             ).first()
             is not None
         )
 
     def keep_evidence(self, peer: str, message: str, body: bytes, *, at: int) -> None:
-        """Keeps what shows that a peer broke the protocol."""
-        self._connection.execute(
-            insert(_EVIDENCE).values(peer=peer, message=message, body=body, at=at)
+        """Keeps what shows that a peer broke the protocol.
+
+        The first pieces are kept, not all of them: a peer must not fill the disk by misbehaving.
+        """
+        kept = self._connection.execute(
+            select(func.count()).select_from(_EVIDENCE).where(_EVIDENCE.c.peer == peer)
+        ).scalar_one()
+        if kept < _MOST_EVIDENCE:
+            self._connection.execute(
+                insert(_EVIDENCE).values(
+                    peer=peer, message=message, body=body[:_MAX_EVIDENCE_BYTES], at=at
+                )
+            )
+
+    def evidence(self, peer: str) -> list[tuple[str, bytes]]:
+        """Returns what is kept against a peer: message and bytes, oldest first."""
+        found = self._connection.execute(
+            select(_EVIDENCE).where(_EVIDENCE.c.peer == peer).order_by(_EVIDENCE.c.number)
         )
+        return [(row.message, row.body) for row in found]
 
 
 def _peer(row: RowMapping) -> PeerRecord:

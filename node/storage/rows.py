@@ -169,11 +169,15 @@ class SetAsideRow(SQLModel, table=True):
 
 
 class SkippedRow(SQLModel, table=True):
-    """A statement that exists in a peer's log but whose body is not for us, or is gone."""
+    """A statement of a peer's log whose body, that peer says, is not for us or is gone.
+
+    What one peer says of a statement is no reason not to ask another for it.
+    """
 
     __tablename__ = "skipped"
 
     id: bytes = Field(sa_column=_bytes(primary_key=True))
+    origin: str = Field(primary_key=True)
     state: str
 
 

@@ -105,11 +105,29 @@ def test_any_number_of_ids_is_asked_for_what_was_skipped_or_set_aside(store: Sto
         peers = transaction.peers
         peers.set_aside(ASIDE)
         for one in (TWO, TWO, *many[::2]):
-            peers.skip(one, "withheld")
-        assert peers.skipped([ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
-        assert peers.skipped([]) == set()
-        assert peers.was_skipped(TWO)
-        assert not peers.was_skipped(many[1])
+            peers.skip(ASIDE.origin, one, "withheld")
+        assert peers.skipped(ASIDE.origin, [ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
+        assert peers.skipped(ASIDE.origin, []) == set()
+        assert peers.was_skipped(ASIDE.origin, TWO)
+        assert not peers.was_skipped(ASIDE.origin, many[1])
+
+
+def test_what_one_peer_withheld_or_spoiled_is_still_asked_of_another(store: Store) -> None:
+    with store.write() as transaction:
+        peers = transaction.peers
+        peers.set_aside(ASIDE)
+        peers.skip(ASIDE.origin, TWO, "withheld")
+        assert peers.skipped("other.example", [ONE, TWO]) == set()
+        assert not peers.was_skipped("other.example", TWO)
+
+
+def test_a_peer_does_not_fill_the_disk_with_evidence(store: Store) -> None:
+    with store.write() as transaction:
+        for at in range(120):
+            transaction.peers.keep_evidence("peer.example", "lied", b"x" * (300 << 10), at=at)
+        kept = transaction.peers.evidence("peer.example")
+    assert len(kept) == 100
+    assert {len(body) for _, body in kept} == {256 << 10}
 
 
 @pytest.mark.parametrize(

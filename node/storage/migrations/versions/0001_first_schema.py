@@ -222,8 +222,9 @@ def upgrade() -> None:
     op.create_table(
         "skipped",
         sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("id", "origin"),
     )
     op.create_table(
         "statement",
