@@ -45,6 +45,14 @@ def read_passphrase(file: Path | None, *, new: bool = False) -> bytes:
     )
 
 
+def node_environment() -> dict[str, str]:
+    """Returns the environment as a node reads it, without what is said to the command alone.
+
+    A node refuses to start with a variable of its prefix that it does not know.
+    """
+    return {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
+
+
 def read_api_key(file: Path | None) -> str:
     """Returns the key with which a platform calls its own node.
 

@@ -1,6 +1,5 @@
 """`node flagger`: the people whose keys this node vouches for."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -52,11 +51,12 @@ def add(
     """
     from node.app import open_services
     from node.cli.cards import read_card, unspoken
+    from node.cli.passphrases import node_environment
     from protocol.errors import InvalidError
 
     found = read_card(card)
     chosen = [one.strip() for one in categories.split(",") if one.strip()]
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         if key_id is None:
             note(f"This is the card of {found.name}. Call them, and have the key id read to you.")
             key_id = str(typer.prompt(f"Key id of {found.name}", err=True))
@@ -84,8 +84,9 @@ def add(
 def list_flaggers(directory: options.NodeFolder, as_json: options.Json = False) -> None:
     """List the flaggers of this node, with every key."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         found = services.flaggers.list()
     if as_json:
         show_json({"flaggers": [asdict(one) for one in found]})
@@ -122,8 +123,9 @@ def revoke(
 
 def _set(directory: Path, name: str, status: str, *, as_json: bool) -> None:
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         receipts = services.flaggers.set_status(name, status)
     if as_json:
         statements = [one.id for one in receipts]

@@ -1,6 +1,5 @@
 """`node circle`: who shares a fingerprint key, and with how many questions a day."""
 
-import os
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -46,12 +45,13 @@ def create(
 ) -> None:
     """Make a circle; this node holds its key."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
     from node.services.circles import ONE_HOLDER_WARNING
 
     members = dict(_parse_member(text) for text in member)
     if len(members) != len(member):
         raise typer.BadParameter("a member is named twice", param_hint="--member")
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         receipt = services.circles.create(name, members, days)
     note(ONE_HOLDER_WARNING)
     if as_json:
@@ -68,8 +68,9 @@ def create(
 def join(directory: options.NodeFolder, name: CircleName, as_json: options.Json = False) -> None:
     """Use a circle for bans and checks."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         state = services.circles.join(name)
     if state.warning:
         note(state.warning)
@@ -82,8 +83,9 @@ def join(directory: options.NodeFolder, name: CircleName, as_json: options.Json 
 def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -> None:
     """List the circles that this node knows."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         found = services.circles.list()
     if as_json:
         show_json({"circles": [asdict(one) for one in found]})

@@ -1,6 +1,5 @@
 """`node client`: keys for the operator's own programs."""
 
-import os
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -44,8 +43,9 @@ def add(
 ) -> None:
     """Make a key, which is shown once."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         client, token = services.clients.create(name, [one.value for one in scope])
     if as_json:
         scopes = sorted(client.scopes)
@@ -59,9 +59,10 @@ def add(
 def list_clients(directory: options.NodeFolder, as_json: options.Json = False) -> None:
     """List the keys and what they may do."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
     from protocol.encoding import format_time
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         found = services.clients.list()
     rows: list[dict[str, Any]] = [
         {
@@ -92,8 +93,9 @@ def revoke(
 ) -> None:
     """End a program's access at once."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         services.clients.revoke(number)
     if as_json:
         show_json({"id": number, "revoked": True})

@@ -1,6 +1,5 @@
 """`node doctor`: what is wrong with a node, on one screen."""
 
-import os
 import time
 from dataclasses import asdict
 from typing import Final
@@ -25,8 +24,9 @@ def doctor(directory: options.NodeFolder, as_json: options.Json = False) -> None
     Keys, files, database, disk, clock, hashing, policy, circles and peers.
     """
     from node.cli.checkup import examine
+    from node.cli.passphrases import node_environment
 
-    findings = list(examine(directory, environ=os.environ, clock=time.time))
+    findings = list(examine(directory, environ=node_environment(), clock=time.time))
     wrong = sum(1 for one in findings if one.state == "wrong")
     if as_json:
         show_json({"ok": not wrong, "findings": [asdict(one) for one in findings]})

@@ -1,6 +1,5 @@
 """`node init`, `node serve` and `node status`."""
 
-import contextlib
 import os
 import shlex
 import signal
@@ -127,20 +126,31 @@ def serve(directory: options.NodeFolder) -> None:
 
     Its log goes to standard error, one JSON object a line.
     """
+    from node.cli.passphrases import node_environment
     from node.serve import serve as run_node
+    from protocol.errors import UnavailableError
 
     # The server answers what is under way, and then raises the signal again for whoever had it
     # before: left to the system, SIGTERM would end the process before its last lines are written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        run_node(directory)
+    try:
+        run_node(directory, environ=node_environment())
+    except KeyboardInterrupt:
+        return
+    except SystemExit:
+        # How the server ends when it cannot begin; its own line does not say why.
+        raise UnavailableError(
+            "The node could not begin to serve: is something else using its port, perhaps this "
+            "node itself?"
+        ) from None
 
 
 def status(directory: options.NodeFolder, as_json: options.Json = False) -> None:
     """Show whether the peers are in step."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         peers = services.peers.list()
         size = services.log.size()
         state = services.lookups.list_state()

@@ -1,6 +1,5 @@
 """`node peer`: pinning other nodes. Trust begins with a fingerprint that a person typed."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,9 +51,10 @@ def add(
     """
     from node.app import open_services
     from node.cli.introductions import fetch_descriptor
+    from node.cli.passphrases import node_environment
     from node.cli.verbs.operate import peer_command
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         data, found = fetch_descriptor(
             url, insecure=services.settings.allow_insecure_http, now=int(services.clock())
         )
@@ -83,8 +83,9 @@ def add(
 def list_peers(directory: options.NodeFolder, as_json: options.Json = False) -> None:
     """List the peers and their fingerprints."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         peers = services.peers.list()
     if as_json:
         show_json(
@@ -117,10 +118,11 @@ def verify(
 ) -> None:
     """Compare a fingerprint once more."""
     from node.app import open_services
+    from node.cli.passphrases import node_environment
     from protocol.descriptors import parse_fingerprint
     from protocol.errors import ConflictError
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         peer = services.peers.get(name)
         typed = parse_fingerprint(fingerprint or _ask_for_fingerprint(name))
         if typed != peer.fingerprint:
@@ -160,8 +162,9 @@ def _change(
     directory: options.NodeFolder, name: str, verb: str, state: str, *, as_json: bool
 ) -> None:
     from node.app import open_services
+    from node.cli.passphrases import node_environment
 
-    with open_services(directory, environ=os.environ) as services:
+    with open_services(directory, environ=node_environment()) as services:
         getattr(services.peers, verb)(name)
     if as_json:
         show_json({"name": name, "state": state})
