@@ -11,8 +11,6 @@ from node.demo.story import Scene, Step, pictures_for, tell
 from node.demo.wire import Wire
 from protocol.errors import SchutznetzError
 
-_FAREWELL = threading.Event()
-
 
 def play(
     *,
@@ -27,7 +25,7 @@ def play(
         once: end the nodes at the end of the story, instead of at Ctrl-C.
         say: prints one line for the reader.
     """
-    say("Three nodes on this machine: a hotline, platform A and platform B.")
+    say("Three nodes on this machine: a hotline, platform A and platform B. Starting them ...")
     wire = Wire()
     flagger = new_flagger()
     try:
@@ -42,7 +40,8 @@ def play(
             )
             failure = _tell(scene)
             if failure:
-                say(f"\nThe story broke off: {failure}")
+                say("")
+                say(f"The story broke off: {failure}")
             else:
                 _summary(scene, say)
             ok = failure is None and all(step.ok for step in scene.done)
@@ -68,26 +67,31 @@ def _tell(scene: Scene) -> str | None:
 
 
 def _show(step: Step, say: Callable[[str], None]) -> None:
-    say(f"\n{'ok  ' if step.ok else 'NOT '} {step.title}")
+    say("")
+    say(f"{'ok  ' if step.ok else 'NOT '} {step.title}")
     for line in step.lines:
         say(f"       {line}")
-    say(f"       {step.ms} ms, {step.bytes:,} bytes between organisations")
+    say(
+        f"       {step.ms} ms, {step.bytes:,} bytes between the organisations, their polling included"
+    )
     say(f"       did not cross: {step.kept}")
 
 
 def _summary(scene: Scene, say: Callable[[str], None]) -> None:
-    say(f"\n{'step':<10} {'held':<5} {'ms':>6} {'bytes':>8}")
+    say("")
+    say(f"{'step':<10} {'held':<5} {'ms':>6} {'bytes':>8}")
     for step in scene.done:
         say(f"{step.name:<10} {'yes' if step.ok else 'NO':<5} {step.ms:>6} {step.bytes:>8,}")
 
 
 def _stay(member: Member, say: Callable[[str], None]) -> None:
-    say("\nThe nodes go on until Ctrl-C. Ask platform B's node about a picture of yours:")
+    say("")
+    say("The nodes go on until Ctrl-C. Ask platform B's node about a picture of yours:")
     say(
         f"  curl -s -H 'Authorization: Bearer {member.node.api_key}' "
         f"-F file=@picture.jpg '{member.local}/v1/media/match-file?surface=public'"
     )
     try:
-        _FAREWELL.wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
         say("Ending the nodes.")

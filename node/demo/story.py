@@ -216,7 +216,7 @@ def _uploads(scene: Scene) -> None:
                 held.append(is_found)
         held.append(not is_found)
         step.ok = all(held)
-        step.kept = "nothing: uploads are compared inside the platform's own node"
+        step.kept = "the uploads: they are compared inside the platform's own node"
 
 
 def _sign_ups(scene: Scene) -> None:
@@ -257,7 +257,7 @@ def _feedback(scene: Scene) -> None:
         wait_for(seen, "the flagger sees the feedback")
         step.ok = True
         step.lines = ["the flagger sees: 1 confirmed, 0 refuted"]
-        step.kept = "whose upload it was"
+        step.kept = "whose uploads they were: only counts"
 
 
 def _take_back(scene: Scene) -> None:
@@ -306,7 +306,7 @@ def _take_back(scene: Scene) -> None:
             "the picture matches no more; the ban is retracted at all three nodes",
             f"platform B is told to restore: {len(remedies)} tasks wait in its queue",
         ]
-        step.kept = "the reasons beyond one code word"
+        step.kept = "the story behind it: only code words for the reasons"
 
 
 def _erase(scene: Scene) -> None:
@@ -329,7 +329,7 @@ def _erase(scene: Scene) -> None:
             "logs recomputed from their entries and found as signed: "
             + ", ".join(f"{name} {size}" for name, size in sizes.items()),
         ]
-        step.kept = "the statement: only its id remains, which says nothing"
+        step.kept = "anything of the account; the id that remains in the logs says nothing"
 
 
 def _item(hashes: MediaHashes) -> MediaItem:
