@@ -99,35 +99,47 @@ def test_what_was_set_aside_keeps_the_time_it_was_first_seen(store: Store) -> No
         assert [one.id for one in peers.all_set_aside()] == [TWO]
 
 
+def test_what_is_tried_again_in_vain_goes_to_the_end_of_the_line(store: Store) -> None:
+    with store.write() as transaction:
+        transaction.peers.set_aside(ASIDE)
+        transaction.peers.set_aside(replace(ASIDE, id=TWO, seen=6))
+        transaction.peers.postpone(ONE, at=7)
+        waiting = transaction.peers.all_set_aside(retry_only=True)
+    assert [(one.id, one.seen) for one in waiting] == [(TWO, 6), (ONE, 7)]
+
+
 def test_any_number_of_ids_is_asked_for_what_was_skipped_or_set_aside(store: Store) -> None:
     many = [StatementId(f"{at:064x}") for at in range(10, 1_213)]
     with store.write() as transaction:
         peers = transaction.peers
         peers.set_aside(ASIDE)
         for one in (TWO, TWO, *many[::2]):
-            peers.skip(ASIDE.origin, one, "withheld")
-        assert peers.skipped(ASIDE.origin, [ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
-        assert peers.skipped(ASIDE.origin, []) == set()
-        assert peers.was_skipped(ASIDE.origin, TWO)
-        assert not peers.was_skipped(ASIDE.origin, many[1])
+            peers.skip(PEER.name, one, "no body")
+        assert peers.skipped(PEER.name, [ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
+        assert peers.skipped(PEER.name, []) == set()
+        assert peers.was_skipped(PEER.name, TWO)
+        assert not peers.was_skipped(PEER.name, many[1])
 
 
-def test_what_one_peer_withheld_or_spoiled_is_still_asked_of_another(store: Store) -> None:
+def test_a_peer_cannot_have_a_statement_skipped_that_another_one_serves(store: Store) -> None:
     with store.write() as transaction:
         peers = transaction.peers
-        peers.set_aside(ASIDE)
-        peers.skip(ASIDE.origin, TWO, "withheld")
-        assert peers.skipped("other.example", [ONE, TWO]) == set()
-        assert not peers.was_skipped("other.example", TWO)
+        peers.set_aside(replace(ASIDE, origin="liar.example"))
+        peers.skip("liar.example", TWO, "no body")
+        assert peers.skipped(PEER.name, [ONE, TWO]) == set()
+        assert not peers.was_skipped(PEER.name, TWO)
 
 
-def test_a_peer_does_not_fill_the_disk_with_evidence(store: Store) -> None:
+def test_evidence_is_kept_in_order_and_does_not_fill_the_disk(store: Store) -> None:
     with store.write() as transaction:
-        for at in range(120):
-            transaction.peers.keep_evidence("peer.example", "lied", b"x" * (300 << 10), at=at)
-        kept = transaction.peers.evidence("peer.example")
-    assert len(kept) == 100
-    assert {len(body) for _, body in kept} == {256 << 10}
+        peers = transaction.peers
+        for number in range(120):
+            peers.keep_evidence("liar.example", f"{number}", b"two checkpoints", at=1)
+        peers.keep_evidence("other.example", "long", b"x" * 2**20, at=1)
+        kept = peers.evidence("liar.example")
+        assert kept == [(f"{number}", b"two checkpoints") for number in range(100)]
+        assert [len(body) for _, body in peers.evidence("other.example")] == [256 << 10]
+        assert peers.evidence(PEER.name) == []
 
 
 @pytest.mark.parametrize(
