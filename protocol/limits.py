@@ -47,7 +47,7 @@ MAX_KEYS = 64
 """Keys in one node descriptor."""
 
 MAX_LIST = 256
-"""Any other list in a statement (jurisdictions, languages, feedback rows, crit)."""
+"""Any other list (jurisdictions, crit, what an acknowledgement says was set aside)."""
 
 MAX_NAME_CHARS = 128
 """Name of a node, a flagger or a circle."""
@@ -71,7 +71,7 @@ MAX_ENVELOPES_PER_REQUEST = 256
 """Envelopes asked for in one request; the answer may stop earlier, at MAX_PEER_RESPONSE_BYTES."""
 
 MAX_PEER_RESPONSE_BYTES = 8 << 20
-"""An answer of a peer, after any content coding is undone."""
+"""An answer of a peer; content codings are refused."""
 
 MAX_PEER_REQUEST_BYTES = 2 << 20
 """A request between nodes, or from a flagger."""
