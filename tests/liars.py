@@ -1,0 +1,220 @@
+"""A simulated peer behind real HTTP on a real clock, which may lie in what it says and how.
+
+`simulator.Peer` decides what is said; here stands how it is said: whole, never, endlessly, or cut
+short. Who asks is not verified: a node that meets such a peer has to protect itself.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from protocol import endpoints, limits
+from protocol.descriptors import NodeDescriptor, NodeKey, fingerprint_of
+from protocol.encoding import encode_json, format_time, to_base64url
+from protocol.envelope import parse_envelope
+from protocol.fields import StatementId
+from protocol.messages import (
+    Acknowledgement,
+    EntriesRequest,
+    EnvelopesRequest,
+    M,
+    Message,
+    Poke,
+    parse_message,
+)
+from signing.envelopes import new_nonce, sign_statement
+from signing.keys import KeyUse
+from simulator import Peer, make_key
+
+Manner = Literal["whole", "stall", "flood", "cut"]
+_DAY_S = 86_400
+_CHUNK = b"[" * (64 << 10)
+
+
+@dataclass
+class Liar(Peer):
+    """A peer whose keys are valid today.
+
+    Attributes:
+        manner: how it answers a signed request: as a peer should, never, without an end, or with
+            less than it announces.
+        asked: how many requests it has received.
+    """
+
+    manner: Manner = "whole"
+    asked: int = 0
+
+    @cached_property
+    def descriptor_envelope(self) -> bytes:
+        now = int(time.time())
+        until = format_time(now + _DAY_S)
+        root = make_key(KeyUse.ROOT, self.name)
+        uses: tuple[Literal["request", "log", "statement"], ...] = ("request", "log", "statement")
+        return sign_statement(
+            NodeDescriptor(
+                issuer=self.name,
+                nonce=new_nonce(),
+                issued=format_time(now),
+                audience=("peers",),
+                version=1,
+                url=self.url,
+                root=to_base64url(root.public.raw),
+                keys=tuple(
+                    NodeKey(
+                        use=use,
+                        key=to_base64url(make_key(KeyUse(use), self.name).public.raw),
+                        not_before=format_time(now - _DAY_S),
+                        not_after=until,
+                    )
+                    for use in uses
+                ),
+                log_origin=f"{self.name}/log/1",
+                expires=until,
+            ),
+            root,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """What the operator reads over the telephone."""
+        return fingerprint_of(parse_envelope(self.descriptor_envelope).statement_id)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection, one request."""
+        with suppress(OSError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = next(
+                (
+                    int(line.partition(":")[2])
+                    for line in head.split("\r\n")
+                    if line.lower().startswith("content-length:")
+                ),
+                0,
+            )
+            body = await reader.readexactly(length)
+            self.asked += 1
+            await self._answer_in_its_manner(head.split(" ")[1], body, reader, writer)
+        writer.close()
+
+    async def _answer_in_its_manner(
+        self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self.manner == "stall":
+            await reader.read()  # until the caller hangs up
+            return
+        if self.manner == "flood":
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                writer.write(_CHUNK)
+                await writer.drain()
+        answer = await self._route(path, body)
+        announced = len(answer) + (1 if self.manner == "cut" else 0)
+        status = "200 OK" if answer else "204 No Content"
+        fields = f"Content-Length: {announced}\r\n" if answer else ""
+        writer.write(f"HTTP/1.1 {status}\r\n{fields}Connection: close\r\n\r\n".encode() + answer)
+        await writer.drain()
+
+    async def _route(self, path: str, body: bytes) -> bytes:
+        def read(kind: type[M]) -> M:
+            return parse_message(kind, body, max_bytes=limits.MAX_PEER_REQUEST_BYTES)
+
+        async def entries() -> Message:
+            asked = read(EntriesRequest)
+            return await self.entries(asked.start, asked.limit)
+
+        async def envelopes() -> Message:
+            return await self.envelopes(tuple(map(StatementId, read(EnvelopesRequest).ids)))
+
+        routes: dict[str, Callable[[], Awaitable[bytes | Message | None]]] = {
+            endpoints.CHECKPOINT: self.checkpoint,
+            endpoints.ENTRIES: entries,
+            endpoints.ENVELOPES: envelopes,
+            endpoints.ACKNOWLEDGE: lambda: self.acknowledge(read(Acknowledgement)),
+            endpoints.POKE: lambda: self.poke(read(Poke)),
+        }
+        answer = await routes[path]()
+        return answer if isinstance(answer, bytes) else encode_json(answer) if answer else b""
+
+
+class Lines:
+    """An event loop on a thread, for servers that tests talk through."""
+
+    def __init__(self) -> None:
+        self._servers: list[asyncio.Server] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lines")
+        self._thread.start()
+
+    def listen(
+        self, handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    ) -> int:
+        """Serves connections on a free port of loopback; returns the port."""
+
+        async def begin() -> int:
+            server = await asyncio.start_server(handle, "127.0.0.1", 0)
+            self._servers.append(server)
+            return int(server.sockets[0].getsockname()[1])
+
+        return asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
+
+    def close(self) -> None:
+        async def end() -> None:
+            for server in self._servers:
+                server.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)  # one turn, in which the transports close their sockets
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@contextmanager
+def open_lines() -> Iterator[Lines]:
+    lines = Lines()
+    try:
+        yield lines
+    finally:
+        lines.close()
+
+
+class PokeDropper:
+    """Stands before a node and hangs up on every poke; all else passes."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.dropped = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            await asyncio.gather(self._pass_on(reader, back), _copy(there, writer))
+        writer.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        poke = f"POST {endpoints.POKE} ".encode()
+        with suppress(OSError):
+            while data := await reader.read(64 << 10):
+                if poke in data:
+                    self.dropped += 1
+                    break
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(64 << 10):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
