@@ -285,7 +285,9 @@ class Exchange:
     def _note_failure(self, name: str, error: SchutznetzError) -> None:
         with self._store.write() as transaction:
             transaction.peers.note_sync(name, at=None, problem=str(error))
-        if isinstance(error, PeerMisbehavedError):
+            known = transaction.peers.get(name)
+        # Who contradicted its own log is frozen by now, and the evidence of it is kept.
+        if isinstance(error, PeerMisbehavedError) and known is not None and known.state == "active":
             self._accuse(name, str(error), error.evidence)
 
     def _note_success(self, name: str) -> None:
