@@ -1,0 +1,114 @@
+"""What the command imports, how quickly it speaks, and that its reference says the same."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+from node.cli.main import build
+from node.cli.reference import reference
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SERVER = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "sqlmodel", "alembic", "apscheduler")
+HEAVY = (*SERVER, "numpy", "PIL", "pdqhash", "httpx", "rich", "nacl", "msgspec")
+FLAGGER = (
+    "node.cli.gather",
+    "node.cli.assess",
+    "node.cli.sheet",
+    "node.cli.sending",
+    "node.cli.conversation",
+    "node.cli.cards",
+    "node.cli.passphrases",
+    "node.matching.pool",
+    "signing.keystore",
+)
+
+
+def loaded_by(program):
+    """Returns the names of the modules that a program loads, in a fresh interpreter."""
+    code = f"import json, sys\n{program}\nprint(json.dumps(sorted(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def leaves(command, path="schutznetz"):
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield path, command
+        return
+    for name, one in inner.items():
+        yield from leaves(one, f"{path} {name}")
+
+
+VERBS = dict(leaves(typer.main.get_command(build())))
+
+
+@pytest.mark.parametrize("verb", ["[]", "['flag']", "['node', 'peer', 'add']"])
+def test_help_loads_neither_the_server_nor_anything_else_that_is_slow(verb):
+    loaded = loaded_by(f"from node.cli.main import main\nmain([*{verb}, '--help'])")
+    assert not [name for name in HEAVY if name in loaded]
+
+
+def test_what_a_flagger_uses_needs_no_server_and_no_database():
+    loaded = loaded_by(f"import {', '.join(('node.cli.main', *FLAGGER))}")
+    assert not [name for name in SERVER if name in loaded]
+
+
+def test_the_parts_of_the_server_are_called_by_these_names():
+    """Guards the two tests above: a library that was renamed would slip through them."""
+    loaded = loaded_by("import node.serve, node.cli.gather, node.matching.pixels, httpx, rich")
+    assert [name for name in HEAVY if name not in loaded] == []
+
+
+def test_help_comes_within_200_ms_on_a_machine_that_is_not_busy():
+    """The fastest of several tries: others may be at work on the machine."""
+    command = [sys.executable, "-c", "from node.cli.main import run; run()", "--help"]
+    times = []
+    for _ in range(15):
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True, cwd=REPOSITORY)
+        times.append(time.perf_counter() - started)
+        if times[-1] < 0.2:
+            break
+    assert min(times) < 0.2
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_every_verb_can_answer_in_json(path):
+    if path == "schutznetz node serve":
+        return  # it prints no result; its log is JSON already
+    flags = {flag for param in VERBS[path].params for flag in param.opts}
+    assert "--json" in flags
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_every_option_says_what_it_is_for(path):
+    assert VERBS[path].help
+    assert [one.name for one in VERBS[path].params if not getattr(one, "help", None)] == []
+
+
+def test_the_reference_is_what_the_command_says():
+    written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == reference(), "run: python -m node.cli.reference > docs/cli.md"
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_every_verb_and_every_option_stand_in_the_reference(path):
+    written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    _, found, section = written.partition(f"\n## {path}\n")
+    assert found
+    section = section.partition("\n## ")[0]
+    named = [flag for param in VERBS[path].params for flag in param.opts if flag.startswith("-")]
+    assert [flag for flag in named if flag not in section] == []
+
+
+def test_the_reference_survives_another_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERMINAL_WIDTH", "40")
+    assert reference() == (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
