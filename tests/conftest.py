@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from node.storage.engine import Store
     from postgres import Postgres
+    from worlds import World
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +56,15 @@ def store(database_url: str) -> Iterator["Store"]:
     store = Store(database_url)
     yield store
     store.close()
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator["World"]:
+    """The hotline's way in for statements, and the parties that it knows."""
+    from worlds import open_world
+
+    with open_world(database_url) as world:
+        yield world
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Postgres:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self._engine = create_engine(url, isolation_level="AUTOCOMMIT")
         self._prefix = f"schutznetz_test_{secrets.token_hex(4)}"
         self._count = 0
         self._template: str | None = None
@@ -78,11 +79,11 @@ class Postgres:
         """Deletes a database; connections to it are cut."""
         self._run(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
 
-    def drop_template(self) -> None:
-        """Deletes the database that `fresh` copies, for a server that lives on."""
+    def close(self) -> None:
+        """Deletes the database that `fresh` copies, since the server may live on."""
         if self._template is not None:
             self.drop(self._url_of(self._template))
-            self._template = None
+        self._engine.dispose()
 
     def _create(self, template: str | None) -> str:
         self._count += 1
@@ -94,10 +95,8 @@ class Postgres:
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def _run(self, statement: str) -> None:
-        engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        with self._engine.connect() as connection:
             connection.execute(text(statement))
-        engine.dispose()
 
 
 @contextmanager
@@ -109,9 +108,8 @@ def open_postgres() -> Iterator[Postgres]:
     """
     outside = os.environ.get(URL_VARIABLE)
     if outside:
-        given = Postgres(make_url(outside))
-        yield given
-        given.drop_template()
+        with closing(Postgres(make_url(outside))) as given:
+            yield given
         return
     # A session of its own: Ctrl-C ends the tests, and the keeper notices that they have ended.
     with subprocess.Popen(
@@ -127,14 +125,14 @@ def open_postgres() -> Iterator[Postgres]:
         if "error" in answer:
             raise RuntimeError(f"no PostgreSQL for tests: {answer['error']}")
         try:
-            yield Postgres(
-                URL.create(
-                    "postgresql+psycopg",
-                    username="postgres",
-                    database="postgres",
-                    query={"host": answer["socket"]},
-                )
+            url = URL.create(
+                "postgresql+psycopg",
+                username="postgres",
+                database="postgres",
+                query={"host": answer["socket"]},
             )
+            with closing(Postgres(url)) as started:
+                yield started
         finally:
             keeper.stdin.close()
 

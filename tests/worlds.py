@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import create_engine, select
+from sqlalchemy import Connection, create_engine, select
 
 from federation.descriptors import open_descriptor
 from node.services.ingest import Ingest
@@ -186,19 +186,24 @@ class World:
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, to compare before and after."""
-        return contents(self.url)
+        with self.store.read() as transaction:
+            return _rows(transaction._connection)
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table of a database, in a stable order."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        found = {
-            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-            for table in rows.StatementRow.metadata.sorted_tables
-        }
+        found = _rows(connection)
     engine.dispose()
     return found
+
+
+def _rows(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+        for table in rows.StatementRow.metadata.sorted_tables
+    }
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOG_LOCK = 0x5C4E  # any number, as long as every process of every version takes the same
 _BUSY_TIMEOUT_MS = 20_000
 _MIGRATING = threading.Lock()  # Alembic keeps its context in a module: one at a time
-_CHECKPOINT_TIMEOUT_MS = 1_000  # writers wait as long, so it is short; who deletes tries again
+_CHECKPOINT_TIMEOUT_MS = 1_000  # other writers wait as long, so it is short
 
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _PASSING = frozenset(
@@ -59,6 +59,7 @@ class Store:
         self._sqlite = self._engine.dialect.name == "sqlite"
         # SQLite lets waiting writers poll, which starves some for seconds; threads queue here.
         self._turn = threading.Lock()
+        self._owes_emptying = False
 
     @property
     def dialect(self) -> str:
@@ -86,6 +87,10 @@ class Store:
         """
         with _answering(), self._writing() as connection:
             yield Transaction(connection)
+        if self._owes_emptying:
+            # Committed already, so whatever happens here must not look like a failed write.
+            with suppress(SQLAlchemyError):
+                self._empty_log(wait_ms=0)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -144,18 +149,21 @@ class Store:
         """Empties SQLite's write-ahead log, where deleted bodies would linger.
 
         Returns:
-            Whether it is empty now. It is not while somebody reads an older state: the caller owes
-            another try, for nothing else overwrites what was deleted.
+            Whether it is empty now. It is not while somebody reads an older state: then every
+            later write of this store, and the next `migrate`, tries again.
         """
-        if not self._sqlite:
-            return True
+        return self._empty_log(wait_ms=_CHECKPOINT_TIMEOUT_MS) if self._sqlite else True
+
+    def _empty_log(self, *, wait_ms: int) -> bool:
+        self._owes_emptying = True
         options = {"schutznetz_begin": None}
         with self._engine.connect().execution_options(**options) as connection:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_TIMEOUT_MS}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={wait_ms}")
             try:
                 busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+        self._owes_emptying = bool(busy)
         return not busy
 
     def close(self) -> None:

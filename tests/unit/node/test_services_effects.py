@@ -1,13 +1,13 @@
 """What each kind of statement does once it is accepted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from node.storage.journal import FeedbackTotals
 from node.storage.statements import StatementRecord
 from protocol.encoding import format_time, from_base64url
-from protocol.errors import InvalidError, MalformedError, RevokedError, UnknownKeyError
+from protocol.errors import MalformedError, RevokedError, UnknownKeyError
 from protocol.messages import Receipt
 from protocol.statements import FeedbackRow, Frame, MediaItem
 from simulator import DAY_S, NOW, account_ban, accredit, media_flag
@@ -23,16 +23,9 @@ from worlds import (
     erase,
     feedback,
     items,
-    open_world,
     resolve,
     retract,
 )
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with open_world(database_url) as world:
-        yield world
 
 
 @pytest.fixture
@@ -135,37 +128,6 @@ def test_the_index_over_a_media_flag_says_what_the_flag_says(world: World) -> No
         jurisdictions=("DE", "BE"),
         items=3,
     )
-
-
-BAD = {
-    "low quality": MediaItem(pdq=PDQ, quality=49),
-    "one colour": MediaItem(pdq="00" * 32, quality=100),
-    "all ones": MediaItem(pdq="ff" * 32, quality=100),
-    "equal rows": MediaItem(pdq="5555" * 16, quality=100),
-    "frame of low quality": MediaItem(frames=(Frame(pdq=PDQ, quality=49, at_ms=0),)),
-    "frame of one colour": MediaItem(frames=(Frame(pdq="00" * 32, quality=100, at_ms=0),)),
-    "good beside bad": MediaItem(
-        pdq=PDQ, quality=100, frames=(Frame(pdq="00" * 32, quality=100, at_ms=0),)
-    ),
-}
-
-
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_a_pdq_that_would_match_innocent_pictures_is_refused_by_its_place(
-    world: World, bad: MediaItem
-) -> None:
-    before = world.contents()
-    with pytest.raises(InvalidError, match="send this item's exact digests alone") as caught:
-        world.submit(media_flag(ANNA, items=(*items(2), bad)))
-    assert caught.value.where == "items[2].pdq"
-    assert (bad.pdq or PDQ) not in str(caught.value)
-    assert world.contents() == before
-
-
-def test_a_pdq_of_just_enough_quality_and_an_item_without_any_are_accepted(world: World) -> None:
-    good = MediaItem(pdq=PDQ, quality=50)
-    receipt = world.submit(media_flag(ANNA, items=(good, MediaItem(sha1="ab" * 20))))
-    assert record(world, receipt).items == 2
 
 
 # account-ban

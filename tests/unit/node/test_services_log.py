@@ -1,7 +1,6 @@
 """The node's own log: places without gaps, and checkpoints of what is durable and nothing else."""
 
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,16 +14,10 @@ from protocol.messages import EntriesRequest
 from signing.keys import KeyUse
 from signing.notes import open_checkpoint
 from simulator import make_key, media_flag
-from worlds import ANNA, HOTLINE, PLATFORM, World, open_world
+from worlds import ANNA, HOTLINE, PLATFORM, World
 
 ORIGIN = f"{HOTLINE}/log/1"
 KEY = make_key(KeyUse.LOG, HOTLINE)
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with open_world(database_url) as world:
-        yield world
 
 
 def own_log(store: Store) -> OwnLog:

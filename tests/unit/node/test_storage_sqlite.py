@@ -139,7 +139,11 @@ def test_what_an_open_reader_keeps_is_owed_and_overwritten_later(
         assert not sqlite_store.forget_deleted()
         # The reader still sees its state, and the others are not kept waiting.
         assert len(reader.statements.envelopes(ERASED)) == len(ERASED)
-    assert sqlite_store.forget_deleted()
+        with sqlite_store.write() as transaction:
+            assert transaction.access.use_nonce("key", "while it reads", now=1)
+        assert [at for at in ERASED for one in secrets[at] if one in on_disk(tmp_path)]
+    with sqlite_store.write() as transaction:
+        assert transaction.access.use_nonce("key", "after it", now=1)
     assert not [at for at in ERASED for one in secrets[at] if one in on_disk(tmp_path)]
 
 

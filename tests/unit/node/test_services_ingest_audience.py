@@ -1,0 +1,85 @@
+"""To whom a statement is addressed: this node takes in nothing that is not meant for it."""
+
+import pytest
+
+from node.services.directory import StoredDirectory
+from protocol.errors import NotAllowedError
+from protocol.statements import Member
+from simulator import media_flag
+from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, World, circle_descriptor, erase, retract
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [("peers",), (f"node:{HOTLINE}",), (f"circle:{CIRCLE}",), ("node:a.example", "peers")],
+    ids=" ".join,
+)
+def test_what_is_addressed_to_this_node_is_accepted(
+    world: World, audience: tuple[str, ...]
+) -> None:
+    world.submit(circle_descriptor())
+    assert not world.submit(media_flag(PLATFORM, audience=audience)).duplicate
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [(f"node:{PLATFORM}",), ("circle:others-1",), ("circle:unknown-1",), (f"node:www.{HOTLINE}",)],
+    ids=" ".join,
+)
+def test_what_is_not_addressed_to_this_node_is_refused(
+    world: World, audience: tuple[str, ...]
+) -> None:
+    members = tuple(Member(node=one, budget_per_day=1) for one in (HOTLINE, PLATFORM))
+    founded = world.submit(circle_descriptor(circle="others-1", members=members))
+    world.submit(
+        circle_descriptor(circle="others-1", members=members, version=2, previous=founded.id)
+    )
+    world.submit(
+        circle_descriptor(
+            circle="others-1",
+            members=members[1:],
+            version=3,
+            previous=_latest(world, "others-1"),
+        )
+    )
+    before = world.contents()
+    with pytest.raises(NotAllowedError, match="not addressed to this node"):
+        world.submit(media_flag(PLATFORM, audience=audience))
+    assert world.contents() == before
+
+
+def _latest(world: World, circle: str) -> str:
+    with world.store.read() as transaction:
+        found = StoredDirectory(transaction).circle_id(circle)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("issuer", [HOTLINE, ANNA])
+def test_what_its_own_people_say_reaches_a_node_whatever_the_audience(
+    world: World, issuer: str
+) -> None:
+    receipt = world.submit(media_flag(issuer, audience=(f"node:{PLATFORM}",)))
+    assert receipt.index == world.log.size() - 1
+
+
+def test_a_circle_is_told_to_its_members_alone(world: World) -> None:
+    outside = tuple(Member(node=one, budget_per_day=1) for one in (PLATFORM, "a.example"))
+    with pytest.raises(NotAllowedError, match="not addressed to this node"):
+        world.submit(circle_descriptor(by=PLATFORM, members=outside))
+    inside = (*outside, Member(node=HOTLINE, budget_per_day=1))
+    assert not world.submit(circle_descriptor(by=PLATFORM, members=inside)).duplicate
+
+
+@pytest.mark.parametrize("kind", ["retract", "erase"])
+def test_what_takes_a_statement_back_reaches_everybody_who_has_it(world: World, kind: str) -> None:
+    target = world.submit(media_flag(PLATFORM)).id
+    elsewhere = ("node:a.example",)
+    if kind == "retract":
+        world.submit(retract(target, by=PLATFORM, audience=elsewhere))
+    else:
+        world.submit(erase(target, by=PLATFORM, audience=elsewhere))
+    with world.store.read() as transaction:
+        found = transaction.statements.by_id(target)
+    assert found is not None
+    assert found.state == ("retracted" if kind == "retract" else "erased")
