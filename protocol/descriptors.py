@@ -7,21 +7,21 @@ import base64
 import hashlib
 from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta
 
 from protocol import limits
-from protocol.encoding import parse_time
+from protocol.encoding import check_order, parse_time
 from protocol.errors import MalformedError
-from protocol.fields import Bytes32, Digest256, StatementId, Text, TimeField, Url
+from protocol.fields import Bytes32, Digest256, StatementId, Text, TimeField, Url, check_url
 from protocol.statements import Statement
+from protocol.structs import ContradictionError, Hidden
 
 _FINGERPRINT_BYTES = 20
 _GROUP = 4
 _CHECK_CHARS = 4
 
 
-class NodeKey(msgspec.Struct, frozen=True, kw_only=True):
+class NodeKey(Hidden, frozen=True, kw_only=True):
     """One operational key of a node: what it is for, and from when until when."""
 
     use: Literal["request", "log", "statement"]
@@ -30,8 +30,7 @@ class NodeKey(msgspec.Struct, frozen=True, kw_only=True):
     not_after: TimeField
 
     def __post_init__(self) -> None:
-        if not parse_time(self.not_before) < parse_time(self.not_after):
-            raise ValueError("the end is not after the beginning")
+        check_order(self.not_before, self.not_after)
 
 
 class NodeDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,11 +60,15 @@ class NodeDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parse_time(self.expires)
+        parse_time(self.expires, where="expires")
         if (self.version == 1) != (self.previous is None):
-            raise ValueError("version 1 has no previous one, every later version names it")
+            raise ContradictionError("Version 1 has no previous one, every later version names it.")
+        check_url(self.url, where="url")
+        # It is also the name of the key that signs checkpoints (C2SP signed-note, "Format").
+        if any(char.isspace() or char == "+" for char in self.log_origin):
+            raise ContradictionError("The log's origin has neither spaces nor plus signs.")
         if self.log_origin.partition("/")[0] != self.issuer:
-            raise ValueError("the log's origin begins with the node's name")
+            raise ContradictionError("The log's origin begins with the node's name.")
 
 
 def fingerprint_of(descriptor_v1: StatementId) -> str:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NewType, NoReturn, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 
 from protocol import limits
 from protocol.errors import LimitError, MalformedError
+from protocol.structs import ContradictionError
 
 Time = NewType("Time", str)
 """An instant as RFC 3339 in UTC with whole seconds, ``2026-11-22T10:00:00Z``.
@@ -25,10 +27,13 @@ All such texts have one length and sort as the instants do.
 
 T = TypeVar("T")
 
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+# Hour 24 is refused here: fromisoformat of later Pythons takes it for the next day.
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):\d{2}:\d{2}Z", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_TOO_MANY = re.compile(r"Expected `array` of length <= (\d+)")
 _MAX_INT_DIGITS = 17
+_DAY_S = 86_400
 
 
 def parse_json(data: bytes, *, max_bytes: int) -> Any:
@@ -45,8 +50,9 @@ def parse_json(data: bytes, *, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise LimitError(f"The JSON text is longer than the {max_bytes} bytes allowed.")
     try:
+        text = data.decode("utf-8")
         value = json.loads(
-            data.decode("utf-8"),
+            text,
             object_pairs_hook=_object,
             parse_int=_integer,
             parse_float=_no_float,
@@ -58,7 +64,10 @@ def parse_json(data: bytes, *, max_bytes: int) -> Any:
         raise LimitError(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
         raise MalformedError(f"Not JSON: {error.msg} at character {error.pos}.") from None
-    _walk(value, 0)
+    _check_depth([value], 0)
+    # Unescaped, a NUL is no JSON and a lone surrogate no UTF-8: only escapes can bring them in.
+    if "\\u" in text:
+        _check_texts(value)
     return value
 
 
@@ -83,24 +92,28 @@ def _no_float(_text: str) -> NoReturn:
     raise MalformedError("Floating-point numbers are not allowed.")
 
 
-def _walk(value: object, depth: int) -> None:
-    """Refuses depth, NUL and lone surrogates; `depth` counts the objects and arrays around."""
+def _check_depth(values: Iterable[object], depth: int) -> None:
+    """Refuses what is nested too deep; `depth` counts the objects and arrays around `values`."""
+    if depth > limits.MAX_JSON_DEPTH:
+        raise LimitError(_TOO_DEEP)
+    for value in values:
+        if isinstance(value, dict):
+            _check_depth(value.values(), depth + 1)
+        elif isinstance(value, list):
+            _check_depth(value, depth + 1)
+
+
+def _check_texts(value: object) -> None:
+    """Refuses NUL and lone surrogates in keys and strings, at a depth that was checked."""
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, dict):
-        _check_depth(depth)
         for key, inner in value.items():
             _check_text(key)
-            _walk(inner, depth + 1)
+            _check_texts(inner)
     elif isinstance(value, list):
-        _check_depth(depth)
         for inner in value:
-            _walk(inner, depth + 1)
-
-
-def _check_depth(depth: int) -> None:
-    if depth >= limits.MAX_JSON_DEPTH:
-        raise LimitError(_TOO_DEEP)
+            _check_texts(inner)
 
 
 def _check_text(text: str) -> None:
@@ -112,13 +125,15 @@ def convert(value: object, kind: type[T]) -> T:
     """Returns `value`, as `parse_json` gave it, as a value of the typed structure `kind`.
 
     Raises:
+        LimitError: a list is too long; `where` names it.
         MalformedError: a field is missing, of a wrong type or outside its bounds; `where` names it.
     """
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
         message, where = _explain(str(error))
-        raise MalformedError(message, where=where) from None
+        refusal = LimitError if _TOO_MANY.match(str(error)) else MalformedError
+        raise refusal(message, where=where) from None
 
 
 def _explain(text: str) -> tuple[str, str]:
@@ -130,6 +145,8 @@ def _explain(text: str) -> tuple[str, str]:
         sentence = "Not one of the values allowed"
     if "matching regex" in sentence:
         sentence = "Not of the form that this field has"
+    if too_many := _TOO_MANY.match(sentence):
+        sentence = f"More than {too_many[1]} entries"
     return f"{sentence.rstrip('.')}{f' in {where}' if where else ''}.", where
 
 
@@ -199,6 +216,27 @@ def parse_time(text: str, *, where: str = "") -> int:
         return int(datetime.fromisoformat(text).timestamp())
     except ValueError:
         raise MalformedError("There is no such day or time of day.", where=where) from None
+
+
+def check_order(first: str, last: str) -> None:
+    """Returns if the instant `last` comes after `first`.
+
+    Raises:
+        MalformedError: it does not, or one of them is no instant.
+    """
+    if not parse_time(first) < parse_time(last):
+        raise ContradictionError("The end is not after the beginning.")
+
+
+def check_span(first: str, last: str, *, max_days: int) -> None:
+    """Returns if the instant `last` comes after `first`, by at most `max_days` days.
+
+    Raises:
+        MalformedError: it does not, or one of them is no instant.
+    """
+    check_order(first, last)
+    if parse_time(last) - parse_time(first) > max_days * _DAY_S:
+        raise ContradictionError(f"The end is more than {max_days} days after the beginning.")
 
 
 def format_time(unix_s: int) -> Time:

@@ -3,12 +3,14 @@ r"""The types of the fields that statements and messages are made of (docs/proto
 Patterns are anchored with ``\\A`` and ``\\Z``: a trailing newline never slips through.
 """
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal, NewType
 
 from msgspec import Meta
 
 from protocol import limits
 from protocol.encoding import Time
+from protocol.errors import MalformedError
 
 StatementId = NewType("StatementId", str)
 """SHA-256 of a statement's PAE as 64 lower-case hexadecimal digits."""
@@ -31,12 +33,12 @@ Bytes32 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z"
 Bytes64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{85}[AQgw]\Z")]
 """64 bytes in canonical base64url without padding: a proof."""
 
-TimeField = Annotated[
-    Time, Meta(pattern=r"\A\d{4}-(0[1-9]|1[0-2])-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ\Z")
-]
-"""An instant; `check_time` says whether its day exists."""
+_DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
-Day = Annotated[str, Meta(pattern=r"\A\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\Z")]
+TimeField = Annotated[Time, Meta(pattern=rf"\A{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z")]
+"""An instant; `protocol.encoding.parse_time` says whether its day exists."""
+
+Day = Annotated[str, Meta(pattern=rf"\A{_DAY}\Z")]
 """A day in UTC."""
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -73,8 +75,14 @@ CategoryPattern = Annotated[
 Flag = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
 """A flag beside a category, such as ``live_stream``."""
 
-Text = Annotated[str, Meta(min_length=1, max_length=limits.MAX_TEXT_CHARS)]
-"""A short text for a person or a foreign system."""
+# C0, DEL and C1, the two separators of lines, and what turns the direction of writing round.
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+
+Text = Annotated[str, Meta(pattern=rf"\A[^{_CONTROLS}]+\Z", max_length=limits.MAX_TEXT_CHARS)]
+"""A short text of one line for a person or a foreign system.
+
+Without control characters: it is shown on a terminal beside what an operator has to trust.
+"""
 
 Code = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}\Z")]
 """A short code, such as an issuer's own category or a legal basis."""
@@ -94,14 +102,16 @@ IdentifierKindName = Literal["email", "phone", "device", "payment", "username", 
 Surface = Literal["public", "hosted", "private"]
 """Where a picture was met: a public post, a hosted file, a private message."""
 
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+
 Url = Annotated[
     str,
     Meta(
-        pattern=rf"\Ahttps?://({_NODE}|\[[0-9a-f:.]+\])(:[1-9][0-9]{{0,4}})?\Z",
+        pattern=rf"\Ahttps?://({_NODE}|\[[0-9a-f:.]+\])(:{_PORT})?\Z",
         max_length=limits.MAX_URL_CHARS,
     ),
 ]
-"""Address of a node: scheme, host and port, nothing behind."""
+"""Address of a node: scheme, host and port, nothing behind; see `check_url`."""
 
 Index = Annotated[int, Meta(ge=0, lt=limits.MAX_ITEMS)]
 """Place of an item in its statement, from 0."""
@@ -117,6 +127,29 @@ Milliseconds = Annotated[int, Meta(ge=0, le=10**9)]
 
 LogSize = Annotated[int, Meta(ge=0, le=limits.MAX_LOG_SIZE)]
 """Number of entries in a log."""
+
+
+def check_url(url: str, *, where: str = "") -> None:
+    """Returns if the host of a `Url` is one that could be called.
+
+    Raises:
+        MalformedError: digits and dots that are no IPv4 address, brackets around no IPv6 address,
+            or an ``xn--`` label that stands for no name (RFC 5891 section 5.4).
+    """
+    host = url.partition("://")[2]
+    try:
+        if host.startswith("["):
+            IPv6Address(host[1 : host.index("]")])
+            return
+        host = host.partition(":")[0]
+        if host.rpartition(".")[2].isdigit():
+            IPv4Address(host)
+        if "xn--" in host:
+            import idna  # noqa: PLC0415  # its tables are needed for such a name only
+
+            idna.decode(host, strict=True)
+    except ValueError:
+        raise MalformedError("The URL names no host that could be called.", where=where) from None
 
 
 def organisation_of(issuer: str) -> str:

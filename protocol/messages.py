@@ -5,7 +5,6 @@ Every body is one JSON object; unknown keys are ignored, so that a later version
 
 from typing import Annotated, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta
 
 from protocol import limits
@@ -21,9 +20,10 @@ from protocol.fields import (
     Text,
     Url,
 )
+from protocol.structs import ContradictionError, Hidden
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """What all bodies have in common: nothing but being strict and frozen."""
 
 
@@ -74,7 +74,7 @@ class EnvelopeAnswer(Message, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if (self.state == "present") != (self.envelope is not None):
-            raise ValueError("there is an envelope exactly when it is present")
+            raise ContradictionError("There is an envelope exactly when it is present.")
 
 
 class Envelopes(Message, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ class StatementStatus(Message, frozen=True, kw_only=True):
     kind: Text
     index: LogSize
     state: Literal["active", "retracted", "disputed", "erased", "expired"]
-    peers: tuple[PeerStatus, ...] = ()
+    peers: Annotated[tuple[PeerStatus, ...], Meta(max_length=limits.MAX_ITEMS)] = ()
     matches: Count = 0
     confirmed: Count = 0
     refuted: Count = 0

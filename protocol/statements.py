@@ -6,11 +6,10 @@ to exist when invalid. They say nothing about who may say it: that is `federatio
 
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-import msgspec
 from msgspec import Meta
 
 from protocol import limits
-from protocol.encoding import convert, encode_json, parse_json, parse_time
+from protocol.encoding import check_order, check_span, convert, encode_json, parse_json, parse_time
 from protocol.errors import LimitError, MalformedError, VersionError
 from protocol.fields import (
     AudienceName,
@@ -39,18 +38,10 @@ from protocol.fields import (
     Text,
     TimeField,
 )
-
-_SECONDS_PER_DAY = 86_400
-_LONGEST = {
-    "items": limits.MAX_ITEMS,
-    "rows": limits.MAX_ITEMS,
-    "fingerprints": limits.MAX_FINGERPRINTS,
-    "audience": limits.MAX_AUDIENCE,
-    "members": limits.MAX_MEMBERS,
-}
+from protocol.structs import ContradictionError, Hidden
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Statement(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """What all statements carry.
 
     Attributes:
@@ -72,23 +63,20 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     crit: Annotated[tuple[Text, ...], Meta(max_length=limits.MAX_LIST)] = ()
 
     def __post_init__(self) -> None:
-        parse_time(self.issued)
-        for name in self.crit:
-            if name not in self.__struct_fields__:
-                raise ValueError("crit names a field that this version does not know")
+        parse_time(self.issued, where="issued")
 
 
-class Basis(msgspec.Struct, frozen=True, kw_only=True):
+class Basis(Hidden, frozen=True, kw_only=True):
     """What a finding rests on: how many people looked, and when the last one did."""
 
     reviewers: Annotated[int, Meta(ge=1, le=99)]
     reviewed: TimeField
 
     def __post_init__(self) -> None:
-        parse_time(self.reviewed)
+        parse_time(self.reviewed, where="basis.reviewed")
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class Frame(Hidden, frozen=True, kw_only=True):
     """One frame of a film: pdq, its quality, and where it stands."""
 
     pdq: Digest256
@@ -96,7 +84,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: Milliseconds
 
 
-class MediaItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class MediaItem(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """One picture or film under all its media hashes; at least one of them."""
 
     pdq: Digest256 | None = None
@@ -108,9 +96,9 @@ class MediaItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if (self.pdq is None) != (self.quality is None):
-            raise ValueError("pdq and quality stand together or not at all")
+            raise ContradictionError("pdq and quality stand together or not at all.")
         if not (self.pdq or self.sha256 or self.sha1 or self.md5 or self.frames):
-            raise ValueError("an item needs at least one media hash")
+            raise ContradictionError("An item needs at least one media hash.")
 
 
 class MediaFlag(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,11 +133,11 @@ class MediaFlag(Statement, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if sum(len(item.frames) for item in self.items) > limits.MAX_FRAMES_PER_STATEMENT:
-            raise ValueError("too many video frames in one statement")
-        _check_span(self.issued, self.review_by, limits.MAX_REVIEW_DAYS)
+            raise LimitError("Too many video frames in one statement.", where="items")
+        check_span(self.issued, self.review_by, max_days=limits.MAX_REVIEW_DAYS)
 
 
-class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+class Fingerprint(Hidden, frozen=True, kw_only=True):
     """One fingerprint of an account: the OPRF output of a normalised identifier.
 
     Attributes:
@@ -165,9 +153,6 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     epoch: Annotated[int, Meta(ge=1, le=10**6)]
     scheme: Scheme
     value: Bytes32
-
-    def __repr__(self) -> str:
-        return f"Fingerprint(kind={self.kind!r}, circle={self.circle!r}, epoch={self.epoch})"
 
 
 class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,7 +184,7 @@ class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_span(self.issued, self.expires, limits.MAX_ACCOUNT_DAYS)
+        check_span(self.issued, self.expires, max_days=limits.MAX_ACCOUNT_DAYS)
 
 
 class Retract(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -243,7 +228,7 @@ class Resolve(Statement, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Literal["upheld", "rejected"]
 
 
-class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FeedbackRow(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """What became of the matches of one item on one day; never user data."""
 
     item: Index = 0
@@ -263,7 +248,7 @@ class Feedback(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parse_time(f"{self.day}T00:00:00Z")
+        parse_time(f"{self.day}T00:00:00Z", where="day")
 
 
 class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -285,24 +270,24 @@ class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_order(self.not_before, self.not_after)
+        check_order(self.not_before, self.not_after)
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
+class Member(Hidden, frozen=True, kw_only=True):
     """A member of a circle, and how many elements it may have evaluated a day."""
 
     node: NodeName
     budget_per_day: Annotated[int, Meta(ge=0, le=10**7)]
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class Holder(Hidden, frozen=True, kw_only=True):
     """A node that holds the share with this index (never 0)."""
 
     index: Annotated[int, Meta(ge=1, le=255)]
     node: NodeName
 
 
-class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+class Epoch(Hidden, frozen=True, kw_only=True):
     """One key of a circle: public key, Feldman commitments, and who evaluates.
 
     Attributes:
@@ -322,13 +307,13 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     holders: Annotated[tuple[Holder, ...], Meta(min_length=1, max_length=limits.MAX_HOLDERS)]
 
     def __post_init__(self) -> None:
-        _check_order(self.not_before, self.not_after)
+        check_order(self.not_before, self.not_after)
         if len(self.commitments) != self.threshold:
-            raise ValueError("there is one commitment for each of the threshold's coefficients")
+            raise ContradictionError("There is one commitment for each of the holders needed.")
         if len(self.holders) < self.threshold:
-            raise ValueError("there are fewer holders than the threshold asks for")
+            raise ContradictionError("There are fewer holders than the threshold asks for.")
         if len({holder.index for holder in self.holders}) != len(self.holders):
-            raise ValueError("two holders have one index")
+            raise ContradictionError("Two holders have one index.")
 
 
 class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
@@ -345,22 +330,11 @@ class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True)
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.version == 1) != (self.previous is None):
-            raise ValueError("version 1 has no previous one, every later version names it")
+            raise ContradictionError("Version 1 has no previous one, every later version names it.")
         if len({member.node for member in self.members}) != len(self.members):
-            raise ValueError("a member is listed twice")
+            raise ContradictionError("A member is listed twice.")
         if len({epoch.epoch for epoch in self.epochs}) != len(self.epochs):
-            raise ValueError("an epoch is listed twice")
-
-
-def _check_order(first: str, last: str) -> None:
-    if not parse_time(first) < parse_time(last):
-        raise ValueError("the end is not after the beginning")
-
-
-def _check_span(issued: str, until: str, max_days: int) -> None:
-    _check_order(issued, until)
-    if parse_time(until) - parse_time(issued) > max_days * _SECONDS_PER_DAY:
-        raise ValueError(f"the end is more than {max_days} days after `issued`")
+            raise ContradictionError("An epoch is listed twice.")
 
 
 S = TypeVar("S", bound=Statement)
@@ -408,13 +382,19 @@ def parse_as(kind: type[S], payload: bytes) -> S:
     # Looked at before the rest: what this code does not know may change what the rest means.
     critical = value.get("crit", [])
     if isinstance(critical, list) and any(name not in kind.__struct_fields__ for name in critical):
-        raise VersionError("The statement needs an extension that this version does not know.")
-    for name, longest in _LONGEST.items():
-        if isinstance(value.get(name), list) and len(value[name]) > longest:
-            raise LimitError(f"More than {longest} entries in {name}.", where=name)
+        raise VersionError(
+            "The statement needs an extension that this version does not know.", where="crit"
+        )
     return convert(value, kind)
 
 
 def encode_statement(statement: Statement) -> bytes:
-    """Returns the payload bytes of a statement: compact JSON, fields in the order of the type."""
-    return encode_json(statement)
+    """Returns the payload bytes of a statement: compact JSON, fields in the order of the type.
+
+    Raises:
+        MalformedError: a field holds what JSON cannot carry.
+    """
+    try:
+        return encode_json(statement)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedError("A field of the statement holds what JSON cannot carry.") from None
