@@ -19,7 +19,7 @@ from protocol.envelope import (
     payload_type,
     statement_id,
 )
-from protocol.errors import UnknownKeyError, VersionError
+from protocol.errors import MalformedError, UnknownKeyError, VersionError
 from protocol.fields import StatementId
 from protocol.statements import Statement, encode_statement, parse_as
 from signing.keys import PublicKey, SigningKey
@@ -49,6 +49,9 @@ class Verified:
     keyid: str
     envelope: bytes
 
+    def __repr__(self) -> str:
+        return f"Verified({self.statement.KIND!r}, hidden)"
+
 
 def new_nonce() -> str:
     """Returns a fresh statement nonce: 128 random bits in base64url."""
@@ -64,7 +67,9 @@ def sign_statement(statement: Statement, key: SigningKey) -> bytes:
         ProtocolError: the statement is not one that the protocol allows.
     """
     payload = encode_statement(statement)
-    parse_as(type(statement), payload)
+    # Types are checked by reading only: a field of a wrong type may still look like another value.
+    if parse_as(type(statement), payload) != statement:
+        raise MalformedError("A field of the statement is of another type than it should be.")
     kind = payload_type(statement.KIND)
     signature = Signature(key.kid, key.sign(pae(kind, payload)))
     return encode_envelope(Envelope(kind, payload, (signature,)))
@@ -85,7 +90,8 @@ def verify_envelope(
     Raises:
         ProtocolError: not an envelope, or not a statement of these kinds.
         UnknownKeyError: no signature names a key that may sign this statement.
-        BadSignatureError: such a key is named, but its signature does not fit.
+        BadSignatureError: such a key is named, but its signature does not fit; also where another
+            such key's signature does.
     """
     # 1. The form of the envelope, and the type that it names.
     envelope = parse_envelope(data)
@@ -94,17 +100,22 @@ def verify_envelope(
         raise VersionError("This kind of statement is not accepted here.")
     # 2. The payload, from exactly the bytes that were signed.
     statement = parse_as(kind, envelope.payload)
-    # 3. A key that may sign this statement; names of keys are hints, and count only once each.
+    # 3. The keys that may sign this statement; their names are hints, and looked up once each.
+    names = dict.fromkeys(one.keyid for one in envelope.signatures)
+    found = {keyid: find_key(statement, keyid) for keyid in names}
+    keys = {keyid: key for keyid, key in found.items() if key is not None}
+    if not keys:
+        raise UnknownKeyError("The statement is signed with no key that may speak for its issuer.")
+    # 4. Every signature under such a key. One bad one refuses the whole envelope, wherever it
+    #    stands: the order of signatures is protected by nothing, and must not decide.
     message = pae(envelope.payload_type, envelope.payload)
-    for keyid, signature in {one.keyid: one.sig for one in envelope.signatures}.items():
-        key = find_key(statement, keyid)
+    for one in envelope.signatures:
+        key = keys.get(one.keyid)
         if key is None:
             continue
-        # 4. The signature. One bad signature of a known key refuses the whole envelope.
-        if key.kid != keyid:
+        if key.kid != one.keyid:
             raise RuntimeError("find_key returned another key than it was asked for")
-        key.verify(message, signature)
-        return Verified(
-            statement_id(envelope.payload_type, envelope.payload), statement, keyid, data
-        )
-    raise UnknownKeyError("The statement is signed with no key that may speak for its issuer.")
+        key.verify(message, one.sig)
+    return Verified(
+        statement_id(envelope.payload_type, envelope.payload), statement, next(iter(keys)), data
+    )
