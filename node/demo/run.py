@@ -9,6 +9,7 @@ from typing import Any
 from node.demo.cast import PLATFORM_B, Member, new_flagger, on_stage
 from node.demo.story import Scene, Step, pictures_for, tell
 from node.demo.wire import Wire
+from node.demo_pictures.manipulations import recompress
 from protocol.errors import SchutznetzError
 
 
@@ -46,7 +47,9 @@ def play(
                 _summary(scene, say)
             ok = failure is None and all(step.ok for step in scene.done)
             if not once:
-                _stay(members[PLATFORM_B], say)
+                upload = Path(place) / "upload.jpg"
+                upload.write_bytes(recompress(scene.pictures[0], 40))
+                _stay(members[PLATFORM_B], upload, say)
     finally:
         wire.close()
     return {
@@ -81,15 +84,17 @@ def _summary(scene: Scene, say: Callable[[str], None]) -> None:
     say("")
     say(f"{'step':<10} {'held':<5} {'ms':>6} {'bytes':>8}")
     for step in scene.done:
-        say(f"{step.name:<10} {'yes' if step.ok else 'NO':<5} {step.ms:>6} {step.bytes:>8,}")
+        held = "yes" if step.ok else "NO"
+        say(f"{step.name:<10} {held:<5} {step.ms:>6} {step.bytes:>8,}")
 
 
-def _stay(member: Member, say: Callable[[str], None]) -> None:
+def _stay(member: Member, upload: Path, say: Callable[[str], None]) -> None:
     say("")
-    say("The nodes go on until Ctrl-C. Ask platform B's node about a picture of yours:")
+    say("The nodes go on until Ctrl-C. Ask platform B's node about a recompressed copy, as a")
+    say("program of the platform would:")
     say(
         f"  curl -s -H 'Authorization: Bearer {member.node.api_key}' "
-        f"-F file=@picture.jpg '{member.local}/v1/media/match-file?surface=public'"
+        f"-F file=@{upload} '{member.local}/v1/media/match-file?surface=public'"
     )
     try:
         threading.Event().wait()
