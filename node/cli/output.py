@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
+import typer
+
 PATIENCE_S: Final = 1.0
 """How long something may take before a progress bar shows."""
 
@@ -57,6 +59,24 @@ def show_fields(fields: Sequence[tuple[str, object]]) -> None:
 def is_at_terminal() -> bool:
     """Says whether there is somebody to ask."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def ask(question: str) -> str:
+    """Returns the line that a person answers, without blanks around it.
+
+    The question goes to standard error: on the other there may be a program that reads the result.
+
+    Raises:
+        typer.Abort: there is nobody to answer.
+    """
+    sys.stderr.write(f"{readable(question)} ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        # Whatever comes next begins on a line of its own.
+        note()
+        raise typer.Abort
+    return answer.strip()
 
 
 @contextmanager

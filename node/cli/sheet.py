@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import typer
 
 from node.cli.assess import Assessment, Chosen
-from node.cli.output import note
+from node.cli.output import ask, note
 from protocol.categories import CategoryKind, builtin_vocabulary
 from protocol.limits import MAX_ITEMS
 
@@ -107,9 +107,8 @@ def confirm(question: str, *, yes: bool) -> None:
     Raises:
         typer.Abort: it is not, or there is nobody to answer.
     """
-    if yes:
-        return
-    typer.confirm(question, abort=True, err=True)
+    if not yes and ask(f"{question} [y/N]:").lower() not in {"y", "yes"}:
+        raise typer.Abort
 
 
 def _pictures(count: int) -> str:

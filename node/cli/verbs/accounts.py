@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from node.cli import options
-from node.cli.output import is_at_terminal, note, show, show_json
+from node.cli.output import ask, is_at_terminal, show, show_json
 
 _MOST: Final = 8
 
@@ -187,9 +187,7 @@ def _gather(**named: list[str] | None) -> list[dict[str, str]]:
 
 
 def _from_input(kind: str) -> str:
-    if is_at_terminal():
-        note(f"{kind}:")
-    value = sys.stdin.readline().strip()
+    value = ask(f"{kind}:") if is_at_terminal() else sys.stdin.readline().strip()
     if not value:
         raise typer.BadParameter("there is no line left on standard input", param_hint=f"--{kind}")
     return value

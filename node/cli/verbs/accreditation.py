@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from node.cli import options
-from node.cli.output import note, show, show_json, show_table
+from node.cli.output import ask, note, show, show_json, show_table
 
 
 def register(app: options.Group) -> None:
@@ -59,7 +59,7 @@ def add(
     with open_services(directory, environ=node_environment()) as services:
         if key_id is None:
             note(f"This is the card of {found.name}. Call them, and have the key id read to you.")
-            key_id = str(typer.prompt(f"Key id of {found.name}", err=True))
+            key_id = ask(f"Key id of {found.name}:")
         if unspoken(key_id) != found.key.kid:
             raise InvalidError(
                 "That is not the id of the key on this card. Read it once more; if it differs "

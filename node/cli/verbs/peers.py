@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.cli import options
-from node.cli.output import note, show, show_json
+from node.cli.output import ask, note, show, show_json
 
 if TYPE_CHECKING:
     from protocol.descriptors import NodeDescriptor
@@ -181,4 +181,4 @@ def _introduce(found: "NodeDescriptor", url: str) -> None:
 
 
 def _ask_for_fingerprint(name: str) -> str:
-    return str(typer.prompt(f"Fingerprint of {name}", err=True))
+    return ask(f"Fingerprint of {name}:")

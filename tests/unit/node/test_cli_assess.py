@@ -1,11 +1,12 @@
 """Which pictures are sent under which media hashes, and what is said about the others."""
 
 import hashlib
+import io
+import sys
 
 import pytest
 import typer
 
-from node.cli import sheet
 from node.cli.assess import assess, unfit
 from node.cli.gather import Read
 from node.cli.sheet import Finding, batches, check_category, confirm, show_remarks, show_sheet
@@ -163,6 +164,20 @@ def test_a_category_that_is_not_for_media_is_refused_with_those_that_are(categor
         check_category(category, CategoryKind.MEDIA)
 
 
-def test_yes_is_not_asked_again(monkeypatch):
-    monkeypatch.setattr(sheet.typer, "confirm", None)
+def test_yes_is_not_asked_again(capsys):
     confirm("Send it?", yes=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n", " y "])
+def test_the_answer_may_be_yes(answer, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    confirm("Send it?", yes=False)
+    assert capsys.readouterr() == ("", "Send it? [y/N]: ")
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "n\n", "yeah\n", "ja\n"])
+def test_every_other_answer_is_no(answer, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    with pytest.raises(typer.Abort):
+        confirm("Send it?", yes=False)
