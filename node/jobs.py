@@ -1,7 +1,8 @@
 """What the clock does: APScheduler is the timer, a lease in the database says which process acts.
 
 APScheduler 3 fires in every process that has it (measured); so each run first takes or renews the
-lease, and only the one that has it goes on.
+lease, and only the one that has it goes on. The lease is short whatever the intervals of the jobs
+are: when its holder dies, another process takes over within `_LEASE_S`.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from node.services.maintenance import Maintenance
 from node.settings import Settings
 
 _log = structlog.get_logger("node.jobs")
-_LEASE_FACTOR = 3
-_MIN_LEASE_S = 5
+_LEASE_S = 15
+_RENEW_EVERY_S = 5
 
 
 class Jobs:
@@ -35,6 +36,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begins; what is due at once runs at once."""
+        self._scheduler.add_job(self._leads, "interval", seconds=_RENEW_EVERY_S, id="lease")
         self._scheduler.add_job(
             self._poll, "interval", seconds=self._settings.poll_interval_s, id="poll"
         )
@@ -50,11 +52,11 @@ class Jobs:
         self._maintenance.step_down()
 
     def _poll(self) -> None:
-        if self._leads(self._settings.poll_interval_s):
+        if self._leads():
             self._sync_all()
 
     def _clean(self) -> None:
-        if not self._leads(self._settings.expire_interval_s):
+        if not self._leads():
             return
         expired = self._maintenance.expire()
         self._maintenance.forget()
@@ -62,9 +64,9 @@ class Jobs:
         if expired:
             _log.info("expired", statements=expired)
 
-    def _leads(self, interval_s: float) -> bool:
+    def _leads(self) -> bool:
         try:
-            return self._maintenance.lead(for_s=max(_MIN_LEASE_S, int(_LEASE_FACTOR * interval_s)))
+            return self._maintenance.lead(for_s=_LEASE_S)
         except Exception as error:  # noqa: BLE001  # the database may be away; the timer goes on
             _log.warning("no_lease", error=type(error).__name__)
             return False
