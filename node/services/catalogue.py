@@ -45,29 +45,29 @@ class Catalogue:
                 self._next = found[-1].log_index + 1 if found else size
 
     def near(
-        self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int, most: int
+        self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
     ) -> list[list[tuple[MediaHash, int]]]:
-        """Returns for each pdq the active entries within a distance, nearest first.
+        """Returns for each pdq all active entries within a distance, nearest first.
+
+        All of them: were only so many returned, whoever flags one picture often enough would push
+        what others say of it out of sight.
 
         Args:
             transaction: in which entries are checked to be active.
             pdqs: 32 bytes each.
             max_distance: Hamming distance in bits, at most 31.
-            most: how many entries to return for one pdq at the most.
         """
         hits = self._index.query_many(pdqs, max_distance)
-        wanted = {_place(key) for found in hits for key, _ in found[: most + 1]}
-        active = transaction.media.at_slots(sorted(wanted))
-        stale = [
-            key
-            for key in {key for found in hits for key, _ in found[: most + 1]}
-            if _place(key) not in active
-        ]
-        if stale:
-            self._index.remove(stale)
-            return self.near(transaction, pdqs, max_distance=max_distance, most=most)
+        met = {key for found in hits for key, _ in found}
+        active = transaction.media.at_slots(sorted(map(_place, met)))
+        # The transaction may be older than the index: what it cannot see yet is not gone.
+        size = transaction.logs.size(self._origin) if met else 0
+        gone = [key for key in met if (place := _place(key)) not in active and place[0] < size]
+        if gone:
+            self._index.remove(gone)
         return [
-            [(active[_place(key)], distance) for key, distance in found[:most]] for found in hits
+            [(active[_place(key)], distance) for key, distance in found if _place(key) in active]
+            for found in hits
         ]
 
 

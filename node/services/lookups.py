@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from node.policy.evaluation import Policy
 from node.policy.file import PolicyFile
-from node.policy.model import MediaEvidence
+from node.policy.model import MediaEvidence, Operator
 from node.services.audit import Audit
 from node.services.catalogue import Catalogue
 from node.services.clients import Client
@@ -119,14 +120,18 @@ class Lookups:
             client: who asks.
         """
         now = int(self._clock())
+        policy = self._policy.current()
+        # What must not be matched is not even looked for.
+        is_looked_for = surface != "private" or policy.operator.match_private_messages
         self._catalogue.refresh()
         with self._store.read() as transaction:
-            found = self._find(transaction, items)
+            found = self._find(transaction, items if is_looked_for else [], policy.max_distance())
+            found += [[] for _ in items[len(found) :]]
             known = _Known(transaction, [hit for hits in found for hit, _ in hits], now=now)
             results = []
             acted: list[tuple[int, int, str]] = []
             for item, hits in zip(items, found, strict=True):
-                result, touched = self._judge(known, item, hits, surface)
+                result, touched = self._judge(known, policy, item, hits, surface)
                 results.append(result)
                 acted += touched
             state = self._state(transaction, now)
@@ -147,7 +152,7 @@ class Lookups:
             return self._state(transaction, int(self._clock()))
 
     def _find(
-        self, transaction: Transaction, items: Sequence[MediaQuery]
+        self, transaction: Transaction, items: Sequence[MediaQuery], max_distance: int
     ) -> list[list[tuple[MediaHash, int]]]:
         found: list[list[tuple[MediaHash, int]]] = [[] for _ in items]
         asked: dict[tuple[str, bytes], list[int]] = {}
@@ -163,8 +168,7 @@ class Lookups:
         near = self._catalogue.near(
             transaction,
             [bytes.fromhex(items[number].pdq or "") for number in comparable],
-            max_distance=self._policy.current().max_distance(),
-            most=MOST_MATCHES,
+            max_distance=max_distance,
         )
         for number, hits in zip(comparable, near, strict=True):
             found[number] += hits
@@ -173,6 +177,7 @@ class Lookups:
     def _judge(
         self,
         known: "_Known",
+        policy: Policy,
         item: MediaQuery,
         hits: Sequence[tuple[MediaHash, int]],
         surface: str,
@@ -184,9 +189,12 @@ class Lookups:
                 continue
             one = self._evidence(known, record, hit, distance)
             evidence.append(one)
-            matches.append(_match(record, one))
-            touched.append((hit.log_index, hit.item))
-        decision = self._policy.current().decide_media(evidence, surface=surface)
+            # The policy leaves aside, and says so, what its issuer limited to other surfaces or
+            # countries; nobody is to see more of it, or to act on it.
+            if _applies(record, surface, policy.operator):
+                matches.append(_match(record, one))
+                touched.append((hit.log_index, hit.item))
+        decision = policy.decide_media(evidence, surface=surface)
         why = decision.why
         if item.pdq is not None and not _has_good_pdq(item):
             why = (_LOW_QUALITY, *why)
@@ -273,6 +281,12 @@ class _Known:
         return any(
             one.state == "open" and one.covers(item) for one in self._disputes.get(log_index, ())
         )
+
+
+def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:
+    return (not record.surfaces or surface in record.surfaces) and (
+        not record.jurisdictions or not set(record.jurisdictions).isdisjoint(operator.jurisdictions)
+    )
 
 
 def _has_good_pdq(item: MediaQuery) -> bool:

@@ -1,0 +1,274 @@
+"""The services of one node around a `worlds.World`, at a fixed time and without a network.
+
+What `node.app` builds is built here over a real database and a real policy file. The circle that
+accounts are checked with is a function of the identifiers (`FakeCircle`), which can be down.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from node.matching.scan import ScanIndex
+from node.policy.file import PolicyFile, default_policy
+from node.services.accounts import Accounts
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.catalogue import Catalogue
+from node.services.circles import Circles
+from node.services.clients import Client, Clients
+from node.services.evaluator import Evaluator
+from node.services.flaggers import Flaggers
+from node.services.flags import Flags
+from node.services.keys import NodeKeys
+from node.services.lookups import Lookups
+from node.services.maintenance import Maintenance
+from node.services.peers import Peers
+from node.services.remedies import Remedies
+from node.services.serving import Serving
+from protocol.categories import builtin_vocabulary
+from protocol.encoding import to_base64url
+from protocol.errors import UnavailableError
+from protocol.identifiers import NormalisedIdentifier, normalise
+from protocol.messages import Receipt
+from protocol.statements import AccountBan, CircleDescriptor, Epoch, Fingerprint, MediaItem
+from signing.keys import KeyUse
+from signing.oprf.fingerprints import fingerprint_input
+from simulator import account_ban, make_key
+from worlds import CIRCLE, HOTLINE, PDQ, World, circle_descriptor, open_world
+
+PLATFORM_PROGRAM = Client(1, "upload-check", frozenset({"match", "check", "flag", "ban"}))
+"""Whoever asks in these tests."""
+
+OPEN_POLICY = """
+[operator]
+match_private_messages = true
+[[rule]]
+name = "block-media"
+applies_to = "media"
+categories = ["csam.*"]
+surfaces = ["public", "hosted", "private"]
+min_issuers = 1
+max_distance = 31
+action = "block"
+[[rule]]
+name = "review-accounts"
+applies_to = "account"
+categories = ["*"]
+action = "review"
+"""
+"""Blocks whatever one issuer says of the gravest categories, also in private messages."""
+
+
+@dataclass
+class FakeCircle:
+    """Gives the same fingerprint for the same identifier, circle and epoch, as a circle does.
+
+    Attributes:
+        down: answers nothing.
+        asked: how many identifiers it was asked about, each time.
+    """
+
+    down: bool = False
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(
+        self,
+        descriptor: CircleDescriptor,
+        epoch: Epoch,
+        identifiers: Sequence[NormalisedIdentifier],
+    ) -> list[bytes]:
+        self.asked.append(len(identifiers))
+        if self.down:
+            raise UnavailableError("The circle could not be asked.")
+        return [fake_fingerprint(descriptor.circle, epoch.epoch, one) for one in identifiers]
+
+
+def fake_fingerprint(circle: str, epoch: int, one: NormalisedIdentifier) -> bytes:
+    said = fingerprint_input(one.kind.value, one.scheme, one.value)
+    return hashlib.sha256(f"{circle}:{epoch}:".encode() + said).digest()
+
+
+def marks(*identifiers: tuple[str, str], circle: str = CIRCLE, epoch: int = 1) -> dict[str, object]:
+    """The fingerprints of an account-ban, as `FakeCircle` gives them."""
+    normalised = [normalise(kind, value) for kind, value in identifiers]
+    return {
+        "fingerprints": tuple(
+            Fingerprint(
+                kind=one.kind.value,
+                circle=circle,
+                epoch=epoch,
+                scheme=one.scheme,
+                value=to_base64url(fake_fingerprint(circle, epoch, one)),
+            )
+            for one in normalised
+        )
+    }
+
+
+def ban_of(
+    issuer: str, number: int, *identifiers: tuple[str, str], **changes: object
+) -> AccountBan:
+    """An account-ban of these identifiers."""
+    return account_ban(issuer, number, **(marks(*identifiers) | changes))
+
+
+def pdq_at(distance: int, *, of: str = PDQ) -> str:
+    """A pdq that differs from another in so many bits."""
+    return f"{int(of, 16) ^ ((1 << distance) - 1):064x}"
+
+
+def picture(pdq: str = PDQ, **changes: object) -> MediaItem:
+    values: dict[str, object] = {"pdq": pdq, "quality": 90}
+    return MediaItem(**(values | changes))  # type: ignore[arg-type]  # the test's own fields
+
+
+@dataclass
+class Desk:
+    """One node's services; each is built when it is first used.
+
+    Attributes:
+        world: the database, the log and everybody the node knows.
+        directory: where the policy lies and shares are put.
+        circle: what account checks ask.
+    """
+
+    world: World
+    directory: Path
+    circle: FakeCircle = field(default_factory=FakeCircle)
+    budget_per_day: int = 5_000
+    keys: NodeKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = NodeKeys(
+            request=make_key(KeyUse.REQUEST, self.world.name),
+            log=make_key(KeyUse.LOG, self.world.name),
+            statement=make_key(KeyUse.STATEMENT, self.world.name),
+        )
+        (self.directory / "policy.toml").write_text(default_policy())
+
+    @cached_property
+    def clock(self) -> Callable[[], float]:
+        return self.world.clock
+
+    @cached_property
+    def author(self) -> Author:
+        return Author(self.world.ingest, self.keys, name=self.world.name, clock=self.clock)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.world.store, clock=self.clock)
+
+    @cached_property
+    def policy(self) -> PolicyFile:
+        return PolicyFile(self.directory / "policy.toml", self.clock)
+
+    def set_policy(self, text: str) -> None:
+        """Has to be said before anything asks the policy."""
+        (self.directory / "policy.toml").write_text(text)
+
+    def new_lookups(self) -> Lookups:
+        """Those of one process; each process has an index of its own."""
+        return Lookups(
+            self.world.store,
+            Catalogue(self.world.store, ScanIndex(), origin=self.world.log.origin),
+            self.policy,
+            self.audit,
+            name=self.world.name,
+            origin=self.world.log.origin,
+            vocabulary=builtin_vocabulary(),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def lookups(self) -> Lookups:
+        return self.new_lookups()
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(
+            self.world.store,
+            self.author,
+            self.policy,
+            self.audit,
+            self.circle,
+            vocabulary=builtin_vocabulary(),
+            default_region=None,
+            username_scope=self.world.name,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def flags(self) -> Flags:
+        return Flags(
+            self.world.store, self.author, self.audit, name=self.world.name, clock=self.clock
+        )
+
+    @cached_property
+    def flaggers(self) -> Flaggers:
+        return Flaggers(
+            self.world.store, self.author, self.audit, name=self.world.name, clock=self.clock
+        )
+
+    @cached_property
+    def circles(self) -> Circles:
+        return Circles(
+            self.world.store,
+            self.author,
+            self.audit,
+            directory=self.directory,
+            name=self.world.name,
+            passphrase=lambda: b"a passphrase of the tests",
+            clock=self.clock,
+        )
+
+    @cached_property
+    def peers(self) -> Peers:
+        return Peers(self.world.store, self.world.log, name=self.world.name, clock=self.clock)
+
+    @cached_property
+    def clients(self) -> Clients:
+        return Clients(self.world.store, clock=self.clock)
+
+    @cached_property
+    def remedies(self) -> Remedies:
+        return Remedies(self.world.store, clock=self.clock)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        return Maintenance(self.world.store, self.world.ingest, clock=self.clock)
+
+    @cached_property
+    def serving(self) -> Serving:
+        return Serving(self.world.store)
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return Evaluator(
+            self.world.store,
+            self.keys,
+            name=self.world.name,
+            budget_per_day=self.budget_per_day,
+            clock=self.clock,
+        )
+
+    def join_circle(self) -> Receipt:
+        """Takes in the descriptor of `CIRCLE` and takes part."""
+        receipt = self.world.submit(circle_descriptor())
+        with self.world.store.write() as transaction:
+            transaction.trust.join(CIRCLE)
+        return receipt
+
+    def audited(self) -> list[tuple[str, str, str | None, str | None]]:
+        """The audit as (actor, action, subject, detail)."""
+        return [(one.actor, one.action, one.subject, one.detail) for one in self.audit.export()]
+
+
+@contextmanager
+def open_desk(url: str, directory: Path, *, name: str = HOTLINE) -> Iterator[Desk]:
+    """The services of a node over a migrated database."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with open_world(url, name=name) as world:
+        yield Desk(world, directory)
