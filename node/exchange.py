@@ -34,7 +34,10 @@ from node.settings import Settings
 from node.storage.engine import Store
 from protocol.errors import (
     FederationError,
+    NodeError,
     PeerMisbehavedError,
+    PeerRefusedError,
+    RateLimitedError,
     SchutznetzError,
     SigningError,
     UnavailableError,
@@ -48,6 +51,8 @@ T = TypeVar("T")
 
 _WATCH_EVERY_S = 1.0
 _STOP_WAIT_S = 5.0
+_TOO_MANY_REQUESTS = 429
+_RETRY_AFTER_S = 3_600  # where a holder does not say when its day ends
 
 _log = structlog.get_logger("node.exchange")
 
@@ -125,6 +130,7 @@ class Exchange:
         """Returns the fingerprint of each identifier (see `services.accounts.AskCircle`).
 
         Raises:
+            RateLimitedError: too few holders have budget left for this node.
             UnavailableError: fewer holders answered than the threshold asks for.
         """
         inputs = [fingerprint_input(one.kind.value, one.scheme, one.value) for one in identifiers]
@@ -146,10 +152,8 @@ class Exchange:
                     run=asyncio.to_thread,
                 )
             )
-        except (SigningError, FederationError):
-            raise UnavailableError(
-                "The circle could not be asked: too few of its holders answered rightly."
-            ) from None
+        except (SigningError, FederationError) as error:
+            raise _circle_failed(error.__cause__) from None
 
     def _asker(self, node: PinnedNode) -> Asker:
         if node.name == self._settings.name:
@@ -309,3 +313,20 @@ class Exchange:
                 continue
             for name, failure in failed.items():
                 _log.info("poke_failed", peer=name, error=type(failure).__name__)
+
+
+def _circle_failed(cause: BaseException | None) -> NodeError:
+    """Returns what a look-up is told when too few holders answered; `cause` is the last failure."""
+    after: int | None = None
+    if isinstance(cause, RateLimitedError):
+        after = cause.retry_after_s
+    elif isinstance(cause, PeerRefusedError) and cause.status == _TOO_MANY_REQUESTS:
+        after = cause.retry_after_s or _RETRY_AFTER_S
+    if after is not None:
+        return RateLimitedError(
+            "The circle's budget of this node for today is used up: nothing was decided.",
+            retry_after_s=after,
+        )
+    return UnavailableError(
+        "The circle could not be asked: too few of its holders answered rightly."
+    )

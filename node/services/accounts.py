@@ -42,6 +42,7 @@ class AskCircle(Protocol):
         """Returns the 32-byte fingerprint of each identifier.
 
         Raises:
+            RateLimitedError: too few holders have budget left for this node.
             UnavailableError: fewer holders answered than the threshold asks for.
         """
 
@@ -120,6 +121,7 @@ class Accounts:
 
         Raises:
             InvalidError: an identifier is not one of its kind; `where` names it.
+            RateLimitedError: this node's budget at the circle is used up; nothing was decided.
             UnavailableError: the circle could not be asked; nothing was decided.
         """
         normalised = self._normalise(identifiers, region, scope)

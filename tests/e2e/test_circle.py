@@ -1,0 +1,145 @@
+"""Sign-up checks when the circle's evaluator is down, spent, or asked by somebody else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from node.demo.cast import PLATFORM_A, PLATFORM_B
+from nodes import CIRCLE, HOTLINE, Node, Trio, make_node, open_trio, serving
+from protocol.encoding import to_base64url
+from protocol.errors import PeerRefusedError
+from protocol.messages import OprfRequest
+from signing.keys import KeyUse
+from signing.oprf.voprf import blind
+
+BATCH = 8
+CHECKS_OF_B = 2
+STRANGER = "stranger.example"
+
+
+@pytest.fixture(scope="module")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """Three nodes of their own, since their hotline goes down; platform B may ask little."""
+    with open_trio(
+        tmp_path_factory.mktemp("circle"),
+        budgets={PLATFORM_A: 5_000, PLATFORM_B: CHECKS_OF_B * BATCH},
+        settings={"peer_timeout_s": 2},
+    ) as made:
+        yield made
+
+
+def check(node: Node, *values: tuple[str, str]) -> Any:
+    listed = [{"kind": kind, "value": value} for kind, value in values]
+    return node.call("POST", "/v1/accounts/check", json={"identifiers": listed})
+
+
+def ban(node: Node, *values: tuple[str, str]) -> Any:
+    listed = [{"kind": kind, "value": value} for kind, value in values]
+    asked = {
+        "identifiers": listed,
+        "category": "account.distribution",
+        "reviewers": 2,
+        "scope": "person",
+        "purpose": "sign-up-check",
+        "legal_basis": "gdpr-6-1-f",
+        "expires_days": 30,
+    }
+    return node.call("POST", "/v1/accounts/ban", json=asked)
+
+
+def two(number: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Identifiers of one person, as they were never asked about before."""
+    return (("email", f"person{number}@example.org"), ("phone", f"+49 30 23125 {number:03}"))
+
+
+def test_a_banned_account_is_found_again_by_one_identifier(trio: Trio) -> None:
+    assert ban(trio.first, *two(1)).status_code == 201
+    found = check(trio.first, ("email", "new@example.org"), two(1)[1]).json()
+    assert found["decision"] == "review"
+    assert [lead["kinds"] for lead in found["leads"]] == [["phone"]]
+
+
+def test_a_budget_that_is_used_up_is_said_in_words_and_nothing_is_answered_in_part(
+    trio: Trio,
+) -> None:
+    for number in range(CHECKS_OF_B):
+        assert check(trio.second, *two(number)).status_code == 200
+    refused = check(trio.second, *two(1))
+    assert refused.status_code == 429
+    problem = refused.json()
+    assert problem["type"] == "/problems/rate-limited"
+    assert problem["detail"] == (
+        "The circle's budget of this node for today is used up: nothing was decided."
+    )
+    assert 1 <= int(refused.headers["Retry-After"]) <= 86_400
+    assert not {"decision", "leads"} & problem.keys()
+    # A ban needs the circle as well, and makes no statement without it.
+    size = trio.second.administer("GET", "/v1/admin/status")["log_size"]
+    assert ban(trio.second, *two(2)).status_code == 429
+    assert trio.second.administer("GET", "/v1/admin/status")["log_size"] == size
+
+
+def test_one_members_budget_is_not_anothers(trio: Trio) -> None:
+    assert check(trio.first, *two(3)).status_code == 200
+
+
+def test_while_the_evaluator_is_down_a_check_says_what_the_operator_declared_for_it(
+    trio: Trio,
+) -> None:
+    trio.hotline.kill()
+    refused = check(trio.first, *two(1))
+    assert refused.status_code == 503
+    problem = refused.json()
+    assert problem["type"] == "/problems/unavailable"
+    assert problem["fail_mode"] == "closed"
+    assert problem["detail"].endswith("the operator's rule for it: keep it back.")
+    assert not {"decision", "leads"} & problem.keys()
+    assert ban(trio.first, *two(4)).status_code == 503
+    # Pictures need no circle.
+    assert trio.first.decision(md5="00" * 16) == "none"
+    # Once it is back, so are the checks, without a restart of anybody else.
+    trio.hotline.start()
+    trio.hotline.wait_until_ready()
+    again = check(trio.first, *two(1))
+    assert again.status_code == 200, again.text
+    assert again.json()["decision"] == "review"
+
+
+def test_an_operator_who_declares_open_is_told_so(trio: Trio) -> None:
+    trio.first.stop()
+    trio.first.environ["SCHUTZNETZ_CHECK_FAIL_MODE"] = "open"
+    trio.hotline.kill()
+    trio.first.start()
+    trio.first.wait_until_ready()
+    problem = check(trio.first, *two(1)).json()
+    assert (problem["status"], problem["fail_mode"]) == (503, "open")
+    assert problem["detail"].endswith("let it pass and check it later.")
+    trio.hotline.start()
+    trio.hotline.wait_until_ready()
+
+
+def test_a_node_that_is_no_member_is_refused(
+    trio: Trio, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stranger = make_node(tmp_path_factory.mktemp("stranger") / STRANGER, STRANGER)
+    trio.hotline.pin(stranger)
+    elements = blind([b"1" * 32]).elements
+    asked = OprfRequest(circle=CIRCLE, epoch=1, blinded=tuple(map(to_base64url, elements)))
+    key = stranger.key(KeyUse.REQUEST)
+    with pytest.raises(PeerRefusedError, match="Only members of the circle") as refused:
+        trio.hotline.talk(lambda client: client.evaluate(asked), key)
+    assert refused.value.status == 403
+    # Its own platform is told that it has no circle to ask.
+    with serving(stranger):
+        stranger.pin(trio.hotline, authority=True)
+        assert check(stranger, *two(1)).status_code == 503
+    trio.hotline.administer("DELETE", f"/v1/admin/peers/{STRANGER}")
+
+
+def test_a_frozen_member_is_refused(trio: Trio) -> None:
+    trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/freeze")
+    assert check(trio.first, *two(5)).status_code == 503
+    trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/thaw")
+    assert check(trio.first, *two(5)).status_code == 200
+    assert trio.first.peer(HOTLINE)["state"] == "active"
