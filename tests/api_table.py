@@ -10,7 +10,7 @@ from typing import Any
 
 from api_fakes import FLAGGER_KEY, KNOWN, NODE_KEY, bearer, signed
 from node.api import examples
-from node.api.app import ROUTERS
+from node.api.app import methods_by_path
 from node.api.bodies import ENVELOPE, JSON
 
 DISPUTE = {**examples.DISPUTE_BODY, "items": [0]}
@@ -118,12 +118,7 @@ PROTECTED = tuple(one for one in ENDPOINTS if one.caller)
 
 def routes() -> set[tuple[str, str]]:
     """Method and template of every route that the application is built of."""
-    return {
-        (method, route.path)  # type: ignore[attr-defined]  # all of them are APIRoutes
-        for router in ROUTERS
-        for route in router.routes
-        for method in route.methods  # type: ignore[attr-defined]  # likewise
-    }
+    return {(method, path) for path, methods in methods_by_path().items() for method in methods}
 
 
 HOSTILE_INTS = (

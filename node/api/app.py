@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from node.api import flagger, operator, peer, platform, problems, public, statements
 from node.api import operator_shapes as operator_s
@@ -82,7 +83,7 @@ def build_api(services: Services) -> FastAPI:
     app.state.metrics = Metrics()
     for router in ROUTERS:
         app.include_router(router)
-    problems.install(app)
+    problems.install(app, methods_by_path())
     settings = services.settings
     limits = Limits(
         body_bytes=settings.max_body_bytes,
@@ -103,3 +104,13 @@ def build_api(services: Services) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it
     return app
+
+
+def methods_by_path() -> dict[str, set[str]]:
+    """Returns which methods each address of the surface knows, by the template of its path."""
+    found: dict[str, set[str]] = {}
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            found.setdefault(route.path, set()).update(route.methods or ())
+    return found

@@ -9,7 +9,7 @@ from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.openapi import BEARER, content, documented, shaped
-from node.api.problems import CONFLICT, RATE_LIMITED
+from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED
 from protocol.endpoints import ACKNOWLEDGE, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
 from protocol.messages import (
     Acknowledgement,
@@ -115,7 +115,7 @@ def poke(signed: Peer, services: ServicesDep) -> Response:
     **documented(
         body=content(OprfRequest, examples.OPRF_REQUEST),
         answers={200: shaped("With one proof for all.", OprfAnswer, examples.OPRF_ANSWER)},
-        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
+        may_fail=(*BEARER, NOT_FOUND, CONFLICT, RATE_LIMITED),
     ),
 )
 def evaluate(signed: Peer, services: ServicesDep) -> Response:

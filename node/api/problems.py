@@ -197,8 +197,14 @@ def to_response(problem: ProblemError) -> Response:
     return Response(body, kind.status, headers=problem.header, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Makes an application answer every error with a problem document."""
+def install(app: FastAPI, methods: Mapping[str, Iterable[str]]) -> None:
+    """Makes an application answer every error with a problem document.
+
+    Args:
+        app: the application.
+        methods: which methods each address knows, by the template of its path.
+    """
+    app.state.methods = methods
     app.add_exception_handler(errors.SchutznetzError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_parameters)
     app.add_exception_handler(HTTPException, _on_http)
@@ -219,8 +225,14 @@ async def _on_parameters(_request: Request, error: Exception) -> Response:
     return to_response(invalid_fields(found))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     """Answers what the framework itself refuses: unknown addresses and methods."""
     assert isinstance(error, HTTPException)
     kind = _KIND_OF_STATUS.get(error.status_code, BROKEN_REQUEST)
-    return to_response(ProblemError(kind, f"{kind.title}.", header=error.headers))
+    header = dict(error.headers or {})
+    if kind is WRONG_METHOD:
+        # Where several routes share an address, the framework names the methods of the first only.
+        path = getattr(request.scope.get("route"), "path", None)
+        methods = request.app.state.methods.get(path, ())
+        header["Allow"] = ", ".join(sorted(methods)) or header.get("Allow", "")
+    return to_response(ProblemError(kind, f"{kind.title}.", header=header))

@@ -102,7 +102,7 @@ def test_kinds_and_titles_are_one_to_one():
 
 def test_an_error_in_a_handler_becomes_a_document_and_a_line_without_its_text(capsys):
     app = FastAPI()
-    problems.install(app)
+    problems.install(app, {})
 
     @app.get("/{kind}")
     def fail(kind: str) -> None:

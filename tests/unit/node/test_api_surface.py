@@ -216,7 +216,10 @@ def test_a_large_header_is_refused(client, one):
 
 @pytest.mark.parametrize("one", ENDPOINTS, ids=str)
 def test_an_unknown_method_is_refused(client, one):
-    refused(client.request("TRACE", one.target), 405)
+    response = client.request("TRACE", one.target)
+    refused(response, 405)
+    allowed = {method for method, template in routes() if template == one.template}
+    assert set(response.headers["allow"].split(", ")) == allowed
 
 
 HOSTILE_SEGMENTS = ("9" * 30, "-1", "0", "a%00b", "%ed%a0%80", "%0a", "1.5", "5F" * 32, "a" * 65)
@@ -251,3 +254,4 @@ def test_an_unknown_address_is_a_problem_document(client):
     refused(client.get("/nowhere"), 404)
     refused(client.get("/livez/"), 404)
     refused(client.get("/docs"), 404)
+    refused(client.post("/openapi.json"), 405)
