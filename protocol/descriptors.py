@@ -94,16 +94,19 @@ def parse_fingerprint(typed: str) -> str:
     Raises:
         MalformedError: wrong length or characters, or a typing error that the check group shows.
     """
-    text = "".join(typed.split()).replace("-", "").lower()
+    text = "".join(typed.split()).replace("-", "")
+    # Looked at before they are made lower case, which turns some other characters into these.
+    is_base32 = set(text) <= _BASE32
+    text = text.lower()
     body, check = text[:-_CHECK_CHARS], text[-_CHECK_CHARS:]
-    if len(body) != _FINGERPRINT_BYTES * 8 // 5 or not set(text) <= _BASE32:
+    if len(body) != _FINGERPRINT_BYTES * 8 // 5 or not is_base32:
         raise MalformedError("A fingerprint is nine groups of four of the characters a–z and 2–7.")
     if check != _check(body):
         raise MalformedError("The fingerprint has a typing error: its last group does not fit.")
     return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
 
 
-_BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+_BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz234567")
 
 
 def _check(body: str) -> str:
