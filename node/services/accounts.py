@@ -5,11 +5,11 @@ uniformly random to everyone (`federation.circle`); the look-up itself is local.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from node.policy.file import PolicyFile
-from node.policy.model import AccountEvidence
+from node.policy.model import AccountEvidence, Operator
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
@@ -69,12 +69,16 @@ class CheckAnswer:
     leads: tuple[Lead, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Found:
-    """What is known of one ban that was hit."""
+    """One ban that was hit, and what it says to the policy."""
 
     record: StatementRecord
-    kinds: set[str] = field(default_factory=set)
+    evidence: AccountEvidence
+
+
+_Mark = tuple[str, str, int, str, bytes]
+"""A fingerprint with all that it is one of: kind, circle, epoch, scheme, value."""
 
 
 class Accounts:
@@ -126,19 +130,27 @@ class Accounts:
         """
         normalised = self._normalise(identifiers, region, scope)
         now = int(self._clock())
-        values: list[tuple[str, bytes]] = []
+        policy = self._policy.current()
+        asked: dict[_Mark, None] = {}
         for descriptor, epoch in self._epochs(now):
             found = self._ask(descriptor, epoch, normalised)
-            values += [(one.kind, value) for one, value in zip(normalised, found, strict=True)]
+            for one, value in zip(normalised, found, strict=True):
+                asked[one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value] = None
         with self._store.read() as transaction:
-            hits = transaction.accounts.with_values([value for _, value in values])
-            evidence, leads, places = self._leads(transaction, hits, now)
-        decision = self._policy.current().decide_account(evidence)
+            met = transaction.accounts.with_values([value for *_, value in asked])
+            # An issuer that calls one identifier by several kinds must not gain weight by it.
+            hits = [hit for hit in met if _mark(hit) in asked]
+            found_bans = self._leads(transaction, hits, now)
+        decision = policy.decide_account([one.evidence for one in found_bans])
+        # The policy leaves aside, and says so, what its issuer limited to other countries.
+        shown = [one for one in found_bans if _applies(one.record, policy.operator)]
         # The same single write, whether or not anything was found.
         with self._store.write() as transaction:
             if decision.action != "none":
-                for place in places:
-                    transaction.journal.count_match(place, 0, decision.action, at=now)
+                for ban in shown:
+                    transaction.journal.count_match(
+                        ban.record.log_index, 0, decision.action, at=now
+                    )
             transaction.journal.audit(
                 client.name,
                 "account.check",
@@ -146,6 +158,7 @@ class Accounts:
                 subject=None,
                 detail=f"identifiers={len(normalised)} decision={decision.action}",
             )
+        leads = tuple(_lead(one) for one in shown)
         return CheckAnswer(decision.action, decision.rule, decision.why, leads)
 
     def ban(
@@ -246,7 +259,7 @@ class Accounts:
 
     def _leads(
         self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int
-    ) -> tuple[list[AccountEvidence], tuple[Lead, ...], list[int]]:
+    ) -> list["_Found"]:
         records = transaction.statements.by_indices(hit.log_index for hit in hits)
         disputed = {
             one.target_index
@@ -254,44 +267,55 @@ class Accounts:
             if one.state == "open"
         }
         authorities = {peer.name for peer in transaction.peers.all() if peer.authority}
-        found: dict[int, _Found] = {}
+        kinds: dict[int, set[str]] = {}
         for hit in hits:
             record = records[hit.log_index]
             if record.state == "active" and record.ends is not None and record.ends > now:
-                found.setdefault(hit.log_index, _Found(record)).kinds.add(hit.kind)
-        evidence = [
-            self._evidence(one, disputed=index in disputed, authorities=authorities)
-            for index, one in sorted(found.items())
+                kinds.setdefault(hit.log_index, set()).add(hit.kind)
+        return [
+            _Found(
+                records[index],
+                self._evidence(
+                    records[index], kinds[index], disputed=index in disputed, among=authorities
+                ),
+            )
+            for index in sorted(kinds)
         ]
-        leads = tuple(
-            _lead(found[index].record, one)
-            for index, one in zip(sorted(found), evidence, strict=True)
-        )
-        return evidence, leads, sorted(found)
 
-    def _evidence(self, found: _Found, *, disputed: bool, authorities: set[str]) -> AccountEvidence:
-        organisation = organisation_of(found.record.issuer)
-        category = self._vocabulary.get(found.record.category or "")
+    def _evidence(
+        self, record: StatementRecord, kinds: set[str], *, disputed: bool, among: set[str]
+    ) -> AccountEvidence:
+        organisation = organisation_of(record.issuer)
+        category = self._vocabulary.get(record.category or "")
         return AccountEvidence(
-            statement=found.record.id,
-            kinds=tuple(sorted(found.kinds)),
+            statement=record.id,
+            kinds=tuple(sorted(kinds)),
             category=category.id,
             # A category that is no reason for a ban never goes beyond review either.
             review_only=category.review_only or not category.ban_reason,
-            issuer=found.record.issuer,
+            issuer=record.issuer,
             organisation=organisation,
-            accredited=organisation in authorities,
+            accredited=organisation in among,
             disputed=disputed,
-            jurisdictions=found.record.jurisdictions,
+            jurisdictions=record.jurisdictions,
         )
 
 
-def _lead(record: StatementRecord, evidence: AccountEvidence) -> Lead:
+def _mark(hit: FingerprintRecord) -> _Mark:
+    return hit.kind, hit.circle, hit.epoch, hit.scheme, hit.value
+
+
+def _applies(record: StatementRecord, operator: Operator) -> bool:
+    limit = record.jurisdictions
+    return not limit or not set(limit).isdisjoint(operator.jurisdictions)
+
+
+def _lead(found: _Found) -> Lead:
     return Lead(
-        statement=record.id,
-        kinds=evidence.kinds,
-        category=evidence.category,
-        issuers=(record.issuer,),
-        expires=format_time(record.ends or 0),
-        disputed=evidence.disputed,
+        statement=found.record.id,
+        kinds=found.evidence.kinds,
+        category=found.evidence.category,
+        issuers=(found.record.issuer,),
+        expires=format_time(found.record.ends or 0),
+        disputed=found.evidence.disputed,
     )

@@ -1,0 +1,331 @@
+"""What a sign-up resembles, and what a ban says: leads, never verdicts, and no identifier kept."""
+
+from typing import Any
+
+import pytest
+
+from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks
+from node.services.accounts import CheckAnswer
+from protocol.encoding import format_time
+from protocol.envelope import parse_envelope
+from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
+from protocol.messages import Receipt
+from protocol.statements import AccountBan, Epoch, Holder, parse_as
+from simulator import DAY_S, NOW
+from worlds import (
+    ANNA,
+    CIRCLE,
+    HOTLINE,
+    PLATFORM,
+    circle_descriptor,
+    dispute,
+    erase,
+    resolve,
+    retract,
+)
+
+EMAIL = ("email", "offender@example.com")
+PHONE = ("phone", "+49 30 23125 001")
+SAME_PHONE = ("phone", "tel:+49(30)23125-001")
+DEVICE = ("device", "6f1c0a52-3a0f-4b8e-9c55-0d9f6a1b2c3d")
+NORMAL = ("email", "somebody@example.com")
+
+
+@pytest.fixture
+def circle_desk(desk: Desk) -> Desk:
+    desk.join_circle()
+    return desk
+
+
+def check(desk: Desk, *identifiers: tuple[str, str], **how: Any) -> CheckAnswer:
+    return desk.accounts.check(identifiers, client=PLATFORM_PROGRAM, **how)
+
+
+def ban(desk: Desk, *identifiers: tuple[str, str], **changes: Any) -> Receipt:
+    values: dict[str, Any] = {
+        "category": "account.grooming",
+        "reviewers": 2,
+        "scope": "person",
+        "purpose": "detection",
+        "legal_basis": "GDPR-6-1-f",
+        "expires_days": 90,
+        "audience": None,
+        "client": PLATFORM_PROGRAM,
+    }
+    return desk.accounts.ban(identifiers, **(values | changes))
+
+
+def stored_ban(desk: Desk, receipt: Receipt) -> AccountBan:
+    with desk.world.store.read() as transaction:
+        body = transaction.statements.envelopes([receipt.index])[receipt.index]
+    return parse_as(AccountBan, parse_envelope(body).payload)
+
+
+def test_somebody_of_whom_nobody_said_anything_is_no_lead(circle_desk: Desk) -> None:
+    ban(circle_desk, EMAIL, PHONE)
+    answer = check(circle_desk, NORMAL)
+    assert (answer.decision, answer.rule, answer.leads) == ("none", None, ())
+
+
+def test_one_identifier_of_a_ban_in_another_spelling_is_a_lead(either_desk: Desk) -> None:
+    either_desk.join_circle()
+    receipt = ban(either_desk, EMAIL, PHONE, DEVICE)
+    answer = check(either_desk, NORMAL, SAME_PHONE)
+    assert (answer.decision, answer.rule) == ("review", "review-strong-identifier")
+    (lead,) = answer.leads
+    assert (lead.statement, lead.kinds, lead.category) == (
+        receipt.id,
+        ("phone",),
+        "account.grooming",
+    )
+    assert (lead.issuers, lead.disputed) == ((HOTLINE,), False)
+    assert lead.expires == format_time(NOW + 90 * DAY_S)
+
+
+def test_a_lead_names_every_kind_that_was_met(circle_desk: Desk) -> None:
+    ban(circle_desk, EMAIL, PHONE, DEVICE)
+    (lead,) = check(circle_desk, DEVICE, EMAIL, EMAIL).leads
+    assert lead.kinds == ("device", "email")
+
+
+def test_a_fingerprint_under_a_false_kind_is_no_lead(circle_desk: Desk) -> None:
+    """An issuer could have named one telephone number as several kinds, to weigh more."""
+    (true,) = ban_of(PLATFORM, 1, PHONE).fingerprints
+    changes: tuple[dict[str, Any], ...] = (
+        {"kind": "email"},
+        {"epoch": 2},
+        {"circle": "other-1"},
+        {"scheme": "phone-v2"},
+    )
+    values = {name: getattr(true, name) for name in ("kind", "circle", "epoch", "scheme", "value")}
+    false = tuple(type(true)(**(values | change)) for change in changes)
+    circle_desk.world.submit(ban_of(PLATFORM, 2, PHONE, fingerprints=false))
+    assert check(circle_desk, PHONE).leads == ()
+    circle_desk.world.submit(ban_of(PLATFORM, 3, PHONE, fingerprints=(*false, true)))
+    (lead,) = check(circle_desk, PHONE).leads
+    assert lead.kinds == ("phone",)
+
+
+def test_a_lead_ends_at_the_very_instant_of_its_expiry(circle_desk: Desk) -> None:
+    circle_desk.world.submit(ban_of(ANNA, 1, EMAIL, expires=format_time(NOW + 10)))
+    circle_desk.world.clock.now = NOW + 9.9
+    assert len(check(circle_desk, EMAIL).leads) == 1
+    circle_desk.world.clock.now = NOW + 10
+    assert check(circle_desk, EMAIL).leads == ()
+
+
+def test_what_was_retracted_or_erased_is_no_lead(circle_desk: Desk) -> None:
+    one, two = ban(circle_desk, EMAIL), ban(circle_desk, EMAIL)
+    circle_desk.world.submit(retract(one.id))
+    assert [lead.statement for lead in check(circle_desk, EMAIL).leads] == [two.id]
+    circle_desk.world.submit(erase(two.id))
+    assert check(circle_desk, EMAIL).leads == ()
+
+
+def test_a_lead_says_that_it_is_disputed_until_that_is_resolved(circle_desk: Desk) -> None:
+    receipt = ban(circle_desk, EMAIL)
+    disputed = circle_desk.world.submit(dispute(receipt.id))
+    assert check(circle_desk, EMAIL).leads[0].disputed
+    circle_desk.world.submit(resolve(receipt.id, disputed.id, "rejected"))
+    assert not check(circle_desk, EMAIL).leads[0].disputed
+    again = circle_desk.world.submit(dispute(receipt.id))
+    circle_desk.world.submit(resolve(receipt.id, again.id, "upheld"))
+    assert check(circle_desk, EMAIL).leads == ()
+
+
+DECIDED = (
+    'i_decide_to_act_on_accounts = "I, A. Nother, head of trust, decide that a sign-up is held."\n'
+    + OPEN_POLICY.replace('categories = ["*"]\naction = "review"', "HELD")
+).replace(
+    "HELD",
+    'categories = ["account.*"]\nmin_issuers = 1\naction = "hold"\n'
+    '[[rule]]\nname = "review-the-rest"\napplies_to = "account"\ncategories = ["*"]\n'
+    'action = "review"',
+)
+
+
+@pytest.mark.parametrize(
+    ("category", "decision"),
+    [
+        ("account.grooming", "hold"),
+        ("account.of-a-later-version", "review"),
+        ("csam.selfgen", "review"),
+    ],
+)
+def test_what_is_no_reason_for_a_ban_never_leads_beyond_review(
+    circle_desk: Desk, category: str, decision: str
+) -> None:
+    circle_desk.set_policy(DECIDED)
+    circle_desk.world.submit(ban_of(ANNA, 1, EMAIL, category=category))
+    assert check(circle_desk, EMAIL).decision == decision
+
+
+def test_a_ban_for_other_countries_is_neither_shown_nor_counted(circle_desk: Desk) -> None:
+    circle_desk.set_policy(OPEN_POLICY.replace("[operator]", '[operator]\njurisdictions = ["DE"]'))
+    foreign = circle_desk.world.submit(ban_of(ANNA, 1, EMAIL, jurisdictions=("BE",)))
+    german = circle_desk.world.submit(ban_of(ANNA, 2, EMAIL, jurisdictions=("DE", "BE")))
+    answer = check(circle_desk, EMAIL)
+    assert [lead.statement for lead in answer.leads] == [german.id]
+    assert any("limited to other jurisdictions" in sentence for sentence in answer.why)
+    counted = [circle_desk.flags.status(one.id).matches for one in (foreign, german)]
+    assert counted == [0, 1]
+
+
+def test_whoever_acted_on_a_lead_is_told_to_restore(circle_desk: Desk) -> None:
+    receipt, other = ban(circle_desk, EMAIL), ban(circle_desk, DEVICE)
+    check(circle_desk, EMAIL)
+    for one in (receipt, other):
+        circle_desk.world.submit(retract(one.id))
+    (remedy,) = circle_desk.remedies.open()
+    assert (remedy.statement, remedy.kind, remedy.items) == (receipt.id, "account-ban", (0,))
+
+
+def test_a_lead_that_no_rule_speaks_of_is_not_counted(circle_desk: Desk) -> None:
+    circle_desk.set_policy("[operator]\n")
+    receipt = ban(circle_desk, EMAIL)
+    assert check(circle_desk, EMAIL).decision == "none"
+    assert circle_desk.flags.status(receipt.id).matches == 0
+
+
+# what is kept
+
+
+def test_neither_a_check_nor_a_ban_keeps_an_identifier_or_writes_one_down(
+    circle_desk: Desk,
+) -> None:
+    receipt = ban(circle_desk, EMAIL, PHONE)
+    check(circle_desk, EMAIL, NORMAL)
+    everything = repr(circle_desk.world.contents())
+    for _, value in (EMAIL, PHONE, NORMAL):
+        assert value not in everything
+    assert "offender" not in everything
+    assert "2312500" not in everything
+    assert circle_desk.audited() == [
+        ("upload-check", "account.ban", receipt.id, "account.grooming"),
+        ("upload-check", "account.check", None, "identifiers=2 decision=review"),
+    ]
+
+
+def test_a_check_that_finds_nothing_is_audited_like_any_other(circle_desk: Desk) -> None:
+    check(circle_desk, NORMAL)
+    assert circle_desk.audited() == [
+        ("upload-check", "account.check", None, "identifiers=1 decision=none"),
+    ]
+
+
+def test_a_ban_is_said_to_the_circle_unless_the_caller_says_otherwise(circle_desk: Desk) -> None:
+    told = stored_ban(circle_desk, ban(circle_desk, EMAIL, jurisdictions=["DE"]))
+    assert (told.audience, told.jurisdictions) == ((f"circle:{CIRCLE}",), ("DE",))
+    assert told.fingerprints == ban_of(HOTLINE, 1, EMAIL).fingerprints
+    other = stored_ban(circle_desk, ban(circle_desk, EMAIL, audience=[f"node:{PLATFORM}"]))
+    assert other.audience == (f"node:{PLATFORM}",)
+
+
+# what is refused
+
+
+def test_a_category_that_is_no_reason_for_a_ban_is_refused(circle_desk: Desk) -> None:
+    with pytest.raises(InvalidError, match="no reason for a ban") as caught:
+        ban(circle_desk, EMAIL, category="csam.selfgen")
+    assert caught.value.where == "category"
+    assert circle_desk.circle.asked == []
+
+
+@pytest.mark.parametrize("days", [0, 732, -5])
+def test_a_ban_that_never_lasts_or_lasts_too_long_is_refused(circle_desk: Desk, days: int) -> None:
+    with pytest.raises(MalformedError, match="end is"):
+        ban(circle_desk, EMAIL, expires_days=days)
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_one_to_eight_identifiers_are_taken(circle_desk: Desk, count: int) -> None:
+    with pytest.raises(InvalidError, match="Give 1 to 8 identifiers") as caught:
+        check(circle_desk, *[EMAIL] * count)
+    assert caught.value.where == "identifiers"
+
+
+@pytest.mark.parametrize(
+    "bad", [("email", "no address"), ("phone", "23125 001"), ("ip", "192.0.2.1"), ("email", "")]
+)
+def test_what_is_no_identifier_is_named_by_its_place_and_not_repeated(
+    circle_desk: Desk, bad: tuple[str, str]
+) -> None:
+    with pytest.raises(InvalidError) as caught:
+        check(circle_desk, EMAIL, bad)
+    assert caught.value.where == "identifiers[1].value"
+    assert not bad[1] or bad[1] not in str(caught.value)
+    assert circle_desk.circle.asked == []
+
+
+def test_a_region_makes_a_national_number_whole(circle_desk: Desk) -> None:
+    ban(circle_desk, PHONE)
+    assert len(check(circle_desk, ("phone", "030 23125001"), region="DE").leads) == 1
+
+
+def test_the_same_user_name_elsewhere_is_another_person(circle_desk: Desk) -> None:
+    ban(circle_desk, ("username", "wolf"), username_scope="one.example")
+    assert len(check(circle_desk, ("username", "wolf"), scope="one.example").leads) == 1
+    assert check(circle_desk, ("username", "wolf"), scope="two.example").leads == ()
+    assert check(circle_desk, ("username", "wolf")).leads == ()
+
+
+# circles
+
+
+def test_without_a_circle_nothing_is_decided(desk: Desk) -> None:
+    desk.world.submit(circle_descriptor())
+    with pytest.raises(UnavailableError, match="takes part in no circle"):
+        check(desk, EMAIL)
+    with pytest.raises(UnavailableError, match="takes part in no circle"):
+        ban(desk, EMAIL)
+    assert desk.audited() == []
+
+
+def test_when_the_circle_does_not_answer_nothing_is_decided(circle_desk: Desk) -> None:
+    circle_desk.circle.down = True
+    before = circle_desk.world.contents()
+    with pytest.raises(UnavailableError, match="could not be asked"):
+        check(circle_desk, EMAIL)
+    with pytest.raises(UnavailableError, match="could not be asked"):
+        ban(circle_desk, EMAIL)
+    assert circle_desk.world.contents() == before
+
+
+def epoch(number: int, begins: int, ends: int) -> Epoch:
+    return Epoch(
+        epoch=number,
+        not_before=format_time(NOW + begins),
+        not_after=format_time(NOW + ends),
+        threshold=1,
+        commitments=("A" * 43,),
+        holders=(Holder(index=1, node=HOTLINE),),
+    )
+
+
+def test_a_check_meets_every_current_epoch_and_a_ban_is_made_in_the_newest(desk: Desk) -> None:
+    epochs = (
+        epoch(1, -100, -1),
+        epoch(2, -100, 0),
+        epoch(3, 0, 100),
+        epoch(4, 1, 100),
+    )
+    desk.world.submit(circle_descriptor(epochs=epochs))
+    with desk.world.store.write() as transaction:
+        transaction.trust.join(CIRCLE)
+    for number in (1, 2, 3, 4):
+        desk.world.submit(ban_of(ANNA, number, EMAIL, **marks(EMAIL, epoch=number)))
+    check(desk, EMAIL)
+    assert len(check(desk, EMAIL).leads) == 2
+    assert stored_ban(desk, ban(desk, NORMAL)).fingerprints[0].epoch == 3
+
+
+def test_with_two_circles_a_check_asks_both_and_a_ban_has_to_be_told_apart(desk: Desk) -> None:
+    desk.join_circle()
+    desk.world.submit(circle_descriptor(circle="other-1"))
+    with desk.world.store.write() as transaction:
+        transaction.trust.join("other-1")
+    desk.world.submit(ban_of(ANNA, 1, EMAIL, **marks(EMAIL, circle="other-1")))
+    assert len(check(desk, EMAIL).leads) == 1
+    assert desk.circle.asked == [1, 1]
+    with pytest.raises(ConflictError, match="several circles"):
+        ban(desk, EMAIL)
