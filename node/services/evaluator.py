@@ -12,7 +12,14 @@ from node.services.directory import StoredDirectory
 from node.services.keys import NodeKeys
 from node.storage.engine import Store
 from protocol.encoding import encode_json, from_base64url, parse_time, to_base64url
-from protocol.errors import ConflictError, NotAllowedError, NotFoundError, RateLimitedError
+from protocol.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    RateLimitedError,
+    SigningError,
+    UnavailableError,
+)
 from protocol.limits import MAX_PEER_RESPONSE_BYTES
 from protocol.messages import OprfAnswer, OprfRequest, parse_message
 from protocol.statements import CircleDescriptor, Epoch
@@ -56,6 +63,7 @@ class Evaluator:
             ConflictError: that epoch is not current.
             RateLimitedError: the member's budget of the day is used up.
             MalformedError: an element is none.
+            UnavailableError: this node's share is not the one that the descriptor describes.
         """
         now = int(self._clock())
         digest = hashlib.sha256(
@@ -103,7 +111,12 @@ class Evaluator:
         commitments = [from_base64url(one) for one in epoch.commitments]
         private = self._keys.shares[request.circle, request.epoch]
         # Feldman's check: never answer under a share that the descriptor does not describe.
-        key = verify_share(commitments, index, private)
+        try:
+            key = verify_share(commitments, index, private)
+        except SigningError:
+            raise UnavailableError(
+                "This node's share is not the one that the circle's descriptor describes."
+            ) from None
         evaluation = evaluate(key, [from_base64url(one) for one in request.blinded])
         return OprfAnswer(
             index=index,
