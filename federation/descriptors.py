@@ -47,7 +47,8 @@ class PinnedNode:
         authority: set by the operator: what it says, or vouches for, counts as accredited.
         state: ``frozen``: nothing new is believed of it until the operator thaws it.
         fingerprint: of its first descriptor, as it was compared over the telephone.
-        expires: after this instant (Unix time in seconds) its descriptor must not be used.
+        expires: after this instant (Unix time in seconds) its descriptor must not be used, or the
+            request or log key in it.
     """
 
     name: str
@@ -147,7 +148,11 @@ def pin(
         authority=authority,
         state=state,
         fingerprint=fingerprint_of(first_id),
-        expires=parse_time(descriptor.expires),
+        expires=min(
+            parse_time(descriptor.expires),
+            keys[KeyUse.REQUEST][0].not_after,
+            keys[KeyUse.LOG][0].not_after,
+        ),
     )
 
 

@@ -97,6 +97,10 @@ MAX_REVIEW_DAYS = 731
 MAX_FUTURE_S = 300
 """How far ahead of the reader's clock `issued` may lie."""
 
+MAX_SUBMISSION_AGE_S = 86_400
+"""How old a statement may be when its issuer submits it: a stolen key that has ended since cannot
+be made to sign for the days when it was good."""
+
 PDQ_BITS = 256
 """Length of a pdq (PDQ paper, Meta 2019)."""
 

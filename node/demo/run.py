@@ -1,5 +1,6 @@
 """The demo as a command: plays the story, shows it, and leaves the nodes running."""
 
+import signal
 import tempfile
 import threading
 from collections.abc import Callable
@@ -29,6 +30,9 @@ def play(
     say("Three nodes on this machine: a hotline, platform A and platform B. Starting them ...")
     wire = Wire()
     flagger = new_flagger()
+    # Told to end in whatever way, the demo ends its nodes first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="schutznetz-demo-") as place,
@@ -74,9 +78,8 @@ def _show(step: Step, say: Callable[[str], None]) -> None:
     say(f"{'ok  ' if step.ok else 'NOT '} {step.title}")
     for line in step.lines:
         say(f"       {line}")
-    say(
-        f"       {step.ms} ms, {step.bytes:,} bytes between the organisations, their polling included"
-    )
+    crossed = f"{step.bytes:,} bytes between the organisations, their polling included"
+    say(f"       {step.ms} ms, {crossed}")
     say(f"       did not cross: {step.kept}")
 
 

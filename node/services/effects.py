@@ -172,16 +172,19 @@ def _resolve(
 def _withdraw(
     transaction: Transaction, log_index: int, items: Sequence[int], *, reason: str, now: int
 ) -> None:
-    """Takes items (none named: all) out of the matching, and asks for remedy where we acted."""
+    """Takes items (none named: all) out of the matching, and asks for remedy where we acted.
+
+    Also of a statement whose body is gone by now: whoever was blocked because of it is to be
+    restored all the same.
+    """
     target = transaction.statements.by_indices([log_index])[log_index]
-    if target.state in ("erased", "expired", "retracted"):
-        return
-    if transaction.media.withdraw(log_index, items) == 0:
+    if target.state == "active" and transaction.media.withdraw(log_index, items) == 0:
         # An account-ban has no media hashes; withdrawing its one item withdraws it whole.
         transaction.statements.set_state(log_index, "retracted")
     acted = transaction.journal.acted_on(log_index, ACTED_DECISIONS)
-    touched = sorted(acted & set(items) if items else acted)
-    if touched:
+    named = acted & set(items) if items else acted
+    asked_before = transaction.journal.remedied(log_index)
+    if touched := sorted(named - asked_before):
         transaction.journal.add_remedy(log_index, touched, reason, at=now)
 
 

@@ -15,8 +15,10 @@ from node.storage.engine import Store
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.encoding import parse_time
+from protocol.envelope import parse_envelope
 from protocol.errors import InvalidError, NotAllowedError
 from protocol.fields import StatementId, organisation_of
+from protocol.limits import MAX_SUBMISSION_AGE_S
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, Statement
 
@@ -64,9 +66,19 @@ class Ingest:
         """
         now = int(self._clock())
         with self._store.write() as transaction:
+            known = transaction.statements.by_id(parse_envelope(envelope).statement_id)
+            if known is not None and known.issuer == caller:
+                # The same bytes were believed once; what has become of the key since then, or of
+                # what the statement points at, is no reason to give another answer now.
+                return Receipt(id=known.id, index=known.log_index, duplicate=True)
             trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
-            if trusted.verified.statement.issuer != caller:
+            statement = trusted.verified.statement
+            if statement.issuer != caller:
                 raise NotAllowedError("A statement is submitted by its own issuer.")
+            if parse_time(statement.issued) < now - MAX_SUBMISSION_AGE_S:
+                raise InvalidError(
+                    "The statement was signed more than a day ago: sign it anew.", where="issued"
+                )
             accepted = self.accept(transaction, trusted, source=caller, now=now)
         if accepted.is_new:
             self.settle([accepted], synced=False)

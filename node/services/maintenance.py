@@ -15,6 +15,7 @@ from protocol.limits import NONCE_KEPT_S
 
 _BATCH = 200
 _ANSWERS_KEPT_S = 600
+_SET_ASIDE_KEPT_S = 30 * 86_400
 _LEASE = "jobs"
 
 
@@ -62,8 +63,9 @@ class Maintenance:
         return len(accepted)
 
     def forget(self) -> None:
-        """Deletes request nonces and evaluations that are too old to matter."""
+        """Deletes nonces, evaluations and set-aside statements that are too old to matter."""
         now = int(self._clock())
         with self._store.write() as transaction:
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.access.forget_answers(before=now - _ANSWERS_KEPT_S)
+            transaction.peers.forget_set_aside(before=now - _SET_ASIDE_KEPT_S)

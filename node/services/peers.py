@@ -195,7 +195,10 @@ class Peers:
         with self._store.read() as transaction:
             peer = transaction.peers.by_request_key(keyid)
             if peer is not None and peer.state == "active":
-                return pinned(peer).request_key
+                node = pinned(peer)
+                if node.expires < int(self._clock()):
+                    raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
+                return node.request_key
             directory = StoredDirectory(transaction)
             for flagger, place in transaction.trust.flagger_with_key(keyid):
                 accredit = directory.accreditation_at(place)

@@ -194,8 +194,10 @@ def is_curable(error: SchutznetzError) -> bool:
 def _accept(
     transaction: Transaction, ingest: Ingest, envelope: bytes, source: str, now: int
 ) -> Accepted:
-    trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
-    return ingest.accept(transaction, trusted, source=source, now=now)
+    # A statement that fails leaves nothing behind in the batch's transaction.
+    with transaction.savepoint():
+        trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+        return ingest.accept(transaction, trusted, source=source, now=now)
 
 
 def _reason(error: SchutznetzError) -> str:

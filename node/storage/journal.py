@@ -154,6 +154,13 @@ class JournalRepository:
             for row in self._connection.execute(query)
         ]
 
+    def remedied(self, log_index: int) -> set[int]:
+        """Returns the items of a statement for which a task was added before."""
+        found = self._connection.execute(
+            select(_REMEDY.c["items"]).where(_REMEDY.c.log_index == log_index)
+        )
+        return {item for row in found for item in split_numbers(row.items)}
+
     def finish_remedy(self, number: int, *, by: str, at: int) -> bool:
         """Marks a task as done; returns whether there was such an open task."""
         done = self._connection.execute(

@@ -136,6 +136,7 @@ class PeerRepository:
         """Keeps a statement that was not accepted."""
         values = dict(vars(record))
         values["id"] = bytes.fromhex(record.id)
+        values["tried"] = record.seen
         upsert(self._connection, _SET_ASIDE, values, keep=("seen",))
 
     def take_back(self, statement_id: str) -> None:
@@ -147,8 +148,9 @@ class PeerRepository:
     def all_set_aside(
         self, *, retry_only: bool = False, origin: str | None = None, limit: int = 256
     ) -> list[SetAsideRecord]:
-        """Returns what was set aside, oldest first."""
-        query = select(_SET_ASIDE).order_by(_SET_ASIDE.c.seen, _SET_ASIDE.c.id).limit(limit)
+        """Returns what was set aside, oldest first; with `retry_only`, longest untried first."""
+        first = _SET_ASIDE.c.tried if retry_only else _SET_ASIDE.c.seen
+        query = select(_SET_ASIDE).order_by(first, _SET_ASIDE.c.id).limit(limit)
         if retry_only:
             query = query.where(_SET_ASIDE.c.retry)
         if origin is not None:
@@ -160,6 +162,10 @@ class PeerRepository:
             for row in self._connection.execute(query)
         ]
 
+    def forget_set_aside(self, *, before: int) -> None:
+        """Deletes what was set aside before an instant: it has waited long enough for a cure."""
+        self._connection.execute(delete(_SET_ASIDE).where(_SET_ASIDE.c.seen < before))
+
     def count_set_aside(self, origin: str) -> int:
         """Returns how many statements from one peer are set aside."""
         return self._connection.execute(
@@ -169,7 +175,9 @@ class PeerRepository:
     def postpone(self, statement_id: str, *, at: int) -> None:
         """Puts a statement that was tried again in vain behind the others that wait."""
         self._connection.execute(
-            update(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id)).values(seen=at)
+            update(_SET_ASIDE)
+            .where(_SET_ASIDE.c.id == bytes.fromhex(statement_id))
+            .values(tried=at)
         )
 
     def skip(self, origin: str, statement_id: str, state: str) -> None:

@@ -164,7 +164,8 @@ class SetAsideRow(SQLModel, table=True):
     origin: str = Field(primary_key=True)
     reason: str
     retry: bool
-    seen: int = Field(sa_column=_big())
+    seen: int = Field(sa_column=_big(index=True))
+    tried: int = Field(sa_column=_big())
     envelope: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
 
 

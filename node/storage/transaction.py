@@ -1,5 +1,7 @@
 """One transaction, and the repositories that work inside it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -19,6 +21,12 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undoes what the block wrote if the block raises; the transaction goes on."""
+        with self._connection.begin_nested():
+            yield
 
     @cached_property
     def statements(self) -> StatementRepository:

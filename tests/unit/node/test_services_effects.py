@@ -212,6 +212,21 @@ def test_retracting_twice_asks_for_one_remedy(world: World, flag: Receipt) -> No
     assert remedies(world) == [(flag.index, (0,), "wrong")]
 
 
+def test_retracting_the_rest_asks_for_remedy_of_the_rest_alone(world: World, flag: Receipt) -> None:
+    meet(world, flag, {0: "block", 1: "hold"})
+    world.submit_all([retract(flag.id, by=ANNA, items=(0,)), retract(flag.id, by=ANNA)])
+    assert remedies(world) == [(flag.index, (0,), "wrong"), (flag.index, (1,), "wrong")]
+
+
+def test_whoever_acted_is_told_to_restore_also_after_the_erasure(
+    world: World, flag: Receipt
+) -> None:
+    meet(world, flag, {0: "block"})
+    world.submit_all([erase(flag.id, by=ANNA), retract(flag.id, by=ANNA)])
+    assert remedies(world) == [(flag.index, (0,), "wrong")]
+    assert record(world, flag).state == "erased"
+
+
 # erase
 
 

@@ -115,7 +115,7 @@ def test_every_kind_of_statement_gets_the_next_place_and_keeps_its_bytes(
         assert transaction.statements.envelopes([size]) == {size: envelope}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "circle-descriptor"])
+@every_kind
 def test_the_same_envelope_again_gives_the_same_receipt_and_changes_nothing(
     world: World, kind: str
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_crash_at_any_point_leaves_all_of_a_statement_or_nothing(world: World,
     while True:
         try:
             with crash_before(world, crashes):
-                receipt = world.ingest.submit(envelope, caller=statement.issuer)
+                world.ingest.submit(envelope, caller=statement.issuer)
             break
         except CrashError:
             crashes += 1
@@ -146,12 +146,30 @@ def test_a_crash_at_any_point_leaves_all_of_a_statement_or_nothing(world: World,
         assert world.log.checkpoint() == note
     assert crashes >= 6
     after = world.contents()
-    if kind != "circle-descriptor":
-        receipt = world.ingest.submit(envelope, caller=statement.issuer)
-        assert receipt.duplicate
+    assert world.ingest.submit(envelope, caller=statement.issuer).duplicate
     assert world.contents() == after
     assert len(after["statement"]) == len(before["statement"]) + 1
     assert world.log.size() == len(after["statement"])
+
+
+def test_a_statement_signed_more_than_a_day_ago_is_to_be_signed_anew(world: World) -> None:
+    fresh, stale = (
+        media_flag(HOTLINE, issued=format_time(NOW - DAY_S - late), nonce=nonce)
+        for late, nonce in ((0, "A" * 22), (1, "B" * 21 + "A"))
+    )
+    assert not world.submit(fresh).duplicate
+    with pytest.raises(InvalidError, match="sign it anew"):
+        world.submit(stale)
+
+
+def test_the_same_envelope_gives_the_same_receipt_after_its_key_was_revoked(world: World) -> None:
+    envelope = world.sign(media_flag(ANNA))
+    first = world.ingest.submit(envelope, caller=ANNA)
+    world.submit(accredit(ANNA, issued=format_time(NOW + 1), status="revoked"))
+    again = world.ingest.submit(envelope, caller=ANNA)
+    assert again == Receipt(id=first.id, index=first.index, duplicate=True)
+    with pytest.raises(NotAllowedError, match="issuer"):
+        world.ingest.submit(world.sign(media_flag(HOTLINE)), caller=ANNA)
 
 
 @pytest.mark.parametrize("persisted", [False, True], ids=["not persisted", "but persisted"])

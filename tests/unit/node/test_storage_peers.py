@@ -105,7 +105,16 @@ def test_what_is_tried_again_in_vain_goes_to_the_end_of_the_line(store: Store) -
         transaction.peers.set_aside(replace(ASIDE, id=TWO, seen=6))
         transaction.peers.postpone(ONE, at=7)
         waiting = transaction.peers.all_set_aside(retry_only=True)
-    assert [(one.id, one.seen) for one in waiting] == [(TWO, 6), (ONE, 7)]
+    assert [(one.id, one.seen) for one in waiting] == [(TWO, 6), (ONE, 5)]
+
+
+def test_what_found_no_cure_is_forgotten_in_the_end(store: Store) -> None:
+    with store.write() as transaction:
+        transaction.peers.set_aside(ASIDE)
+        transaction.peers.set_aside(replace(ASIDE, id=TWO, seen=6))
+        transaction.peers.postpone(ONE, at=9)
+        transaction.peers.forget_set_aside(before=6)
+        assert [one.id for one in transaction.peers.all_set_aside()] == [TWO]
 
 
 def test_any_number_of_ids_is_asked_for_what_was_skipped_or_set_aside(store: Store) -> None:
