@@ -8,11 +8,15 @@ crash can lose the lines of the last half second, and no act.
 import threading
 from collections.abc import Callable
 
+import structlog
+
 from node.storage.engine import Store
 from node.storage.journal import AuditEntry
 
+_log = structlog.get_logger("node.audit")
 _FLUSH_EVERY_S = 0.5
 _FLUSH_AT = 2_000
+_MOST_WAITING = 100_000
 
 Line = tuple[str, str, str | None, str | None, int]
 
@@ -61,14 +65,33 @@ class Audit:
                 self._wake.set()
 
     def flush(self) -> None:
-        """Writes the gathered lines."""
+        """Writes the gathered lines.
+
+        Raises:
+            UnavailableError: the database does not answer; the lines are kept for the next time.
+        """
         with self._lock:
             lines, self._waiting = self._waiting, []
         if not lines:
             return
-        with self._store.write() as transaction:
-            for actor, action, subject, detail, at in lines:
-                transaction.journal.audit(actor, action, at=at, subject=subject, detail=detail)
+        try:
+            with self._store.write() as transaction:
+                for actor, action, subject, detail, at in lines:
+                    transaction.journal.audit(actor, action, at=at, subject=subject, detail=detail)
+        except BaseException:
+            self._put_back(lines)
+            raise
+
+    def _put_back(self, lines: list[Line]) -> None:
+        """Keeps what could not be written for the next time; a database long away loses some."""
+        with self._lock:
+            lines += self._waiting
+            lost = len(lines) - _MOST_WAITING
+            if lost > 0:
+                del lines[_MOST_WAITING:]
+                now = int(self._clock())
+                lines.append(("node", "audit.lost", None, f"{lost} lines were lost", now))
+            self._waiting = lines
 
     def export(self, after: int = 0, limit: int = 1_000) -> list[AuditEntry]:
         """Returns the lines behind a number, oldest first."""
@@ -80,4 +103,7 @@ class Audit:
         while not self._stopping.is_set():
             self._wake.wait(_FLUSH_EVERY_S)
             self._wake.clear()
-            self.flush()
+            try:
+                self.flush()
+            except Exception as error:  # noqa: BLE001  # the database may be away; lines are kept
+                _log.warning("audit_waits", error=type(error).__name__)
