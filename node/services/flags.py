@@ -6,6 +6,9 @@ from typing import Literal, cast
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
+from node.services.directory import StoredDirectory
+from node.services.ingest import in_audience
+from node.services.serving import audience_of
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
 from node.storage.statements import StatementRecord
@@ -167,6 +170,8 @@ class Flags:
     ) -> StatementStatus:
         totals = transaction.journal.feedback(record.log_index)
         refusals = transaction.peers.refusals(record.id)
+        directory = StoredDirectory(transaction)
+        audience = audience_of(record, directory)
         return StatementStatus(
             id=record.id,
             kind=record.kind,
@@ -175,7 +180,8 @@ class Flags:
             peers=tuple(
                 _peer_status(peer, record.log_index, refusals.get(peer.name))
                 for peer in peers
-                if peer.name != self._name
+                # Who may not have the body takes over no more than its id.
+                if peer.name != self._name and in_audience(audience, peer.name, directory)
             ),
             matches=transaction.journal.matches(record.log_index),
             confirmed=totals.confirmed,

@@ -53,7 +53,7 @@ def _without_body(
 ) -> EnvelopeAnswer | None:
     if record is None:
         return EnvelopeAnswer(id=statement_id, state="unknown")
-    if not _may_read(record, reader, directory):
+    if not in_audience(audience_of(record, directory), reader, directory):
         return EnvelopeAnswer(id=statement_id, state="withheld")
     if record.state == "erased":
         return EnvelopeAnswer(id=statement_id, state="erased")
@@ -62,9 +62,7 @@ def _without_body(
     return None
 
 
-def _may_read(record: StatementRecord, reader: str, directory: StoredDirectory) -> bool:
-    """Says of a stored statement what `ingest.is_addressed` says of a new one."""
-    if organisation_of(record.issuer) == reader:
-        return True
+def audience_of(record: StatementRecord, directory: StoredDirectory) -> tuple[str, ...]:
+    """Returns who may have a stored statement; what `ingest.is_addressed` says of a new one."""
     about = directory.audience_of_target(directory.target_of(record))
-    return in_audience((*record.audience, *about), reader, directory)
+    return (*record.audience, *about, f"node:{organisation_of(record.issuer)}")
