@@ -50,17 +50,18 @@ class Maintenance:
             total += len(ended)
             if len(ended) < _BATCH:
                 break
-        if total:
-            self._store.forget_deleted()
+        # Also where nothing ended now: after an earlier deletion somebody may have been reading.
+        self._store.forget_deleted()
         return total
 
     def retry(self) -> int:
         """Tries again what was set aside and may be cured by now; returns how many are accepted."""
         with self._store.write() as transaction:
             accepted = retry_set_aside(transaction, self._ingest, now=int(self._clock()))
-        if accepted:
-            self._ingest.settle(accepted, synced=True)
-        return len(accepted)
+        fresh = [one for one in accepted if one.is_new]
+        if fresh:
+            self._ingest.settle(fresh, synced=True)
+        return len(fresh)
 
     def forget(self) -> None:
         """Deletes nonces, evaluations and set-aside statements that are too old to matter."""

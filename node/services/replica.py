@@ -175,6 +175,8 @@ def retry_set_aside(transaction: Transaction, ingest: Ingest, *, now: int) -> li
             continue
         try:
             accepted.append(_accept(transaction, ingest, record.envelope, record.origin, now))
+            # It may have come by another way meanwhile: then nothing else takes it off the list.
+            transaction.peers.take_back(record.id)
         except (ProtocolError, SigningError, NodeError):
             transaction.peers.postpone(record.id, at=now)
     return accepted
