@@ -1,0 +1,77 @@
+"""What a node knows, as the decision to believe looks it up."""
+
+import pytest
+
+from desks import Desk
+from federation.trust import Target
+from node.services.directory import StoredDirectory
+from protocol.errors import UnknownKeyError
+from protocol.fields import StatementId
+from simulator import Peer, account_ban, accredit, media_flag
+from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, circle_descriptor, dispute, erase, items
+
+UNKNOWN = StatementId("ab" * 32)
+
+
+def test_a_pinned_node_is_known_with_its_keys_and_what_the_operator_said_of_it(
+    either_desk: Desk,
+) -> None:
+    either_desk.peers.freeze(PLATFORM)
+    with either_desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        hotline, platform = directory.node(HOTLINE), directory.node(PLATFORM)
+        assert directory.node("third.example") is None
+        assert directory.node(HOTLINE) is hotline, "looked up once in a transaction"
+    assert hotline == Peer(HOTLINE).pinned(authority=True)
+    assert platform is not None
+    assert (platform.state, platform.authority) == ("frozen", False)
+
+
+def test_the_latest_accreditation_of_each_key_is_known(either_desk: Desk) -> None:
+    either_desk.world.submit(accredit(ANNA, 7, status="suspended"))
+    with either_desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        (found,) = directory.accreditations(ANNA)
+        assert directory.accreditations("hotline.example/nobody") == []
+    assert (found.flagger, found.status) == (ANNA, "suspended")
+
+
+def test_a_target_is_known_also_after_it_was_erased(either_desk: Desk) -> None:
+    world = either_desk.world
+    flag, ban = world.submit(media_flag(ANNA, items=items(3))), world.submit(account_ban(PLATFORM))
+    world.submit(erase(flag.id, by=ANNA))
+    with world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        assert directory.target(StatementId(flag.id)) == Target(ANNA, "media-flag", 3)
+        assert directory.target(StatementId(ban.id)) == Target(PLATFORM, "account-ban", 1)
+        assert directory.target(UNKNOWN) is None
+
+
+def test_what_a_dispute_is_about_is_known_of_disputes_alone(desk: Desk) -> None:
+    flag = desk.world.submit(media_flag(ANNA))
+    disputed = desk.world.submit(dispute(flag.id))
+    with desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        assert directory.dispute_target(StatementId(disputed.id)) == flag.id
+        assert directory.dispute_target(StatementId(flag.id)) is None
+        assert directory.dispute_target(UNKNOWN) is None
+
+
+def test_a_circle_is_known_by_its_latest_descriptor(either_desk: Desk) -> None:
+    world = either_desk.world
+    with world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        assert (directory.circle(CIRCLE), directory.circle_id(CIRCLE)) == (None, None)
+    first = world.submit(circle_descriptor())
+    second = world.submit(circle_descriptor(version=2, previous=first.id))
+    with world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        found = directory.circle(CIRCLE)
+        assert directory.circle_id(CIRCLE) == second.id
+    assert found is not None
+    assert (found.version, found.previous) == (2, first.id)
+
+
+def test_nobody_is_believed_whom_nobody_pinned(desk: Desk) -> None:
+    with pytest.raises(UnknownKeyError):
+        desk.world.submit(media_flag("third.example"))
