@@ -39,7 +39,7 @@ from signing.keystore import load_key
 T = TypeVar("T")
 
 ANNA = f"{HOTLINE}/anna"
-CIRCLE = "minors-1"
+CIRCLE = "hotline.example/minors-1"
 DAY_S = 86_400
 TOLD_WITHIN_S = 20.0
 """Deadline for what takes a fraction of a second on an idle machine."""
@@ -387,9 +387,13 @@ def open_trio(
     introduce(*nodes)
     with nodes[0].services() as services:
         services.flaggers.add(anna.public.to_text(), ANNA, ["csam.*"], 30)
-        services.circles.create(CIRCLE, budgets or {PLATFORM_A: 5_000, PLATFORM_B: 5_000}, 30)
+        services.circles.create(
+            CIRCLE.partition("/")[2], budgets or {PLATFORM_A: 5_000, PLATFORM_B: 5_000}, 30
+        )
     with ExitStack() as stack:
-        stack.enter_context(serving(*nodes))
+        # The hotline first: who asks it in vain at the start asks again at the next poll only.
+        stack.enter_context(serving(nodes[0]))
+        stack.enter_context(serving(*nodes[1:]))
         for node in nodes[1:]:
             join_circle(node)
         yield Trio(*nodes, anna)

@@ -213,7 +213,7 @@ def test_real_nodes_forget_by_themselves_what_has_ended(
     hotline, platform, anna = running
     item = new_item()
     digest = bytes.fromhex(item.sha256 or "")
-    flag: MediaFlag = media_flag(item, review_by=format_time(int(time.time()) + 4))
+    flag: MediaFlag = media_flag(item, review_by=format_time(int(time.time()) + 6))
     said = hotline.submit(flag, anna)
 
     def until(holds: Any, what: str) -> None:
