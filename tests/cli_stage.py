@@ -4,12 +4,15 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from PIL import Image
 
 from node.cli.main import main
 
@@ -47,6 +50,17 @@ def call(*arguments: object, stdin: str = "", env: Mapping[str, str] | None = No
         code = main([str(one) for one in arguments])
     assert "Traceback" not in err.getvalue()
     return Called(code, out.getvalue(), err.getvalue())
+
+
+def copy_pictures(folder: Path) -> Path:
+    """Returns a folder of five photographs, one of them twice, and a picture of one colour."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for path in PICTURES.glob("*.jpg"):
+        shutil.copy(path, pictures)
+    shutil.copy(pictures / "cat.jpg", pictures / "cat again.jpg")
+    Image.new("RGB", (64, 64), "green").save(pictures / "green.png")
+    return pictures
 
 
 def secret_file(folder: Path, text: str = PASSPHRASE) -> Path:

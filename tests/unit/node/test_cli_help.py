@@ -1,9 +1,10 @@
 """What the command imports, how quickly it speaks, and that its reference says the same."""
 
 import json
+import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -66,17 +67,21 @@ def test_the_parts_of_the_server_are_called_by_these_names():
     assert [name for name in HEAVY if name not in loaded] == []
 
 
-def test_help_comes_within_200_ms_on_a_machine_that_is_not_busy():
-    """The fastest of several tries: others may be at work on the machine."""
+def test_help_costs_less_than_200_ms():
+    """Time of the processor, and the cheapest of several tries: others may be at work on it."""
     command = [sys.executable, "-c", "from node.cli.main import run; run()", "--help"]
-    times = []
-    for _ in range(15):
-        started = time.perf_counter()
-        subprocess.run(command, capture_output=True, check=True, cwd=REPOSITORY)
-        times.append(time.perf_counter() - started)
-        if times[-1] < 0.2:
+    # what measures coverage would be measured as well
+    environ = {one: text for one, text in os.environ.items() if not one.startswith("COV")}
+    costs = []
+    for _ in range(10):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, check=True, cwd=REPOSITORY, env=environ)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+        costs.append(spent)
+        if spent < 0.2:
             break
-    assert min(times) < 0.2
+    assert min(costs) < 0.2
 
 
 @pytest.mark.parametrize("path", VERBS)
