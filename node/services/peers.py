@@ -1,7 +1,7 @@
 """Other nodes: pinning them, knowing their keys, and how far each of us has come."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from federation.descriptors import PinnedNode, open_descriptor, pin
@@ -9,6 +9,7 @@ from node.services.directory import StoredDirectory, pinned
 from node.services.log import OwnLog
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord, SetAsideRecord
+from node.storage.transaction import Transaction
 from protocol.descriptors import fingerprint_of, parse_fingerprint
 from protocol.encoding import from_base64url, parse_time
 from protocol.errors import (
@@ -116,6 +117,9 @@ class Peers:
                     "A node of this name with another fingerprint is pinned: remove it first, "
                     "if you know why it changed."
                 )
+            if known is not None:
+                # Pinned again, it is still frozen if it was, and has come as far as it had.
+                record = replace(known, authority=authority)
             transaction.peers.put(record)
             transaction.journal.audit(
                 actor, "peer.add", at=now, subject=node.name, detail=f"authority={authority}"
@@ -199,17 +203,9 @@ class Peers:
                 if node.expires < int(self._clock()):
                     raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
                 return node.request_key
-            directory = StoredDirectory(transaction)
-            for flagger, place in transaction.trust.flagger_with_key(keyid):
-                accredit = directory.accreditation_at(place)
-                if organisation_of(flagger) == self._name and self._is_current(accredit):
-                    return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
+            if (accredit := self._current(transaction, keyid)) is not None:
+                return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
         raise UnknownKeyError("Nobody that this node knows has the key of this request.")
-
-    def _is_current(self, accredit: Accredit) -> bool:
-        now = int(self._clock())
-        lasts = parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after)
-        return lasts and accredit.status == "active"
 
     def caller(self, keyid: str) -> Caller:
         """Returns whose key this is; raises as `find_request_key` does."""
@@ -217,10 +213,22 @@ class Peers:
             peer = transaction.peers.by_request_key(keyid)
             if peer is not None:
                 return Caller(peer.name, "node")
-            for flagger, _place in transaction.trust.flagger_with_key(keyid):
-                if organisation_of(flagger) == self._name:
-                    return Caller(flagger, "flagger")
+            if (accredit := self._current(transaction, keyid)) is not None:
+                return Caller(accredit.flagger, "flagger")
         raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+
+    def _current(self, transaction: Transaction, keyid: str) -> Accredit | None:
+        """Returns the accreditation of this node under which the key may call now."""
+        directory = StoredDirectory(transaction)
+        now = int(self._clock())
+        for flagger, place in transaction.trust.flagger_with_key(keyid):
+            if organisation_of(flagger) != self._name:
+                continue
+            accredit = directory.accreditation_at(place)
+            lasts = parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after)
+            if lasts and accredit.status == "active":
+                return accredit
+        return None
 
     def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
         """Returns if a request's nonce was not used before; it is used now.
@@ -256,16 +264,27 @@ class Peers:
                 transaction.peers.note_acknowledgement(
                     name, size=acknowledgement.size, at=int(self._clock())
                 )
+                # Only of what this log has: refusals of what never was would fill the disk.
+                ours = transaction.statements.by_ids(one.id for one in acknowledgement.set_aside)
                 transaction.peers.add_refusals(
-                    name, [(one.id, one.reason) for one in acknowledgement.set_aside]
+                    name,
+                    [(one.id, one.reason) for one in acknowledgement.set_aside if one.id in ours],
                 )
         if mismatch:
             raise ConflictError("You were shown another log than this node's: keep the checkpoint.")
 
     def poked(self, name: str, poke: Poke) -> None:
-        """Takes note that a peer's log has grown."""
+        """Takes note that a peer's log has grown.
+
+        Raises:
+            InvalidError: it speaks of another log than the caller's.
+            NotFoundError: the caller is no longer pinned.
+        """
+        origin = self.node(name).log_origin
+        if poke.origin != origin:
+            raise InvalidError("This is not the log of the caller.", where="origin")
         with self._store.read() as transaction:
-            seen = transaction.logs.size(poke.origin)
+            seen = transaction.logs.size(origin)
         if poke.size > seen:
             self._on_poke(name)
 
