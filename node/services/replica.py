@@ -85,7 +85,9 @@ class StoredReplica:
         fresh = [one for one in accepted if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)
-        return refused
+        # What pointed at something behind it in the batch is here by now, and not set aside.
+        here = {one.id for one in accepted}
+        return [one for one in refused if one.id not in here]
 
     def _take_one(
         self,
