@@ -120,9 +120,9 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        a. retract, erase and resolve: the issuer is the target's issuer, or the node behind it.
        b. resolve: the dispute is known, and points at the same target.
        (dispute and feedback are for nodes only: step 2.)
-    6. circle-descriptor: where the circle is not known here, version 1 of an issuer that is among
-       its own members; else the version after the latest one, naming it as `previous`, by the same
-       issuer; an epoch of both has the same threshold and commitments, and a new epoch asks for no
+    6. circle-descriptor: the issuer is the node that the circle's name begins with. Where the
+       circle is not known here, version 1 of an issuer that is among its own members; else the
+       version after the latest one, naming it as `previous`; an epoch of both has the same threshold and commitments, and a new epoch asks for no
        fewer holders than the newest one of the version before.
 
     Args:
@@ -253,6 +253,9 @@ def _items(statement: _Pointer) -> Sequence[int]:
 
 
 def _check_circle(new: CircleDescriptor, directory: Directory) -> None:
+    # The name says who founded it, so that nobody can claim another's before it arrives.
+    if new.issuer != organisation_of(new.circle):
+        raise RevokedError("A circle is described by the node that its name begins with.")
     old, old_id = directory.circle(new.circle), directory.circle_id(new.circle)
     if old is None:
         if new.version != 1:
@@ -260,8 +263,6 @@ def _check_circle(new: CircleDescriptor, directory: Directory) -> None:
         if new.issuer not in {member.node for member in new.members}:
             raise RevokedError("A circle is founded by one of its own members.")
         return
-    if new.issuer != old.issuer:
-        raise RevokedError("A circle is described by the node that founded it.")
     if new.version > old.version + 1:
         raise UnknownTargetError("The version before this one is not known here.")
     if new.version <= old.version:

@@ -96,7 +96,7 @@ class Vocabulary(Struct, frozen=True, forbid_unknown_fields=True):
         flags: ids are unique.
     """
 
-    name: fields.CircleName
+    name: fields.VocabularyName
     version: Annotated[int, Meta(ge=1)]
     categories: Annotated[tuple[Category, ...], Meta(max_length=limits.MAX_LIST)]
     flags: Annotated[tuple[Flag, ...], Meta(max_length=limits.MAX_LIST)] = ()

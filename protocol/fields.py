@@ -52,14 +52,22 @@ IssuerName = Annotated[
 ]
 """A node, or a flagger under the node that vouches for it, such as ``hotline.example/anna``."""
 
-CircleName = Annotated[str, Meta(pattern=rf"\A{_LABEL}\Z")]
-"""Name of a circle, such as ``de-minors-1``."""
+VocabularyName = Annotated[str, Meta(pattern=rf"\A{_LABEL}\Z")]
+"""Name of a vocabulary of categories, such as ``schutznetz``."""
+
+CircleName = Annotated[
+    str, Meta(pattern=rf"\A{_NODE}/{_LABEL}\Z", max_length=limits.MAX_NAME_CHARS)
+]
+"""Name of a circle under the node that founded it, such as ``hotline.example/de-minors-1``.
+
+Nobody else can claim it: only that node may describe it.
+"""
 
 AudienceName = Annotated[
     str,
     Meta(
-        pattern=rf"\A(peers|circle:{_LABEL}|node:{_NODE})\Z",
-        max_length=limits.MAX_NAME_CHARS + 5,
+        pattern=rf"\A(peers|circle:{_NODE}/{_LABEL}|node:{_NODE})\Z",
+        max_length=limits.MAX_NAME_CHARS + len("circle:"),
     ),
 ]
 """Who may read a body: all ``peers``, the members of a ``circle:…``, or one ``node:…``."""

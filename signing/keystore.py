@@ -39,7 +39,7 @@ MAX_PASSPHRASE_BYTES: Final = 1 << 10
 _FORMAT: Final = "schutznetz-key-file"
 _VERSION: Final = 1
 _KDF: Final = "argon2id13"
-_PURPOSE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_PURPOSE: Final = re.compile(r"[a-z][a-z0-9._-]{0,159}")
 _KEY_PURPOSES: Final = frozenset(KeyUse)
 
 

@@ -25,7 +25,7 @@ COMMON: dict[str, Any] = {
     "issuer": "hotline.example",
     "nonce": "CwsLCwsLCwsLCwsLCwsLCw",
     "issued": T0,
-    "audience": ["peers", "circle:minors-1", "node:platform.example"],
+    "audience": ["peers", "circle:hotline.example/minors-1", "node:platform.example"],
     "crit": ["audience"],
 }
 BASIS = {"reviewers": 2, "reviewed": T0}
@@ -33,7 +33,7 @@ FRAME = {"pdq": ID, "quality": 80, "at_ms": 0}
 ITEM = {"pdq": ID, "quality": 98, "sha256": ID, "sha1": "cd" * 20, "md5": "ef" * 16}
 FINGERPRINT = {
     "kind": "email",
-    "circle": "minors-1",
+    "circle": "hotline.example/minors-1",
     "epoch": 1,
     "scheme": "email-v1",
     "value": KEY,
@@ -91,7 +91,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
             "languages": ["de", "nds"],
         },
         "circle-descriptor": {
-            "circle": "minors-1",
+            "circle": "hotline.example/minors-1",
             "version": 2,
             "previous": ID,
             "members": [{"node": "hotline.example", "budget_per_day": 1000}],
@@ -142,7 +142,7 @@ MESSAGES: dict[type[messages.Message], dict[str, Any]] = {
         "set_aside": [{"id": ID, "reason": "An unknown key."}],
     },
     messages.Poke: {"origin": "hotline.example/log/1", "size": 3},
-    messages.OprfRequest: {"circle": "minors-1", "epoch": 1, "blinded": [KEY]},
+    messages.OprfRequest: {"circle": "hotline.example/minors-1", "epoch": 1, "blinded": [KEY]},
     messages.OprfAnswer: {"index": 1, "epoch": 1, "evaluated": [KEY], "proof": "A" * 86},
     messages.Receipt: {"id": ID, "index": 3, "duplicate": True},
     messages.StatementStatuses: {"statements": [_STATUS], "next": 6},

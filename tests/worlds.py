@@ -44,7 +44,7 @@ PLATFORM = "platform.example"
 ANNA = f"{HOTLINE}/anna"
 """A flagger of the hotline."""
 
-CIRCLE = "minors-1"
+CIRCLE = "hotline.example/minors-1"
 PDQ = "".join(f"{(40503 * (row + 1)) % 65536:04x}" for row in range(16))
 """A pdq that passes the gates: half of its bits are set, and no two rows are equal."""
 

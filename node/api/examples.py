@@ -94,7 +94,7 @@ BAN: Final = {
     "purpose": "prevention",
     "legal_basis": "gdpr-6-1-f",
     "expires_days": 365,
-    "audience": ["circle:de-minors-1"],
+    "audience": ["circle:hotline.example/de-minors-1"],
 }
 RETRACT: Final = {"reason": "wrong", "items": [0]}
 ERASE: Final = {"reason": "subject-request"}
@@ -141,7 +141,7 @@ ACKNOWLEDGEMENT: Final = {
     "set_aside": [{"id": STATEMENT, "reason": "Signed with a key that nobody here vouches for."}],
 }
 POKE: Final = {"origin": "hotline.example/log", "size": 40_212}
-OPRF_REQUEST: Final = {"circle": "de-minors-1", "epoch": 1, "blinded": [_BYTES32]}
+OPRF_REQUEST: Final = {"circle": "hotline.example/de-minors-1", "epoch": 1, "blinded": [_BYTES32]}
 OPRF_ANSWER: Final = {
     "index": 1,
     "epoch": 1,

@@ -26,7 +26,8 @@ HOTLINE = "hotline.example"
 PLATFORM_A = "platform-a.example"
 PLATFORM_B = "platform-b.example"
 NAMES = (HOTLINE, PLATFORM_A, PLATFORM_B)
-CIRCLE = "demo-1"
+CIRCLE_LABEL = "demo-1"
+CIRCLE = f"{HOTLINE}/{CIRCLE_LABEL}"
 FLAGGER = f"{HOTLINE}/anna"
 
 CHEAP = Cost(1, 8192)
@@ -120,7 +121,7 @@ def _introduce(place: Path, nodes: Mapping[str, NewNode], flagger: SigningKey) -
             if name == HOTLINE:
                 services.flaggers.add(flagger.public.to_text(), FLAGGER, ["csam.*"], _DAYS)
                 budgets = {PLATFORM_A: _BUDGET, PLATFORM_B: _BUDGET}
-                services.circles.create(CIRCLE, budgets, _DAYS)
+                services.circles.create(CIRCLE_LABEL, budgets, _DAYS)
 
 
 def _join_circle(members: Mapping[str, Member]) -> None:

@@ -14,8 +14,9 @@ from node.services.authoring import Author
 from node.services.directory import StoredDirectory
 from node.services.keys import save_share
 from node.storage.engine import Store
-from protocol.encoding import format_time, to_base64url
+from protocol.encoding import convert, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
+from protocol.fields import CircleName
 from protocol.messages import Receipt
 from protocol.statements import CircleDescriptor, Epoch, Holder, Member
 from signing.oprf.voprf import generate_key
@@ -69,14 +70,16 @@ class Circles:
         """Creates a circle whose only holder is this node; it must be started anew to evaluate.
 
         Args:
-            name: of the circle.
+            name: of the circle, such as ``de-minors-1``; this node's name is put before it.
             members: elements a day by name of node; this node becomes a member too.
             days: how long the first epoch lasts.
 
         Raises:
+            MalformedError: the name is none of a circle.
             ConflictError: there is a circle of this name.
         """
         now = int(self._clock())
+        name = convert(f"{self._name}/{name}", CircleName)
         with self._store.read() as transaction:
             if transaction.trust.circle(name) is not None:
                 raise ConflictError("There is a circle of this name already.")

@@ -12,6 +12,7 @@ OPERATIONAL = (KeyUse.REQUEST, KeyUse.LOG, KeyUse.STATEMENT)
 """Keys that a running node needs. The root key is opened only to sign a descriptor."""
 
 _SHARE = "oprf-"
+_SLASH = "_"  # stands in no name of a node or a circle
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,7 +39,7 @@ def key_file(directory: Path, use: KeyUse) -> Path:
 
 def share_file(directory: Path, circle: str, epoch: int) -> Path:
     """Returns where the share of one epoch of a circle's key lies."""
-    return directory / "keys" / f"{_SHARE}{circle}-{epoch}.key"
+    return directory / "keys" / f"{_purpose(circle, epoch)}.key"
 
 
 def create_keys(directory: Path, passphrase: bytes, *, cost: Cost = INTERACTIVE) -> None:
@@ -61,8 +62,13 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
 
 def save_share(directory: Path, circle: str, epoch: int, share: bytes, passphrase: bytes) -> None:
     """Stores a share of a circle's key."""
-    purpose = f"{_SHARE}{circle}-{epoch}"
-    save_secret(share_file(directory, circle, epoch), purpose, share, passphrase)
+    path = share_file(directory, circle, epoch)
+    save_secret(path, _purpose(circle, epoch), share, passphrase)
+
+
+def _purpose(circle: str, epoch: int) -> str:
+    """The purpose that is sealed with a share: circle and epoch, in letters a file name may have."""
+    return f"{_SHARE}{circle.replace('/', _SLASH)}-{epoch}"
 
 
 def _open_shares(directory: Path, passphrase: bytes) -> dict[tuple[str, int], bytes]:
@@ -71,5 +77,5 @@ def _open_shares(directory: Path, passphrase: bytes) -> dict[tuple[str, int], by
         circle, _, epoch = path.stem.removeprefix(_SHARE).rpartition("-")
         if not circle or not epoch.isdecimal():
             raise KeystoreError(f"{path.name} in the folder of keys has no name of a share.")
-        shares[circle, int(epoch)] = load_secret(path, path.stem, passphrase)
+        shares[circle.replace(_SLASH, "/"), int(epoch)] = load_secret(path, path.stem, passphrase)
     return shares

@@ -100,7 +100,7 @@ def prepare(directory: Any, url: str) -> tuple[dict[str, str], str]:
     with open_services(directory, environ={}, clock=clock) as services:
         services.peers.add(peer.descriptor_envelope, peer.pinned().fingerprint, authority=True)
         services.circles.create("minors-1", {HOTLINE: 10**7, peer.name: 10**7}, 30)
-        services.circles.join("minors-1")
+        services.circles.join("hotline.example/minors-1")
         services.flaggers.add(make_key(KeyUse.FLAGGER, ANNA).public.to_text(), ANNA, ["*"], 30)
         tokens = {one: services.clients.create(f"for {one}", [one])[1] for one in SCOPES}
         flag = peer.sign(media_flag(ANNA))

@@ -13,8 +13,18 @@ BUDGET: Final = 5_000
 
 _MAX_BUDGET: Final = 10**7
 
+CircleLabel = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the circle, such as de-minors-1; this node's name is put before it.",
+        metavar="NAME",
+    ),
+]
 CircleName = Annotated[
-    str, typer.Argument(help="Name of the circle, such as de-minors-1.", metavar="NAME")
+    str,
+    typer.Argument(
+        help="Whole name of the circle, such as hotline.example/de-minors-1.", metavar="NAME"
+    ),
 ]
 
 
@@ -29,7 +39,7 @@ def register(app: options.Group) -> None:
 
 def create(
     directory: options.NodeFolder,
-    name: CircleName,
+    label: CircleLabel,
     member: Annotated[
         list[str],
         typer.Option(
@@ -52,7 +62,8 @@ def create(
     if len(members) != len(member):
         raise typer.BadParameter("a member is named twice", param_hint="--member")
     with open_services(directory, environ=node_environment()) as services:
-        receipt = services.circles.create(name, members, days)
+        receipt = services.circles.create(label, members, days)
+        name = f"{services.settings.name}/{label}"
     note(ONE_HOLDER_WARNING)
     if as_json:
         show_json({"name": name, "members": members, "days": days, "statement": receipt.id})

@@ -58,7 +58,7 @@ class Circle:
                 inputs,
                 self.epoch,
                 holders | (also or {}),
-                circle="minors-1",
+                circle="hotline.example/minors-1",
                 misbehaved=lambda *accusation: self.accused.append(accusation),
                 run=asyncio.to_thread,
             )
@@ -102,7 +102,7 @@ def test_a_request_tells_little_about_how_many_were_asked_for(count, sent):
     assert len(circle.ask(inputs)) == count
     ((_, request),) = circle.asked
     assert len(set(request.blinded)) == sent
-    assert (request.circle, request.epoch) == ("minors-1", 3)
+    assert (request.circle, request.epoch) == ("hotline.example/minors-1", 3)
 
 
 def test_the_same_input_is_never_sent_twice_in_one_form():

@@ -92,7 +92,7 @@ def test_every_question_reaches_a_real_server_and_its_signature_holds():
             root = to_base64url(bytes(32))
             await client.acknowledge(Acknowledgement(origin="x", size=1, root=root))
             await client.poke(Poke(origin="x", size=1))
-            question = OprfRequest(circle="minors-1", epoch=1, blinded=blinded)
+            question = OprfRequest(circle="hotline.example/minors-1", epoch=1, blinded=blinded)
             assert (await client.evaluate(question)).index == 1
             assert len((await client.my_statements()).statements) == 1
             assert len((await client.my_statements(after=0)).statements) == 0

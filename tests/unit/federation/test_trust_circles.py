@@ -41,7 +41,7 @@ def epoch(number=1, threshold=1, point=b"\x01"):
 def circle(issuer=HOTLINE, number=200, version=1, previous=None, epochs=None, **changes):
     values = {
         **fields(issuer, number),
-        "circle": "minors-1",
+        "circle": "hotline.example/minors-1",
         "version": version,
         "previous": previous,
         "members": (Member(node=HOTLINE, budget_per_day=10),),
@@ -51,8 +51,9 @@ def circle(issuer=HOTLINE, number=200, version=1, previous=None, epochs=None, **
 
 
 def test_a_circle_is_founded_by_one_of_its_members(here, hotline, platform):
+    others = (Member(node=platform.name, budget_per_day=10),)
     with pytest.raises(RevokedError, match="own members"):
-        here.believe(platform.sign(circle(platform.name)))
+        here.believe(hotline.sign(circle(members=others)))
     here.believe(hotline.sign(circle()))
 
 
@@ -70,9 +71,15 @@ def test_a_circle_goes_on_version_by_version(here, hotline):
     here.believe(hotline.sign(circle(number=202, version=3, previous=second, epochs=epochs[1:])))
 
 
+def test_nobody_claims_the_name_of_a_circle_before_its_founder_does(here, hotline, platform):
+    with pytest.raises(RevokedError, match="name begins with"):
+        here.believe(platform.sign(circle(platform.name)))
+    here.believe(hotline.sign(circle()))
+
+
 def test_a_circle_is_described_by_its_founder_only(here, hotline, platform):
     first = here.believe(hotline.sign(circle())).verified.id
-    with pytest.raises(RevokedError, match="founded"):
+    with pytest.raises(RevokedError, match="name begins with"):
         here.believe(platform.sign(circle(platform.name, version=2, previous=first)))
 
 

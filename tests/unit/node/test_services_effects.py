@@ -143,7 +143,7 @@ def test_an_account_ban_is_found_by_its_fingerprints(world: World) -> None:
         receipt.index,
         0,
         "email",
-        "minors-1",
+        "hotline.example/minors-1",
         1,
         "email-v1",
     )

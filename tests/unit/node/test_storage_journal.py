@@ -65,7 +65,7 @@ def test_a_remedy_waits_until_it_is_done_once(store: Store) -> None:
 
 
 def test_a_list_in_a_column_comes_back_as_it_was() -> None:
-    for names in ((), ("peers",), ("node:a.example", "circle:minors-1")):
+    for names in ((), ("peers",), ("node:a.example", "circle:hotline.example/minors-1")):
         assert split_list(join_list(names)) == names
     for numbers in ((), (0,), (0, 12, 999)):
         assert split_numbers(join_list(numbers)) == numbers

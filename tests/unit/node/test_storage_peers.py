@@ -184,17 +184,17 @@ def test_accreditations_are_found_by_flagger_and_by_key(store: Store) -> None:
 def test_a_new_version_of_a_circle_leaves_it_to_the_operator_who_joined(store: Store) -> None:
     with store.write() as transaction:
         trust = transaction.trust
-        trust.put_circle("minors-1", version=1, log_index=4)
+        trust.put_circle("hotline.example/minors-1", version=1, log_index=4)
         trust.put_circle("adults-1", version=1, log_index=5)
-        assert trust.circle("minors-1") == CircleRecord("minors-1", 1, 4, joined=False)
-        assert trust.join("minors-1")
+        assert trust.circle("hotline.example/minors-1") == CircleRecord("hotline.example/minors-1", 1, 4, joined=False)
+        assert trust.join("hotline.example/minors-1")
         assert not trust.join("unknown-1")
-        trust.put_circle("minors-1", version=2, log_index=6)
-        assert trust.circle("minors-1") == CircleRecord("minors-1", 2, 6, joined=True)
+        trust.put_circle("hotline.example/minors-1", version=2, log_index=6)
+        assert trust.circle("hotline.example/minors-1") == CircleRecord("hotline.example/minors-1", 2, 6, joined=True)
         assert trust.circle("unknown-1") is None
         assert [(one.name, one.joined) for one in trust.circles()] == [
             ("adults-1", False),
-            ("minors-1", True),
+            ("hotline.example/minors-1", True),
         ]
 
 

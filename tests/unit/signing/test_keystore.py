@@ -258,7 +258,7 @@ def test_a_file_needs_no_more_memory_than_there_is_or_says_so(key_file):
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-@pytest.mark.parametrize("purpose", ["", "Share", "a b", "-a", "a" * 33, "share\n", *KeyUse])
+@pytest.mark.parametrize("purpose", ["", "Share", "a b", "-a", "a" * 161, "share\n", *KeyUse])
 def test_a_secrets_purpose_is_a_short_word_and_no_keys_use(tmp_path, purpose):
     with pytest.raises(RuntimeError, match="short lower-case word"):
         save_secret(tmp_path / "share", purpose, SHARE, PASSPHRASE, cost=CHEAP)
