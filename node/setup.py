@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from federation.descriptors import open_descriptor, pin
@@ -16,6 +17,7 @@ from node.policy.file import default_policy
 from node.services.clients import SCOPES, Clients
 from node.services.keys import create_keys, key_file, open_keys
 from node.settings import load_settings
+from node.settings_sources import TOML_NAME
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
 from protocol.descriptors import NodeDescriptor, NodeKey
@@ -68,13 +70,15 @@ def init_node(
 
     Raises:
         ConflictError: there is something in the directory already.
-        SettingsError: the name or the URL is not allowed, or the directory cannot be made.
+        SettingsError: the name, the URL or the passphrase is not allowed, or the directory cannot
+            be made. Nothing is left behind.
     """
+    _check(name, url, passphrase)
     _prepare(directory)
     if passphrase is None:
         passphrase = secrets.token_urlsafe(32).encode()
         _write_secret(directory / "secrets" / "passphrase", passphrase)
-    _write(directory / "schutznetz.toml", _settings_text(name, url))
+    _write(directory / TOML_NAME, _settings_text(name, url))
     _write(directory / "policy.toml", default_policy())
     # A variable of another node in the environment must not decide what this one becomes.
     settings = load_settings(directory, {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()})
@@ -89,6 +93,9 @@ def init_node(
     store = Store(settings.database_url.get_secret_value())
     try:
         store.migrate()
+        _client, api_key = Clients(store, clock=clock).create("platform", _PLATFORM_SCOPES)
+        _write_secret(directory / API_KEY_FILE, api_key.encode())
+        # Last: without its own descriptor in the database no node starts.
         with store.write() as transaction:
             transaction.peers.put(
                 PeerRecord(
@@ -102,21 +109,33 @@ def init_node(
                     added=now,
                 )
             )
-        _client, api_key = Clients(store, clock=clock).create("platform", _PLATFORM_SCOPES)
     finally:
         store.close()
-    _write_secret(directory / API_KEY_FILE, api_key.encode())
     return NewNode(
         name, url, node.fingerprint, directory / DESCRIPTOR_FILE, api_key, directory / API_KEY_FILE
     )
 
 
-def _prepare(directory: Path) -> None:
-    if directory.exists() and any(directory.iterdir()):
-        raise ConflictError(
-            "There is something in that directory already: choose a new or an empty one."
-        )
+def _check(name: str, url: str, passphrase: bytes | None) -> None:
+    """Reads the settings as the node will, in a place of their own, before anything is made."""
     try:
+        text = _settings_text(name, url)
+        given = {} if passphrase is None else {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()}
+    except UnicodeDecodeError:
+        raise SettingsError("The passphrase is not UTF-8 text.") from None
+    except ValueError:
+        raise SettingsError("url: has to be scheme, host and port, with nothing behind") from None
+    with TemporaryDirectory() as scratch:
+        _write(Path(scratch) / TOML_NAME, text)
+        load_settings(Path(scratch), given)
+
+
+def _prepare(directory: Path) -> None:
+    try:
+        if directory.exists() and any(directory.iterdir()):
+            raise ConflictError(
+                "There is something in that directory already: choose a new or an empty one."
+            )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
         (directory / "secrets").mkdir(mode=0o700)
@@ -161,8 +180,9 @@ def _settings_text(name: str, url: str) -> str:
         f"name = {json.dumps(name)}",
         f"url = {json.dumps(url)}",
     ]
-    if parts.hostname in _LOOPBACK and parts.port:
-        lines.append(f"port = {parts.port}")
+    port = parts.port
+    if parts.hostname in _LOOPBACK and port:
+        lines.append(f"port = {port}")
     return "\n".join(lines) + "\n"
 
 
