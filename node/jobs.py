@@ -49,7 +49,10 @@ class Jobs:
     def close(self) -> None:
         """Ends the timer, lets a running job finish, and gives the lease back."""
         self._scheduler.shutdown(wait=True)
-        self._maintenance.step_down()
+        try:
+            self._maintenance.step_down()
+        except Exception as error:  # noqa: BLE001  # the lease ends by itself; the node must end too
+            _log.warning("lease_not_given_back", error=type(error).__name__)
 
     def _poll(self) -> None:
         if self._leads():

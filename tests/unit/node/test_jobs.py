@@ -1,0 +1,151 @@
+"""The clock's work, done by one process and survived by all."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import jobs as module
+from node.jobs import Jobs
+from node.settings import Settings
+from protocol.errors import UnavailableError
+
+
+class FakeMaintenance:
+    """Leads if nobody else does; counts what it was told to do, and can be without its database.
+
+    Attributes:
+        done: what was done, in order.
+    """
+
+    def __init__(self, lease: dict[str, object], *, away: bool = False) -> None:
+        self._lease = lease
+        self.away = away
+        self.done: list[str] = []
+        self.asked = threading.Event()
+        self.retried = threading.Event()
+
+    def lead(self, *, for_s: int) -> bool:
+        self.asked.set()
+        assert for_s > 0
+        if self.away:
+            raise UnavailableError("The database does not answer.")
+        return self._lease.setdefault("holder", self) is self
+
+    def step_down(self) -> None:
+        if self.away:
+            raise UnavailableError("The database does not answer.")
+        if self._lease.get("holder") is self:
+            del self._lease["holder"]
+
+    def expire(self) -> int:
+        self.done.append("expire")
+        return 3
+
+    def forget(self) -> None:
+        self.done.append("forget")
+
+    def retry(self) -> int:
+        self.done.append("retry")
+        self.retried.set()
+        return 0
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        directory=tmp_path,
+        name="hotline.example",
+        url="https://hotline.example",
+        poll_interval_s=0.1,
+        expire_interval_s=0.1,
+    )
+
+
+Start = Callable[..., tuple[Jobs, FakeMaintenance, threading.Event]]
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Starts the jobs of one process; all end with the test."""
+    lease: dict[str, object] = {}
+    running: list[Jobs] = []
+
+    def begin(*, away: bool = False) -> tuple[Jobs, FakeMaintenance, threading.Event]:
+        maintenance, polled = FakeMaintenance(lease, away=away), threading.Event()
+        fake: Any = maintenance
+        jobs = Jobs(fake, polled.set, settings)
+        jobs.start()
+        running.append(jobs)
+        return jobs, maintenance, polled
+
+    yield begin
+    for jobs in running:
+        if jobs._scheduler.running:
+            jobs.close()
+
+
+def test_the_process_that_leads_polls_expires_forgets_and_retries(start: Start) -> None:
+    _jobs, maintenance, polled = start()
+    assert polled.wait(10)
+    assert maintenance.retried.wait(10)
+    assert maintenance.done[:3] == ["expire", "forget", "retry"]
+
+
+def test_what_is_due_at_once_is_done_at_once(
+    settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "expire_interval_s", 10_000.0)
+    _jobs, maintenance, _polled = start()
+    assert maintenance.retried.wait(10)
+
+
+def test_two_processes_never_both_do_the_work(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.05)
+    first, leading, polled = start()
+    assert leading.retried.wait(10)
+    assert polled.wait(10)
+    _second, waiting, other_polled = start()
+    assert waiting.asked.wait(10)
+    assert (waiting.done, other_polled.is_set()) == ([], False)
+    first.close()
+    assert waiting.retried.wait(10), "the other takes over"
+    assert other_polled.wait(10)
+
+
+def test_a_database_that_is_away_ends_nothing(start: Start) -> None:
+    _jobs, maintenance, polled = start(away=True)
+    assert maintenance.asked.wait(10)
+    assert (maintenance.done, polled.is_set()) == ([], False)
+    maintenance.away = False
+    assert maintenance.retried.wait(10)
+    assert polled.wait(10)
+
+
+def test_jobs_end_also_where_the_lease_cannot_be_given_back(start: Start) -> None:
+    jobs, maintenance, _polled = start()
+    assert maintenance.retried.wait(10)
+    maintenance.away = True
+    jobs.close()
+    assert not jobs._scheduler.running
+
+
+def test_a_job_that_fails_is_done_again_the_next_time(start: Start) -> None:
+    _jobs, maintenance, _polled = start()
+    assert maintenance.retried.wait(10)
+    maintenance.retried.clear()
+    failed = threading.Event()
+
+    def fail() -> int:
+        failed.set()
+        del maintenance.expire  # the next time it is itself again
+        raise UnavailableError("The database does not answer.")
+
+    maintenance.expire = fail  # type: ignore[method-assign]  # once
+    assert failed.wait(10)
+    maintenance.retried.clear()
+    assert maintenance.retried.wait(10)
