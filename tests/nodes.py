@@ -50,7 +50,7 @@ REFUSALS: list[bytes] = []
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes longer than a call
 _READY_WITHIN_S = 60.0
 _STOP_WAIT_S = 20.0
-_PROGRAM = "import sys, pathlib, node.serve; node.serve.serve(pathlib.Path(sys.argv[3]))"
+_PROGRAM = "from node.cli.main import run; run()"
 
 
 @dataclass
