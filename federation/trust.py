@@ -122,7 +122,8 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        (dispute and feedback are for nodes only: step 2.)
     6. circle-descriptor: the issuer is the node that the circle's name begins with. Where the
        circle is not known here, version 1 of an issuer that is among its own members; else the
-       version after the latest one, naming it as `previous`; an epoch of both has the same threshold and commitments, and a new epoch asks for no
+       version after the latest one, naming it as `previous`; an epoch of both has the same
+       threshold and commitments, and a new epoch asks for no
        fewer holders than the newest one of the version before.
 
     Args:

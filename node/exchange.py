@@ -223,7 +223,8 @@ class Exchange:
 
     async def _watch(self) -> None:
         """Follows what other processes do: peers that a command added, and the log's growth."""
-        seen = await asyncio.to_thread(self._own_log.size)
+        # Nothing is known to have been announced: what a command wrote before the start is.
+        seen = 0
         while True:
             try:
                 for node in await asyncio.to_thread(self._active_peers):

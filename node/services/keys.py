@@ -67,7 +67,7 @@ def save_share(directory: Path, circle: str, epoch: int, share: bytes, passphras
 
 
 def _purpose(circle: str, epoch: int) -> str:
-    """The purpose that is sealed with a share: circle and epoch, in letters a file name may have."""
+    """The purpose sealed with a share: circle and epoch, in letters that a file name may have."""
     return f"{_SHARE}{circle.replace('/', _SLASH)}-{epoch}"
 
 

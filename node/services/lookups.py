@@ -1,6 +1,7 @@
 """Matching of media: what an upload resembles, who says so, and what the policy makes of it."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from node.policy.evaluation import Policy
@@ -21,6 +22,9 @@ from protocol.limits import PDQ_MIN_QUALITY
 
 MOST_MATCHES = 200
 """Entries that one item's answer shows at the most, nearest first."""
+
+MOST_PER_VOICE = 50
+"""Entries of one organisation and category that one item's decision looks at, nearest first."""
 
 _RECOUNT_EVERY_S = 10
 
@@ -124,17 +128,20 @@ class Lookups:
         # What must not be matched is not even looked for.
         is_looked_for = surface != "private" or policy.operator.match_private_messages
         self._catalogue.refresh()
+        # The same picture asked for twice is looked for once.
+        distinct = list(dict.fromkeys(items))
         with self._store.read() as transaction:
-            found = self._find(transaction, items if is_looked_for else [], policy.max_distance())
-            found += [[] for _ in items[len(found) :]]
+            looked_for = distinct if is_looked_for else []
+            found = self._find(transaction, looked_for, policy.max_distance())
+            found += [[] for _ in distinct[len(found) :]]
             known = _Known(transaction, [hit for hits in found for hit, _ in hits], now=now)
-            results = []
-            acted: list[tuple[int, int, str]] = []
-            for item, hits in zip(items, found, strict=True):
-                result, touched = self._judge(known, policy, item, hits, surface)
-                results.append(result)
-                acted += touched
+            judged = {
+                item: self._judge(known, policy, item, hits, surface)
+                for item, hits in zip(distinct, found, strict=True)
+            }
             state = self._state(transaction, now)
+        results = [judged[item][0] for item in items]
+        acted = Counter(one for item in items for one in judged[item][1])
         if acted:
             self._count(acted, now)
         decisions = sorted({result.decision for result in results})
@@ -183,15 +190,23 @@ class Lookups:
         surface: str,
     ) -> tuple[MediaResult, list[tuple[int, int, str]]]:
         evidence, matches, touched = [], [], []
+        heard: Counter[tuple[object, ...]] = Counter()
         for hit, distance in sorted(hits, key=lambda one: one[1]):
             record = known.active(hit.log_index)
             if record is None:
                 continue
             one = self._evidence(known, record, hit, distance)
+            # Whoever says the same thing of a picture a thousand times is heard fifty times, and
+            # drowns out nobody else.
+            applies = _applies(record, surface, policy.operator)
+            voice = (*self._voice(one), applies)
+            heard[voice] += 1
+            if heard[voice] > MOST_PER_VOICE:
+                continue
             evidence.append(one)
             # The policy leaves aside, and says so, what its issuer limited to other surfaces or
             # countries; nobody is to see more of it, or to act on it.
-            if _applies(record, surface, policy.operator):
+            if applies:
                 matches.append(_match(record, one))
                 touched.append((hit.log_index, hit.item))
         decision = policy.decide_media(evidence, surface=surface)
@@ -202,6 +217,12 @@ class Lookups:
         if decision.action == "none":
             return result, []
         return result, [(index, place, decision.action) for index, place in sorted(set(touched))]
+
+    def _voice(self, one: MediaEvidence) -> tuple[object, ...]:
+        """What makes two entries the same to a policy, apart from distance and scope."""
+        category = self._vocabulary.get(one.category)
+        said = category.id if category.known else None
+        return (one.organisation, said, one.disputed)
 
     def _evidence(
         self, known: "_Known", record: StatementRecord, hit: MediaHash, distance: int
@@ -223,10 +244,10 @@ class Lookups:
             jurisdictions=record.jurisdictions,
         )
 
-    def _count(self, acted: Sequence[tuple[int, int, str]], now: int) -> None:
+    def _count(self, acted: Mapping[tuple[int, int, str], int], now: int) -> None:
         with self._store.write() as transaction:
-            for log_index, item, decision in acted:
-                transaction.journal.count_match(log_index, item, decision, at=now)
+            for (log_index, item, decision), times in acted.items():
+                transaction.journal.count_match(log_index, item, decision, at=now, times=times)
 
     def _state(self, transaction: Transaction, now: int) -> ListState:
         size = transaction.logs.size(self._origin)

@@ -69,12 +69,20 @@ class JournalRepository:
         )
         return [AuditEntry(**row) for row in found.mappings()]
 
-    def count_match(self, log_index: int, item: int, decision: str, *, at: int) -> None:
-        """Counts that an item was met and what was decided."""
+    def count_match(
+        self, log_index: int, item: int, decision: str, *, at: int, times: int = 1
+    ) -> None:
+        """Counts that an item was met, how many times at once, and what was decided."""
         add_to(
             self._connection,
             _MATCH,
-            {"log_index": log_index, "item": item, "decision": decision, "count": 1, "last": at},
+            {
+                "log_index": log_index,
+                "item": item,
+                "decision": decision,
+                "count": times,
+                "last": at,
+            },
             counter="count",
             last="last",
         )

@@ -5,7 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
-from node.services.lookups import MOST_MATCHES, Lookups, MatchAnswer, MediaQuery, MediaResult
+from node.services.lookups import (
+    MOST_MATCHES,
+    MOST_PER_VOICE,
+    Lookups,
+    MatchAnswer,
+    MediaQuery,
+    MediaResult,
+)
 from protocol.encoding import format_time
 from protocol.messages import Receipt
 from protocol.statements import MediaItem
@@ -140,13 +147,26 @@ def test_only_what_an_authority_stands_behind_is_accredited(desk: Desk) -> None:
 # what is shown, and what is decided
 
 
-def test_the_nearest_are_shown_and_never_more_than_the_bound(desk: Desk) -> None:
-    many = tuple(picture(pdq_at(number % 5)) for number in range(MOST_MATCHES + 50))
-    flag(desk, items=many)
+def test_the_nearest_are_shown_and_never_more_than_the_bounds(desk: Desk) -> None:
+    many = tuple(picture(pdq_at(number % 5)) for number in range(MOST_PER_VOICE * 5))
+    for category in (
+        "csam.act.prepub",
+        "csam.act.pub",
+        "csam.pose.pub",
+        "csam.pose.prepub",
+        "exploitative",
+    ):
+        flag(desk, items=many, category=category)
     distances = [one.distance for one in ask_one(desk, pdq=PDQ, quality=90).matches]
-    assert len(distances) == MOST_MATCHES
-    assert distances == sorted(distances)
-    assert distances[-1] == 3  # of 50 at each distance, those at 4 are left out
+    assert distances == [0] * MOST_MATCHES  # 50 of each category; those farther are left out
+
+
+def test_one_voice_is_counted_fifty_times_however_often_it_speaks(desk: Desk) -> None:
+    receipt = flag(desk, items=(picture(),) * 300)
+    answer = ask_one(desk, pdq=PDQ, quality=90)
+    assert len(answer.matches) == MOST_PER_VOICE
+    with desk.world.store.read() as transaction:
+        assert transaction.journal.matches(receipt.index) == MOST_PER_VOICE
 
 
 def test_a_flood_of_near_entries_cannot_hide_a_graver_one_from_the_policy(desk: Desk) -> None:
