@@ -18,6 +18,7 @@ nodes = st.lists(labels, min_size=1, max_size=4).map(".".join)
 issuers = st.builds(
     lambda node, label: f"{node}/{label}" if label else node, nodes, labels | st.none()
 )
+circles = st.builds("{}/{}".format, nodes, labels)
 categories = st.from_regex(r"[a-z][a-z0-9-]{0,9}(\.[a-z0-9-]{1,9}){0,3}", fullmatch=True)
 codes = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,20}", fullmatch=True)
 # Every character but controls, line separators and what turns the direction of writing round.
@@ -45,7 +46,7 @@ def spans(draw: st.DrawFn, max_days: int = limits.MAX_REVIEW_DAYS) -> tuple[str,
 
 def common(names: type, issued: Any = times) -> dict[str, Any]:
     audiences = st.one_of(
-        st.just("peers"), labels.map("circle:{}".format), nodes.map("node:{}".format)
+        st.just("peers"), circles.map("circle:{}".format), nodes.map("node:{}".format)
     )
     return {
         "issuer": issuers,
@@ -78,7 +79,7 @@ def items(draw: st.DrawFn) -> statements.MediaItem:
 fingerprints = st.builds(
     statements.Fingerprint,
     kind=st.sampled_from(["email", "phone", "device", "payment", "username", "invite"]),
-    circle=labels,
+    circle=circles,
     epoch=st.integers(1, 10**6),
     scheme=st.from_regex(r"[a-z]{1,16}-v[1-9][0-9]{0,3}", fullmatch=True),
     value=keys,
@@ -174,7 +175,7 @@ def circle_descriptors(draw: st.DrawFn) -> statements.CircleDescriptor:
     members = st.builds(statements.Member, node=nodes, budget_per_day=st.integers(0, 10**7))
     values = {
         **common(statements.CircleDescriptor),
-        "circle": labels,
+        "circle": circles,
         "members": tuples(members, 1, unique_by=lambda one: one.node),
         "epochs": tuples(epochs(), 1, 2, unique_by=lambda one: one.epoch),
     }
