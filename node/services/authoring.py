@@ -7,7 +7,7 @@ from node.services.ingest import Ingest
 from node.services.keys import NodeKeys
 from protocol.encoding import format_time
 from protocol.messages import Receipt
-from protocol.statements import Statement
+from protocol.statements import Statement, encode_statement, parse_statement
 from signing.envelopes import new_nonce, sign_statement
 
 
@@ -36,12 +36,26 @@ class Author:
             ProtocolError: the fields are not what the protocol allows.
             SigningError, InvalidError, NotAllowedError: as `Ingest.submit`.
         """
-        statement = kind(
+        envelope = sign_statement(
+            self._make(kind, audience=audience, **fields), self._keys.statement
+        )
+        return self._ingest.submit(envelope, caller=self._name)
+
+    def check(self, kind: type[Statement], *, audience: tuple[str, ...], **fields: Any) -> None:
+        """Returns if the protocol allows such a statement; says it to nobody.
+
+        For those who must do something that lasts before they issue it. Raises as `issue`.
+        """
+        made = self._make(kind, audience=audience, **fields)
+        parse_statement(made.KIND, encode_statement(made))
+
+    def _make(
+        self, kind: type[Statement], *, audience: tuple[str, ...], **fields: Any
+    ) -> Statement:
+        return kind(
             issuer=self._name,
             nonce=new_nonce(),
             issued=format_time(int(self._clock())),
             audience=audience,
             **fields,
         )
-        envelope = sign_statement(statement, self._keys.statement)
-        return self._ingest.submit(envelope, caller=self._name)

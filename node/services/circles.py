@@ -8,6 +8,7 @@ that shows a circle says so.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from node.services.audit import Audit
 from node.services.authoring import Author
@@ -75,7 +76,8 @@ class Circles:
             days: how long the first epoch lasts.
 
         Raises:
-            MalformedError: the name is none of a circle.
+            ProtocolError: the name is none of a circle, a member none of a node, or the days none.
+            KeystoreError: a share of such a circle lies here already.
             ConflictError: there is a circle of this name.
         """
         now = int(self._clock())
@@ -84,19 +86,15 @@ class Circles:
             if transaction.trust.circle(name) is not None:
                 raise ConflictError("There is a circle of this name already.")
         key = generate_key()
-        # The share is on disk before the descriptor promises that this node holds it. A crash in
-        # between leaves a share that nobody asks for.
-        save_share(self._directory, name, 1, key.private, self._passphrase())
-        budgets = {self._name: 0, **members}
-        receipt = self._author.issue(
-            CircleDescriptor,
-            audience=(f"circle:{name}",),
-            circle=name,
-            version=1,
-            members=tuple(
-                Member(node=node, budget_per_day=budget) for node, budget in budgets.items()
+        fields: dict[str, Any] = {
+            "audience": (f"circle:{name}",),
+            "circle": name,
+            "version": 1,
+            "members": tuple(
+                Member(node=node, budget_per_day=budget)
+                for node, budget in {self._name: 0, **members}.items()
             ),
-            epochs=(
+            "epochs": (
                 Epoch(
                     epoch=1,
                     not_before=format_time(now),
@@ -106,7 +104,12 @@ class Circles:
                     holders=(Holder(index=1, node=self._name),),
                 ),
             ),
-        )
+        }
+        self._author.check(CircleDescriptor, **fields)
+        # The share is on disk before the descriptor promises that this node holds it. A crash in
+        # between leaves a share that nobody asks for; the operator moves it away to try again.
+        save_share(self._directory, name, 1, key.private, self._passphrase())
+        receipt = self._author.issue(CircleDescriptor, **fields)
         self._audit.record("operator", "circle.create", subject=name)
         return receipt
 
