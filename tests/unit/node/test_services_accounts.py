@@ -24,6 +24,7 @@ from worlds import (
     retract,
 )
 
+OTHER_CIRCLE = f"{HOTLINE}/other-1"
 EMAIL = ("email", "offender@example.com")
 PHONE = ("phone", "+49 30 23125 001")
 SAME_PHONE = ("phone", "tel:+49(30)23125-001")
@@ -94,7 +95,7 @@ def test_a_fingerprint_under_a_false_kind_is_no_lead(circle_desk: Desk) -> None:
     changes: tuple[dict[str, Any], ...] = (
         {"kind": "email"},
         {"epoch": 2},
-        {"circle": "other-1"},
+        {"circle": OTHER_CIRCLE},
         {"scheme": "phone-v2"},
     )
     values = {name: getattr(true, name) for name in ("kind", "circle", "epoch", "scheme", "value")}
@@ -321,10 +322,10 @@ def test_a_check_meets_every_current_epoch_and_a_ban_is_made_in_the_newest(desk:
 
 def test_with_two_circles_a_check_asks_both_and_a_ban_has_to_be_told_apart(desk: Desk) -> None:
     desk.join_circle()
-    desk.world.submit(circle_descriptor(circle="other-1"))
+    desk.world.submit(circle_descriptor(circle=OTHER_CIRCLE))
     with desk.world.store.write() as transaction:
-        transaction.trust.join("other-1")
-    desk.world.submit(ban_of(ANNA, 1, EMAIL, **marks(EMAIL, circle="other-1")))
+        transaction.trust.join(OTHER_CIRCLE)
+    desk.world.submit(ban_of(ANNA, 1, EMAIL, **marks(EMAIL, circle=OTHER_CIRCLE)))
     assert len(check(desk, EMAIL).leads) == 1
     assert desk.circle.asked == [1, 1]
     with pytest.raises(ConflictError, match="several circles"):

@@ -32,6 +32,7 @@ from signing.oprf.voprf import (
 from simulator import DAY_S, NOW
 from worlds import CIRCLE, HOTLINE, PLATFORM, circle_descriptor
 
+OTHER_CIRCLE = f"{HOTLINE}/other-1"
 KEY = generate_key()
 
 
@@ -202,7 +203,7 @@ REFUSED = {
     "another circle": Refused(
         NotFoundError,
         "holds no share",
-        asked=OprfRequest(circle="other-1", epoch=1, blinded=BLINDED),
+        asked=OprfRequest(circle=OTHER_CIRCLE, epoch=1, blinded=BLINDED),
     ),
     "another epoch": Refused(
         NotFoundError, "holds no share", asked=OprfRequest(circle=CIRCLE, epoch=2, blinded=BLINDED)

@@ -60,7 +60,7 @@ def test_what_is_not_in_the_log_is_unknown(desk: Desk) -> None:
         ((f"node:{PLATFORM}",), {HOTLINE, PLATFORM}),
         ((f"node:{PLATFORM}", f"node:{OTHER}"), {HOTLINE, PLATFORM, OTHER}),
         ((f"circle:{CIRCLE}",), {HOTLINE, PLATFORM}),
-        (("circle:not-known-1",), {HOTLINE}),
+        ((f"circle:{HOTLINE}/not-known-1",), {HOTLINE}),
         (NEEDLESS, {HOTLINE}),
     ],
 )
