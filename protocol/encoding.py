@@ -66,7 +66,7 @@ def parse_json(data: bytes, *, max_bytes: int) -> Any:
         raise MalformedError(f"Not JSON: {error.msg} at character {error.pos}.") from None
     _check_depth([value], 0)
     # Unescaped, a NUL is no JSON and a lone surrogate no UTF-8: only escapes can bring them in.
-    if "\\u" in text:
+    if "\\" in text:
         _check_texts(value)
     return value
 
