@@ -16,7 +16,7 @@ from federation.descriptors import open_descriptor, pin
 from node.policy.file import default_policy
 from node.services.clients import SCOPES, Clients
 from node.services.keys import create_keys, key_file, open_keys
-from node.settings import load_settings
+from node.settings import Settings, load_settings
 from node.settings_sources import TOML_NAME
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
@@ -56,6 +56,7 @@ def init_node(
     url: str,
     passphrase: bytes | None,
     clock: Callable[[], float],
+    database_url: str | None = None,
     cost: Cost = INTERACTIVE,
 ) -> NewNode:
     """Makes a node in a directory that is new or empty.
@@ -66,15 +67,19 @@ def init_node(
         url: where other nodes reach it.
         passphrase: opens the key files; None makes a random one, kept in ``secrets/passphrase``.
         clock: Unix time in seconds.
+        database_url: an empty database on PostgreSQL, kept in ``secrets/database_url``; None makes
+            one on SQLite in the directory.
         cost: of opening the key files.
 
     Raises:
-        ConflictError: there is something in the directory already.
+        ConflictError: there is something in the directory, or in the database, already.
         SettingsError: the name, the URL or the passphrase is not allowed, or the directory cannot
             be made. Nothing is left behind.
     """
-    _check(name, url, passphrase)
+    _check(name, url, passphrase, database_url)
     _prepare(directory)
+    if database_url is not None:
+        _write_secret(directory / "secrets" / "database_url", database_url.encode())
     if passphrase is None:
         passphrase = secrets.token_urlsafe(32).encode()
         _write_secret(directory / "secrets" / "passphrase", passphrase)
@@ -116,18 +121,33 @@ def init_node(
     )
 
 
-def _check(name: str, url: str, passphrase: bytes | None) -> None:
+def _check(name: str, url: str, passphrase: bytes | None, database_url: str | None) -> None:
     """Reads the settings as the node will, in a place of their own, before anything is made."""
     try:
         text = _settings_text(name, url)
         given = {} if passphrase is None else {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()}
+        if database_url is not None:
+            given["SCHUTZNETZ_DATABASE_URL"] = database_url
     except UnicodeDecodeError:
         raise SettingsError("The passphrase is not UTF-8 text.") from None
     except ValueError:
         raise SettingsError("url: has to be scheme, host and port, with nothing behind") from None
     with TemporaryDirectory() as scratch:
         _write(Path(scratch) / TOML_NAME, text)
-        load_settings(Path(scratch), given)
+        settings = load_settings(Path(scratch), given)
+        if database_url is not None:
+            _check_empty(settings)
+
+
+def _check_empty(settings: Settings) -> None:
+    store = Store(settings.database_url.get_secret_value())
+    try:
+        store.migrate()
+        with store.read() as transaction:
+            if transaction.peers.all():
+                raise ConflictError("A node lives in that database already: give an empty one.")
+    finally:
+        store.close()
 
 
 def _prepare(directory: Path) -> None:

@@ -264,37 +264,22 @@ def make_node(
     """
     port = port or free_port()
     url = url or f"http://127.0.0.1:{port}"
-    made = init_node(directory, name=name, url=url, passphrase=None, clock=clock, cost=CHEAP)
+    made = init_node(
+        directory,
+        name=name,
+        url=url,
+        passphrase=None,
+        clock=clock,
+        database_url=database_url,
+        cost=CHEAP,
+    )
     environ = {f"SCHUTZNETZ_{one.upper()}": str(value) for one, value in (settings or {}).items()}
-    if database_url is None:
-        database_url = f"sqlite:///{directory}/node.db"
-    else:
-        made = _move(made, directory, database_url, clock)
+    database_url = database_url or f"sqlite:///{directory}/node.db"
     store = Store(database_url)
     _client, token = Clients(store, clock=clock).create("operator", ["admin"])
     store.close()
     (directory / "operator-key").write_text(token)
     return Node(made, directory, port, database_url, environ)
-
-
-def _move(made: NewNode, directory: Path, url: str, clock: Callable[[], float]) -> NewNode:
-    """Has a node that was made on SQLite live in another database."""
-    old, new = Store(f"sqlite:///{directory}/node.db"), Store(url)
-    with old.read() as here, new.write() as there:
-        own = here.peers.get(made.name)
-        assert own is not None
-        there.peers.put(own)
-    _client, token = Clients(new, clock=clock).create(
-        "platform", ("match", "check", "flag", "ban", "statements")
-    )
-    old.close()
-    new.close()
-    secret = directory / "secrets" / "database_url"
-    secret.touch(0o600)
-    secret.write_text(url)
-    return NewNode(
-        made.name, made.url, made.fingerprint, made.descriptor_file, token, made.api_key_file
-    )
 
 
 def free_port() -> int:

@@ -53,6 +53,17 @@ def node_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
 
 
+def read_secret(file: Path) -> str:
+    """Returns the one line of text in a file that nobody but its owner may read.
+
+    Raises:
+        KeystoreError: the file cannot be read, or others may read it too.
+    """
+    from signing import keystore
+
+    return keystore.read_passphrase(file=file, env=None, prompt=None).decode("utf-8", "replace")
+
+
 def read_api_key(file: Path | None) -> str:
     """Returns the key with which a platform calls its own node.
 

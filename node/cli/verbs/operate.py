@@ -28,7 +28,7 @@ def register(app: options.Group) -> None:
     app.command("status")(status)
 
 
-def init(
+def init(  # noqa: PLR0917  # Typer calls it by keyword
     directory: Annotated[Path, typer.Argument(help="New folder of the node.", metavar="DIR")],
     name: options.NewNodeName,
     url: options.RequiredUrl,
@@ -40,6 +40,14 @@ def init(
             metavar="FILE",
         ),
     ] = None,
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the address of an empty database on PostgreSQL, "
+            "postgresql+psycopg://...; without it the database is SQLite, in DIR.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a new node.
@@ -47,6 +55,7 @@ def init(
     Keys, database, settings and a policy, in a new folder.
     """
     from node.cli.own_node import is_loopback
+    from node.cli.passphrases import read_secret
     from node.setup import init_node
 
     # Said before anything is made: a folder that was begun is in the way of the second try.
@@ -55,7 +64,14 @@ def init(
             "the address has to be https, or http on this machine", param_hint="--url"
         )
     passphrase, variables = _chosen_passphrase(passphrase_file)
-    made = init_node(directory, name=name, url=url, passphrase=passphrase, clock=time.time)
+    made = init_node(
+        directory,
+        name=name,
+        url=url,
+        passphrase=passphrase,
+        clock=time.time,
+        database_url=None if database_url_file is None else read_secret(database_url_file),
+    )
     if as_json:
         show_json(
             {
@@ -66,7 +82,7 @@ def init(
                 "descriptor_file": str(made.descriptor_file),
                 "api_key_file": str(made.api_key_file),
                 "serve": _serve_command(directory, variables),
-                "peer_add": peer_command(made.url, made.fingerprint),
+                "peer_add": peer_command(made.url),
             }
         )
         return
@@ -96,9 +112,13 @@ def _serve_command(directory: Path, variables: str) -> str:
     return f"{variables}schutznetz node serve {shlex.quote(str(directory))}"
 
 
-def peer_command(url: str, fingerprint: str) -> str:
-    """Returns what the operator of another node types to pin this one."""
-    return f'schutznetz node peer add OTHER_DIR --url {url} --fingerprint "{fingerprint}"'
+def peer_command(url: str) -> str:
+    """Returns what the operator of another node types to pin this one.
+
+    Without the fingerprint: whoever could change it on its way would have changed the address too.
+    It is read out over the telephone, and typed where the command asks for it.
+    """
+    return f"schutznetz node peer add OTHER_DIR --url {url}"
 
 
 def _show_new(made: "NewNode", directory: Path, variables: str) -> None:
@@ -111,7 +131,7 @@ def _show_new(made: "NewNode", directory: Path, variables: str) -> None:
     show(f"    {_serve_command(directory, variables)}")
     show("2. Read the fingerprint to the operator of the other node over the telephone; there,")
     show("   with the folder of that node in place of OTHER_DIR:")
-    show(f"    {peer_command(made.url, made.fingerprint)}")
+    show(f"    {peer_command(made.url)}")
     show("3. Do the same with theirs here:")
     show(f"    schutznetz node peer add {folder} --url THEIR_URL")
     show("4. See that all is well:")

@@ -77,7 +77,7 @@ def add(
         return
     show(f"{peer.name} at {peer.url} is a peer of this node{' and an authority' * authority}.")
     show("If this node is not yet a peer of theirs, they run, with the folder of their node:")
-    show(f"    {peer_command(own.url, own.fingerprint)}")
+    show(f"    {peer_command(own.url)}")
 
 
 def list_peers(directory: options.NodeFolder, as_json: options.Json = False) -> None:

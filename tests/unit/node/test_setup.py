@@ -9,6 +9,7 @@ from federation.descriptors import open_descriptor
 from node.app import open_services
 from node.settings import load_settings
 from node.setup import API_KEY_FILE, DESCRIPTOR_FILE, NewNode, init_node
+from postgres import Postgres
 from protocol.descriptors import fingerprint_of
 from protocol.errors import ConflictError, KeystoreError, SchutznetzError, SettingsError
 from signing.keystore import Cost
@@ -186,3 +187,19 @@ def test_the_environment_of_another_node_does_not_decide_what_this_one_becomes(
     assert (tmp_path / "new" / "node.db").exists()
     assert load_settings(tmp_path / "new", {}).name == NAME
     assert (tmp_path / "new" / DESCRIPTOR_FILE).exists()
+
+
+def test_a_node_is_made_in_a_database_on_postgresql_that_is_its_own(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    url = postgres.empty()
+    made = make(tmp_path / "new", database_url=url)
+    assert modes(tmp_path / "new")["secrets/database_url"] == 0o600
+    assert not list((tmp_path / "new").glob("node.db*"))
+    with open_services(tmp_path / "new", environ={}, clock=lambda: NOW) as services:
+        assert services.store.dialect == "postgresql"
+        assert services.clients.authenticate(made.api_key).name == "platform"
+    with pytest.raises(ConflictError, match="lives in that database"):
+        make(tmp_path / "second", name="other.example", database_url=url)
+    assert not (tmp_path / "second").exists()
+    postgres.drop(url)
