@@ -7,27 +7,18 @@ is a search through all of them.
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
+from contextlib import suppress
 
 _CHUNK = 64 << 10
-_STOP_WAIT_S = 5.0
-
-
-@dataclass
-class Relay:
-    """A listening port that leads to a node."""
-
-    port: int
-    target: int
-    sent: bytearray = field(default_factory=bytearray)
-    received: bytearray = field(default_factory=bytearray)
 
 
 class Wire:
     """Relays between the organisations, on a thread of their own."""
 
     def __init__(self) -> None:
-        self._relays: list[Relay] = []
+        # What one connection carried one way, without a gap: a search finds what came in pieces.
+        self._carried: list[bytearray] = []
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
         self._thread.start()
@@ -37,37 +28,49 @@ class Wire:
         return asyncio.run_coroutine_threadsafe(self._open(target), self._loop).result()
 
     async def _open(self, target: int) -> int:
-        relay = Relay(0, target)
-
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _carry(relay, reader, writer)
+            await self._carry(target, reader, writer)
 
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        relay.port = server.sockets[0].getsockname()[1]
-        self._relays.append(relay)
-        return relay.port
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
 
     def bytes_so_far(self) -> int:
         """Returns how many bytes crossed, both ways and through all relays."""
-        return sum(len(relay.sent) + len(relay.received) for relay in self._relays)
+        return sum(len(one) for one in list(self._carried))
 
     def holds(self, what: bytes) -> bool:
         """Whether these bytes crossed anywhere, in either direction."""
-        return any(what in relay.sent or what in relay.received for relay in self._relays)
+        return any(what in one for one in list(self._carried))
 
     def close(self) -> None:
-        """Ends every relay."""
+        """Ends every relay and every connection; what crossed can still be searched."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_WAIT_S)
+        self._thread.join()
+        self._loop.close()
 
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # one turn, in which the transports close their sockets
 
-async def _carry(relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        there, back = await asyncio.open_connection("127.0.0.1", relay.target)
-    except OSError:
-        writer.close()
-        return
-    await asyncio.gather(_copy(reader, back, relay.sent), _copy(there, writer, relay.received))
+    async def _carry(
+        self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", target)
+        except OSError:
+            writer.close()
+            return
+        sent, received = bytearray(), bytearray()
+        self._carried += (sent, received)
+        with suppress(asyncio.CancelledError):  # the relay ends: both sides are closed by now
+            await asyncio.gather(_copy(reader, back, sent), _copy(there, writer, received))
 
 
 async def _copy(
