@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from node.demo.cast import PLATFORM_B, Member, new_flagger, on_stage
-from node.demo.story import Scene, Step, pictures_for, tell
+from node.demo.scene import Scene, Step
+from node.demo.story import pictures_for, tell
 from node.demo.wire import Wire
 from node.demo_pictures.manipulations import recompress
 from protocol.errors import SchutznetzError

@@ -1,35 +1,22 @@
 """One offender's path through three nodes, step by step; every step says whether it held."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from federation.client import PeerClient, connect
-from federation.descriptors import open_descriptor, pin
-from node.demo.cast import CIRCLE, FLAGGER, HOTLINE, NAMES, PLATFORM_A, PLATFORM_B, Member, wait_for
-from node.demo.wire import Wire
+from node.demo.cast import CIRCLE, FLAGGER, NAMES, Member, wait_for
+from node.demo.proof import is_on_disk, stored_part, verified_size
+from node.demo.scene import Scene
 from node.demo_pictures import picture_paths
 from node.demo_pictures.manipulations import banner, crop, mirror, recompress, resize
 from node.matching.media import MediaHashes, hash_picture
-from node.services.keys import key_file
-from node.storage.engine import Store
 from protocol.encoding import format_time
 from protocol.errors import UnavailableError
-from protocol.limits import MAX_ENTRIES_PER_REQUEST, PDQ_MATCH_DISTANCE
-from protocol.merkle import Frontier
+from protocol.limits import PDQ_MATCH_DISTANCE
 from protocol.pdq import Pdq, distance
 from protocol.statements import Basis, MediaFlag, MediaItem, Retract, Statement
 from signing.envelopes import new_nonce, sign_statement
-from signing.keys import KeyUse, SigningKey
-from signing.keystore import load_key
-from signing.notes import open_checkpoint
-
-T = TypeVar("T")
 
 OFFENDER = {"email": "mallory@example.com", "phone": "+49 30 23125 017"}
 OFFENDER_DEVICE = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
@@ -40,78 +27,6 @@ SPELLINGS = (b"4930231250", b"23125 017", b"23125-017", b"mallory", b"fresh.star
 
 _DAY_S = 86_400
 _SEARCHED_BYTES = 48
-
-
-@dataclass
-class Step:
-    """One step: what it showed, what crossed the wire, how long it took."""
-
-    name: str
-    title: str
-    ok: bool = False
-    ms: int = 0
-    bytes: int = 0
-    lines: list[str] = field(default_factory=list)
-    kept: str = ""
-    """What did not cross, in words."""
-
-
-@dataclass
-class Scene:
-    """What the steps share.
-
-    Attributes:
-        members: the three organisations.
-        wire: what crosses between them.
-        flagger: the hotline's flagger's key.
-        pictures: file contents: two to be flagged, then an unrelated one.
-        done: the steps so far.
-        on_step: told of every finished step.
-    """
-
-    members: dict[str, Member]
-    wire: Wire
-    flagger: SigningKey
-    pictures: list[bytes]
-    on_step: Callable[[Step], None]
-    done: list[Step] = field(default_factory=list)
-    flag_id: str = ""
-    ban_id: str = ""
-
-    @property
-    def hotline(self) -> Member:
-        """The hotline's node."""
-        return self.members[HOTLINE]
-
-    @property
-    def first(self) -> Member:
-        """Platform A's node."""
-        return self.members[PLATFORM_A]
-
-    @property
-    def second(self) -> Member:
-        """Platform B's node."""
-        return self.members[PLATFORM_B]
-
-    @contextmanager
-    def step(self, name: str, title: str) -> Iterator[Step]:
-        """Times one step and counts its bytes; its `ok` is what the block left there."""
-        step = Step(name, title)
-        before, start = self.wire.bytes_so_far(), time.perf_counter()
-        yield step
-        step.ms = round((time.perf_counter() - start) * 1000)
-        step.bytes = self.wire.bytes_so_far() - before
-        self.done.append(step)
-        self.on_step(step)
-
-    def talk(self, speak: Callable[[PeerClient], Awaitable[T]], to: Member, key: SigningKey) -> T:
-        """Has one signed conversation with a node, over the wire."""
-
-        async def run() -> T:
-            async with connect() as http:
-                return await speak(PeerClient(http, url=to.public, key=key, clock=time.time))
-
-        return asyncio.run(run())
 
 
 def pictures_for(image: Path | None) -> list[bytes]:
@@ -311,8 +226,8 @@ def _take_back(scene: Scene) -> None:
 
 def _erase(scene: Scene) -> None:
     with scene.step("erase", "The ban is erased everywhere; the logs still verify") as step:
-        parts = {name: _stored_part(scene.members[name], scene.ban_id) for name in NAMES}
-        before = [name for name in NAMES if _is_on_disk(scene.members[name], parts[name])]
+        parts = {name: stored_part(scene.members[name], scene.ban_id) for name in NAMES}
+        before = [name for name in NAMES if is_on_disk(scene.members[name], parts[name])]
         scene.first.ask(
             "POST", f"/v1/statements/{scene.ban_id}/erase", json={"reason": "subject-request"}
         )
@@ -321,8 +236,8 @@ def _erase(scene: Scene) -> None:
                 lambda member=member: _state(member, scene.ban_id) == "erased",  # type: ignore[misc]  # bound for this turn
                 "the ban is erased everywhere",
             )
-        after = [name for name in NAMES if _is_on_disk(scene.members[name], parts[name])]
-        sizes = {name: _verified_size(scene, name) for name in NAMES}
+        after = [name for name in NAMES if is_on_disk(scene.members[name], parts[name])]
+        sizes = {name: verified_size(scene, name) for name in NAMES}
         step.ok = len(before) == len(NAMES) and not after and all(sizes.values())
         step.lines = [
             f"its body was in {len(before)} databases before, and is in {len(after)} now",
@@ -381,43 +296,3 @@ def _acknowledged(scene: Scene, statement: str) -> bool:
         one.id == statement and all(peer.state == "acknowledged" for peer in one.peers)
         for one in mine.statements
     )
-
-
-def _stored_part(member: Member, statement: str) -> bytes:
-    """A stretch of a statement's envelope as the node keeps it, to be searched for on its disk."""
-    store = Store(f"sqlite:///{member.directory}/node.db")
-    try:
-        with store.read() as transaction:
-            record = transaction.statements.by_id(statement)
-            assert record is not None
-            body = transaction.statements.envelopes([record.log_index])[record.log_index]
-    finally:
-        store.close()
-    middle = len(body) // 2
-    return body[middle : middle + _SEARCHED_BYTES]
-
-
-def _is_on_disk(member: Member, part: bytes) -> bool:
-    return any(part in path.read_bytes() for path in member.directory.glob("node.db*"))
-
-
-def _verified_size(scene: Scene, name: str) -> int:
-    """Pulls a node's whole log as a peer would; returns its size if it is the one it signed."""
-    node = scene.members[name]
-    reader = scene.members[PLATFORM_B if name != PLATFORM_B else PLATFORM_A].directory
-    passphrase = (reader / "secrets" / "passphrase").read_bytes().strip()
-    key = load_key(key_file(reader, KeyUse.REQUEST), passphrase, use=KeyUse.REQUEST)
-    descriptor, statement_id = open_descriptor(
-        node.node.descriptor_file.read_bytes(), now=int(time.time())
-    )
-    pinned = pin(descriptor, statement_id, authority=False)
-
-    async def pull(client: PeerClient) -> int:
-        note = await client.checkpoint()
-        signed = open_checkpoint(note, origin=pinned.log_origin, key=pinned.log_key)
-        found = await client.entries(0, MAX_ENTRIES_PER_REQUEST)
-        entries = [bytes.fromhex(one) for one in found.entries[: signed.size]]
-        grown = Frontier.EMPTY.append(entries)
-        return grown.size if grown.root() == signed.root else 0
-
-    return scene.talk(pull, node, key)
