@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
-from vectors.shared import load_vectors
 
 from protocol.errors import ProofError
 from protocol.merkle import verify_consistency, verify_inclusion
+from vectors.shared import load_vectors
 
 VECTORS = load_vectors("rfc6962_merkle_proof_vectors.json")
 INCLUSION = VECTORS["inclusion"]

@@ -3,7 +3,6 @@
 from base64 import b64decode
 
 import pytest
-from vectors.shared import load_vectors
 
 from protocol.checkpoint import (
     Checkpoint,
@@ -24,6 +23,7 @@ from protocol.merkle import (
 )
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.notes import open_checkpoint, sign_checkpoint
+from vectors.shared import load_vectors
 
 TESSERA = load_vectors("c2sp_tlog_tiles_checkpoint_vectors.json")
 OWN = load_vectors("own_regression_vectors.json")["cosigned_checkpoint"]
