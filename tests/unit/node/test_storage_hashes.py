@@ -21,7 +21,9 @@ def add(store: Store, *hashes: MediaHash) -> None:
 
 
 def fingerprint(log_index: int, slot: int, value: bytes) -> FingerprintRecord:
-    return FingerprintRecord(log_index, slot, "email", "hotline.example/minors-1", 1, "email-v1", value)
+    return FingerprintRecord(
+        log_index, slot, "email", "hotline.example/minors-1", 1, "email-v1", value
+    )
 
 
 def test_exact_digests_are_found_by_equality_and_pdqs_are_not(store: Store) -> None:
