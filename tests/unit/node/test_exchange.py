@@ -1,0 +1,182 @@
+"""The node's conversations over real HTTP: each peer for itself, each wait with an end."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import exchange as module
+from node.services.ingest import Ingest
+from protocol.errors import UnavailableError
+from signing.envelopes import sign_statement
+from unit.node.exchange_station import OWN, A, B, Station, Talker, flag_of, open_station, until
+
+
+@pytest.fixture
+def station(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.05)
+    with open_station(sqlite_url, tmp_path) as station:
+        yield station
+
+
+# syncing
+
+
+def test_every_pinned_peer_is_synced_at_the_start(station: Station) -> None:
+    flags = [station.peer(name).flag() for name in (A, B)]
+    with station.running():
+        until(lambda: all(map(station.has, flags)), "both logs are taken over")
+        until(lambda: station.peers.get(A).synced is not None, "the success is noted")
+    assert station.peers.get(A).problem is None
+
+
+@pytest.mark.parametrize("manner", ["stall", "flood", "cut"])
+def test_one_peer_that_fails_stops_no_other_and_its_problem_is_said(
+    station: Station, manner: Any
+) -> None:
+    bad, good = station.peer(A, manner=manner), station.peer(B)
+    with station.running() as exchange:
+        first = good.flag()
+        exchange.sync_all_soon()
+        until(lambda: station.has(first), "the good peer's log is taken over")
+        until(lambda: station.peers.get(A).problem is not None, "the problem is noted")
+        assert station.peers.get(A).synced is None
+        bad.manner = "whole"
+        later = bad.flag()
+        exchange.sync_soon(A)
+        until(lambda: station.has(later), "the peer is heard again")
+        until(lambda: station.peers.get(A).problem is None, "nothing is wrong any more")
+    assert station.peers.get(A).state == "active"
+
+
+def test_a_peer_that_another_process_pinned_is_followed(station: Station) -> None:
+    with station.running():
+        late = station.peer(A)
+        statement = late.flag()
+        until(lambda: station.has(statement), "the new peer's log is taken over")
+
+
+def test_a_peer_is_synced_when_it_pokes_and_when_all_are_polled(station: Station) -> None:
+    peer = station.peer(A)
+    with station.running() as exchange:
+        until(lambda: station.peers.get(A).synced is not None, "the first sync is done")
+        first = peer.flag()
+        exchange.sync_soon(A)
+        until(lambda: station.has(first), "a poke brought it")
+        second = peer.flag()
+        exchange.sync_all_soon()
+        until(lambda: station.has(second), "a poll brought it")
+
+
+def test_a_frozen_peer_is_not_asked_and_one_that_is_thawed_is(station: Station) -> None:
+    peer, other = station.peer(A, pinned=False), station.peer(B)
+    station.pin(peer, state="frozen")
+    statement = peer.flag()
+    with station.running() as exchange:
+        exchange.sync_soon(A)
+        exchange.sync_soon("nobody.example")
+        mark = other.flag()
+        exchange.sync_soon(B)
+        until(lambda: station.has(mark), "the other peer is synced")
+        assert peer.asked == 0
+        station.peers.thaw(A)
+        exchange.sync_soon(A)
+        until(lambda: station.has(statement), "the thawed peer is synced")
+
+
+def test_a_peer_that_contradicts_its_log_is_frozen_with_one_piece_of_evidence(
+    station: Station,
+) -> None:
+    peer = station.peer(A)
+    first, _second = peer.flag(), peer.flag()
+    with station.running() as exchange:
+        until(lambda: station.has(first), "the log is taken over")
+        until(lambda: station.peers.get(A).synced is not None, "the sync has ended")
+        peer.rewind(1)
+        exchange.sync_soon(A)
+        until(lambda: station.peers.get(A).state == "frozen", "the peer is frozen")
+    assert station.evidence(A) == ["The peer's log has shrunk."]
+
+
+def test_a_peer_whose_address_has_no_tls_is_not_asked(station: Station) -> None:
+    station.pin(Talker(A, url="http://a.example"))
+    good = station.peer(B)
+    statement = good.flag()
+    with station.running():
+        until(lambda: station.has(statement), "the other peer is synced")
+        until(lambda: "TLS" in (station.peers.get(A).problem or ""), "the problem is noted")
+
+
+# pokes
+
+
+def test_peers_are_poked_when_this_node_or_another_process_adds_to_the_log(
+    station: Station,
+) -> None:
+    peer = station.peer(A)
+    with station.running():
+        station.submit()
+        until(lambda: peer.pokes and peer.pokes[-1].size == 1, "the peer is poked")
+        envelope = sign_statement(flag_of(OWN), station.keys.statement)
+        other_process = Ingest(station.store, station.log, name=OWN, clock=time.time)
+        other_process.submit(envelope, caller=OWN)
+        until(lambda: peer.pokes[-1].size == 2, "the peer is poked again")
+    assert {poke.origin for poke in peer.pokes} == {f"{OWN}/log/1"}
+
+
+def test_a_peer_that_cannot_be_poked_costs_the_others_nothing(station: Station) -> None:
+    station.peer(A, manner="stall")
+    good = station.peer(B)
+    with station.running():
+        station.submit()
+        until(lambda: bool(good.pokes), "the other peer is poked")
+        station.submit()
+        until(lambda: good.pokes[-1].size == 2, "and the next time too")
+
+
+# the end
+
+
+def test_what_never_began_can_end_and_may_be_told_of_growth(station: Station) -> None:
+    station.exchange.sync_soon(A)
+    station.exchange.sync_all_soon()
+    station.exchange.log_grew(synced=False)
+    station.exchange.close()
+
+
+def test_a_conversation_that_hangs_does_not_keep_the_node_from_ending(station: Station) -> None:
+    peer = station.peer(A, manner="stall")
+    with station.running() as exchange:
+        until(lambda: peer.asked > 0, "the peer was asked")
+        began = time.monotonic()
+    assert time.monotonic() - began < module._STOP_WAIT_S
+    assert exchange._thread is not None
+    assert not exchange._thread.is_alive()
+    exchange.sync_soon(A)
+    exchange.close()
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_conversation(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = station.peer(A)
+    with station.running() as exchange:
+        until(lambda: station.peers.get(A).synced is not None, "the first sync is done")
+        read, failures = station.store.read, [0]
+
+        def away() -> Any:
+            failures[0] += 1
+            raise UnavailableError("The database does not answer.")
+
+        monkeypatch.setattr(station.store, "read", away)
+        exchange.sync_soon(A)
+        exchange.log_grew(synced=False)
+        until(lambda: failures[0] >= 6, "watch, sync and poke have met it")
+        monkeypatch.setattr(station.store, "read", read)
+        statement = peer.flag()
+        exchange.sync_soon(A)
+        until(lambda: station.has(statement), "the conversations go on")
+        station.submit()
+        until(lambda: bool(peer.pokes) and peer.pokes[-1].size == 2, "pokes go on too")

@@ -1,0 +1,131 @@
+"""Asking a circle over real HTTP: the fingerprint, or nothing is decided."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import exchange as module
+from protocol.encoding import format_time, to_base64url
+from protocol.errors import RateLimitedError, UnavailableError
+from protocol.identifiers import normalise
+from protocol.statements import CircleDescriptor, Epoch, Holder, Member
+from signing.envelopes import new_nonce, sign_statement
+from signing.oprf.fingerprints import fingerprint_from_output, fingerprint_input
+from signing.oprf.shares import combine
+from signing.oprf.voprf import blind, evaluate, generate_key
+from unit.node.exchange_station import CIRCLE, DAY_S, KEY, OWN, WITHIN_S, A, Station, open_station
+
+EMAIL = normalise("email", "offender@example.com")
+
+
+@pytest.fixture
+def station(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.05)
+    with open_station(sqlite_url, tmp_path) as station:
+        yield station
+
+
+def descriptor(*holders: tuple[int, str], key: Any = KEY, budget: int = 100) -> CircleDescriptor:
+    now = int(time.time())
+    return CircleDescriptor(
+        issuer=OWN,
+        nonce=new_nonce(),
+        issued=format_time(now),
+        audience=("peers",),
+        circle=CIRCLE,
+        version=1,
+        members=(Member(node=OWN, budget_per_day=budget),),
+        epochs=(
+            Epoch(
+                epoch=1,
+                not_before=format_time(now - DAY_S),
+                not_after=format_time(now + DAY_S),
+                threshold=1,
+                commitments=(to_base64url(key.public),),
+                holders=tuple(Holder(index=index, node=node) for index, node in holders),
+            ),
+        ),
+    )
+
+
+def ask(station: Station, circle: CircleDescriptor) -> list[bytes]:
+    return station.exchange.ask_circle(circle, circle.epochs[0], [EMAIL])
+
+
+def expected() -> bytes:
+    """What the key gives for the identifier, computed without any conversation."""
+    blinded = blind([fingerprint_input(EMAIL.kind.value, EMAIL.scheme, EMAIL.value)])
+    evaluation = evaluate(KEY, list(blinded.elements))
+    (output,) = combine(blinded, {1: evaluation}, {1: KEY.public}, 1)
+    return fingerprint_from_output(output)
+
+
+def test_a_holder_elsewhere_gives_the_fingerprint(station: Station) -> None:
+    station.peer(A, share=(1, KEY))
+    with station.running():
+        assert ask(station, descriptor((1, A))) == [expected()]
+
+
+def test_a_node_that_holds_the_share_itself_asks_itself_within_its_budget(
+    station: Station,
+) -> None:
+    circle = descriptor((1, OWN), budget=1)
+    station.ingest.submit(sign_statement(circle, station.keys.statement), caller=OWN)
+    with station.running():
+        assert ask(station, circle) == [expected()]
+        with pytest.raises(RateLimitedError, match="budget") as caught:
+            ask(station, circle)
+    assert 0 < caught.value.retry_after_s <= DAY_S
+
+
+@pytest.mark.parametrize("manner", ["stall", "flood", "cut"])
+def test_a_holder_that_gives_no_answer_leaves_everything_undecided(
+    station: Station, manner: Any
+) -> None:
+    station.peer(A, share=(1, KEY), manner=manner)
+    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
+        ask(station, descriptor((1, A)))
+
+
+def test_a_holder_that_is_not_pinned_or_frozen_is_not_asked(station: Station) -> None:
+    frozen = station.peer(A, pinned=False, share=(1, KEY))
+    station.pin(frozen, state="frozen")
+    with station.running():
+        for name in (A, "nobody.example"):
+            with pytest.raises(UnavailableError, match="could not be asked"):
+                ask(station, descriptor((1, name)))
+    assert frozen.asked == 0
+
+
+def test_a_holder_whose_proof_does_not_hold_is_named_and_the_next_one_asked(
+    station: Station,
+) -> None:
+    station.peer(A, share=(1, generate_key()))
+    circle = descriptor((1, A))
+    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
+        ask(station, circle)
+    (message,) = station.evidence(A)
+    assert "gave a proof that does not hold" in message
+
+
+def test_a_circle_that_takes_too_long_is_not_waited_for(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> list[bytes]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(module, "fingerprint", never)
+    began = time.monotonic()
+    with station.running(), pytest.raises(UnavailableError, match="in time"):
+        ask(station, descriptor((1, OWN)))
+    assert time.monotonic() - began < 2 * station.settings.peer_timeout_s + WITHIN_S
+
+
+def test_a_process_without_conversations_cannot_ask(station: Station) -> None:
+    with pytest.raises(UnavailableError, match="no conversations"):
+        ask(station, descriptor((1, OWN)))
