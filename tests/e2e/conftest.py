@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nodes import Trio, open_trio
+from three_nodes import Trio, open_trio
 
 
 @pytest.fixture(scope="session")

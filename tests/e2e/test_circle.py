@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from node.demo.cast import PLATFORM_A, PLATFORM_B
-from nodes import CIRCLE, HOTLINE, Node, Trio, make_node, open_trio, serving
+from nodes import CIRCLE, HOTLINE, Node, make_node, serving
 from protocol.encoding import to_base64url
 from protocol.errors import PeerRefusedError
 from protocol.messages import OprfRequest
 from signing.keys import KeyUse
 from signing.oprf.voprf import blind
+from three_nodes import Trio, open_trio
 
 BATCH = 8
 CHECKS_OF_B = 2

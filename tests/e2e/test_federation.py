@@ -13,7 +13,6 @@ from nodes import (
     HOTLINE,
     TOLD_WITHIN_S,
     Node,
-    Trio,
     free_port,
     header,
     introduce,
@@ -26,6 +25,7 @@ from protocol.errors import PeerRefusedError, RevokedError
 from protocol.statements import Erase, MediaItem, Resolve, Retract
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
+from three_nodes import Trio
 
 BEN = f"{HOTLINE}/ben"
 

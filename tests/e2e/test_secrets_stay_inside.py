@@ -21,10 +21,8 @@ from nodes import (
     REFUSALS,
     TOLD_WITHIN_S,
     Node,
-    Trio,
     header,
     media_flag,
-    open_trio,
 )
 from protocol.encoding import from_base64url
 from protocol.envelope import parse_envelope
@@ -33,6 +31,7 @@ from protocol.identifiers import normalise
 from protocol.statements import AccountBan, Erase, MediaItem, Retract, parse_as
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
+from three_nodes import Trio, open_trio
 
 OFFENDER = {
     "email": "Mallory.Q.Xanthippe+shop@Example.org",
