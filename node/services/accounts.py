@@ -188,8 +188,9 @@ class Accounts:
         now = int(self._clock())
         descriptor, epoch = self._newest(now)
         values = self._ask(descriptor, epoch, normalised)
-        receipt = self._author.issue(
+        return self._author.issue(
             AccountBan,
+            also=self._audit.with_statement(client.name, "account.ban", detail=category),
             audience=tuple(audience or (f"circle:{descriptor.circle}",)),
             fingerprints=tuple(
                 Fingerprint(
@@ -209,8 +210,6 @@ class Accounts:
             expires=format_time(now + expires_days * _SECONDS_PER_DAY),
             jurisdictions=tuple(jurisdictions),
         )
-        self._audit.record(client.name, "account.ban", subject=receipt.id, detail=category)
-        return receipt
 
     def _normalise(
         self, identifiers: Sequence[tuple[str, str]], region: str | None, scope: str | None

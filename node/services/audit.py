@@ -10,8 +10,11 @@ from collections.abc import Callable
 
 import structlog
 
+from node.services.ingest import Also
 from node.storage.engine import Store
 from node.storage.journal import AuditEntry
+from node.storage.transaction import Transaction
+from protocol.fields import StatementId
 
 _log = structlog.get_logger("node.audit")
 _FLUSH_EVERY_S = 0.5
@@ -54,6 +57,26 @@ class Audit:
             transaction.journal.audit(
                 actor, action, at=int(self._clock()), subject=subject, detail=detail
             )
+
+    def with_statement(
+        self, actor: str, action: str, *, subject: str | None = None, detail: str | None = None
+    ) -> Also:
+        """Returns what writes one line in the transaction that adds a statement.
+
+        Args:
+            actor: who wanted it.
+            action: what was done.
+            subject: what it was done to; None for the new statement itself.
+            detail: more of it, never a value that was looked up.
+        """
+
+        def write(transaction: Transaction, statement_id: StatementId) -> None:
+            at = int(self._clock())
+            transaction.journal.audit(
+                actor, action, at=at, subject=subject or statement_id, detail=detail
+            )
+
+        return write
 
     def note(
         self, actor: str, action: str, *, subject: str | None = None, detail: str | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.services.ingest import Ingest
+from node.services.ingest import Also, Ingest
 from node.services.keys import NodeKeys
 from protocol.encoding import format_time
 from protocol.messages import Receipt
@@ -23,12 +23,18 @@ class Author:
         self._clock = clock
 
     def issue(
-        self, kind: type[Statement], *, audience: tuple[str, ...] = ("peers",), **fields: Any
+        self,
+        kind: type[Statement],
+        *,
+        also: Also,
+        audience: tuple[str, ...] = ("peers",),
+        **fields: Any,
     ) -> Receipt:
         """Makes, signs and takes in one statement of this node.
 
         Args:
             kind: of statement.
+            also: written in the same transaction: the line of the audit that says who wanted it.
             audience: who may read it.
             fields: everything but issuer, nonce, issued and audience.
 
@@ -39,7 +45,7 @@ class Author:
         envelope = sign_statement(
             self._make(kind, audience=audience, **fields), self._keys.statement
         )
-        return self._ingest.submit(envelope, caller=self._name)
+        return self._ingest.submit(envelope, caller=self._name, also=also)
 
     def check(self, kind: type[Statement], *, audience: tuple[str, ...], **fields: Any) -> None:
         """Returns if the protocol allows such a statement; says it to nobody.

@@ -109,9 +109,8 @@ class Circles:
         # The share is on disk before the descriptor promises that this node holds it. A crash in
         # between leaves a share that nobody asks for; the operator moves it away to try again.
         save_share(self._directory, name, 1, key.private, self._passphrase())
-        receipt = self._author.issue(CircleDescriptor, **fields)
-        self._audit.record("operator", "circle.create", subject=name)
-        return receipt
+        audited = self._audit.with_statement("operator", "circle.create", subject=name)
+        return self._author.issue(CircleDescriptor, also=audited, **fields)
 
     def join(self, name: str) -> CircleState:
         """Has this node's bans and checks go through a circle.
@@ -128,7 +127,9 @@ class Circles:
             raise NotAllowedError("This node is not among the circle's members.")
         with self._store.write() as transaction:
             transaction.trust.join(name)
-        self._audit.record("operator", "circle.join", subject=name)
+            transaction.journal.audit(
+                "operator", "circle.join", at=int(self._clock()), subject=name, detail=None
+            )
         return next(one for one in self.list() if one.name == name)
 
     def list(self) -> list[CircleState]:

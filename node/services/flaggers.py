@@ -77,8 +77,11 @@ class Flaggers:
                 f"A flagger of this node has a name such as {self._name}/anna.", where="name"
             )
         now = int(self._clock())
-        receipt = self._author.issue(
+        return self._author.issue(
             Accredit,
+            also=self._audit.with_statement(
+                "operator", "flagger.add", subject=name, detail=key.kid
+            ),
             flagger=name,
             key=to_base64url(key.raw),
             categories=tuple(categories),
@@ -87,8 +90,6 @@ class Flaggers:
             not_after=format_time(now + days * _SECONDS_PER_DAY),
             status="active",
         )
-        self._audit.record("operator", "flagger.add", subject=name, detail=key.kid)
-        return receipt
 
     def list(self) -> list[FlaggerState]:
         """Returns every flagger of this node, with every key."""
@@ -107,9 +108,12 @@ class Flaggers:
         known = [one for one in self._latest() if one.flagger == name]
         if not known:
             raise NotFoundError("There is no flagger of this name.")
-        receipts = [
+        return [
             self._author.issue(
                 Accredit,
+                also=self._audit.with_statement(
+                    "operator", f"flagger.{status}", subject=name, detail=_state(one).keyid
+                ),
                 flagger=name,
                 key=one.key,
                 categories=one.categories,
@@ -120,8 +124,6 @@ class Flaggers:
             )
             for one in known
         ]
-        self._audit.record("operator", f"flagger.{status}", subject=name)
-        return receipts
 
     def _latest(self) -> Sequence[Accredit]:
         with self._store.read() as transaction:

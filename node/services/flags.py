@@ -72,8 +72,9 @@ class Flags:
     ) -> Receipt:
         """Flags the platform's own confirmed findings under the node's key."""
         now = int(self._clock())
-        receipt = self._author.issue(
+        return self._author.issue(
             MediaFlag,
+            also=self._audit.with_statement(client.name, "media.flag", detail=category),
             audience=tuple(audience),
             items=tuple(items),
             category=category,
@@ -86,8 +87,6 @@ class Flags:
             surfaces=tuple(surfaces),
             jurisdictions=tuple(jurisdictions),
         )
-        self._audit.record(client.name, "media.flag", subject=receipt.id, detail=category)
-        return receipt
 
     def retract(
         self, statement_id: str, *, items: Sequence[int], reason: str, client: Client
@@ -136,9 +135,15 @@ class Flags:
                 "Only the organisation that issued a statement can take it back: dispute it."
             )
         # Whoever may read the target may read what is said about it: its audience, and no more.
-        receipt = self._author.issue(kind, audience=target.audience, target=statement_id, **fields)
-        self._audit.record(client.name, f"statement.{action}", subject=statement_id)
-        return receipt
+        return self._author.issue(
+            kind,
+            also=self._audit.with_statement(
+                client.name, f"statement.{action}", subject=statement_id
+            ),
+            audience=target.audience,
+            target=statement_id,
+            **fields,
+        )
 
     def status(self, statement_id: str) -> StatementStatus:
         """Returns what became of one statement.

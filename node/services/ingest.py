@@ -25,6 +25,9 @@ from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, 
 Subscriber = Callable[[bool], None]
 """Called after a commit that added statements; the argument says whether they came from a sync."""
 
+Also = Callable[[Transaction, StatementId], None]
+"""What is written together with a new statement, given its id; such as a line of the audit."""
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -50,7 +53,7 @@ class Ingest:
         """Has `subscriber` called after every commit that added statements."""
         self._subscribers.append(subscriber)
 
-    def submit(self, envelope: bytes, *, caller: str) -> Receipt:
+    def submit(self, envelope: bytes, *, caller: str, also: Also | None = None) -> Receipt:
         """Accepts one statement from the one who made it; the same again gives the same answer.
 
         When this returns, the statement is durable and in the log.
@@ -58,6 +61,7 @@ class Ingest:
         Args:
             envelope: untrusted bytes.
             caller: who sent the request, as its own signature showed.
+            also: done in the same transaction, where the statement is new.
 
         Raises:
             ProtocolError, SigningError: `federation.trust` does not believe it.
@@ -80,6 +84,8 @@ class Ingest:
                     "The statement was signed more than a day ago: sign it anew.", where="issued"
                 )
             accepted = self.accept(transaction, trusted, source=caller, now=now)
+            if also is not None:
+                also(transaction, accepted.id)
         if accepted.is_new:
             self.settle([accepted], synced=False)
         return Receipt(id=accepted.id, index=accepted.log_index, duplicate=not accepted.is_new)

@@ -1,18 +1,21 @@
 """The audit loses no line while the database comes and goes, and is whole when the node stops."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from desks import Desk
+from desks import PLATFORM_PROGRAM, Desk
 from node.services import audit as module
 from node.services.audit import Audit
 from node.storage.engine import Store
+from node.storage.journal import JournalRepository
 from node.storage.transaction import Transaction
 from protocol.errors import UnavailableError
-from simulator import NOW
+from signing.keys import KeyUse
+from simulator import NOW, make_key, media_flag
+from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, items
 
 
 class Flickering:
@@ -61,6 +64,64 @@ def test_an_act_is_written_at_once_and_a_look_up_when_it_is_asked_for(either_des
         "public",
         "gathered",
     )
+
+
+ACTS: dict[str, Callable[[Desk, str], object]] = {
+    "flag": lambda desk, _: desk.flags.flag_media(
+        items(1),
+        category="csam.act.prepub",
+        reviewers=1,
+        purpose="detection",
+        legal_basis="DSA-16",
+        review_days=1,
+        issuer_code=None,
+        flags=(),
+        surfaces=(),
+        jurisdictions=(),
+        audience=("peers",),
+        client=PLATFORM_PROGRAM,
+    ),
+    "retract": lambda desk, target: desk.flags.retract(
+        target, items=[], reason="wrong", client=PLATFORM_PROGRAM
+    ),
+    "ban": lambda desk, _: desk.accounts.ban(
+        [("email", "offender@example.com")],
+        category="account.grooming",
+        reviewers=1,
+        scope="account",
+        purpose="detection",
+        legal_basis="GDPR-6-1-f",
+        expires_days=1,
+        audience=None,
+        client=PLATFORM_PROGRAM,
+    ),
+    "vouch": lambda desk, _: desk.flaggers.add(
+        make_key(KeyUse.FLAGGER, "ben").public.to_text(), f"{HOTLINE}/ben", ["*"], 1
+    ),
+    "revoke": lambda desk, _: desk.flaggers.set_status(ANNA, "revoked"),
+    "found": lambda desk, _: desk.circles.create("ring-1", {}, 1),
+    "join": lambda desk, _: desk.circles.join(CIRCLE),
+    "pin": lambda desk, _: desk.peers.freeze(PLATFORM),
+    "key": lambda desk, _: desk.clients.create("one", ["match"]),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_what_cannot_be_audited_is_not_done(
+    desk: Desk, act: Callable[[Desk, str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.join_circle()
+    target = desk.world.submit(media_flag(ANNA, 7)).id
+    before = desk.world.contents()
+
+    def fail(*_: object, **__: object) -> None:
+        raise UnavailableError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalRepository, "audit", fail)
+        with pytest.raises(UnavailableError, match="disk is full"):
+            act(desk, target)
+    assert desk.world.contents() == before
 
 
 def test_the_audit_is_read_on_behind_the_last_line_that_was_read(desk: Desk) -> None:

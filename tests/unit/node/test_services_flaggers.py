@@ -121,7 +121,7 @@ def test_who_was_vouched_for_and_when_that_ended_is_audited(desk: Desk) -> None:
     desk.flaggers.set_status(BEN, "revoked")
     assert desk.audited() == [
         ("operator", "flagger.add", BEN, make_key(KeyUse.FLAGGER, BEN).kid),
-        ("operator", "flagger.revoked", BEN, None),
+        ("operator", "flagger.revoked", BEN, make_key(KeyUse.FLAGGER, BEN).kid),
     ]
 
 
