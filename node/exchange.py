@@ -10,7 +10,7 @@ What may happen here at any time: a peer is slow, lies, floods or is gone. Each 
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from functools import partial
@@ -37,6 +37,7 @@ from protocol.errors import (
     NodeError,
     PeerMisbehavedError,
     PeerRefusedError,
+    ProtocolError,
     RateLimitedError,
     SchutznetzError,
     SigningError,
@@ -86,14 +87,22 @@ class Exchange:
         self._wanted: dict[str, asyncio.Event] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._poke: asyncio.Event | None = None
+        # Nothing is known to have been announced: what a command wrote before the start is.
+        self._announced = 0
 
     def start(self) -> None:
         """Opens the loop and syncs with every peer once."""
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main()), name="exchange", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
         self._thread.start()
         self._ready.wait()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._loop = None
+            # Whoever waits for the start is not left waiting where it failed.
+            self._ready.set()
 
     def close(self) -> None:
         """Ends every conversation."""
@@ -113,7 +122,9 @@ class Exchange:
 
     def log_grew(self, synced: bool) -> None:
         """Tells the peers that this node's log has grown, unless it grew by what they said."""
-        if not synced:
+        if synced:
+            self._announced = self._own_log.size()
+        else:
             self._soon(self._set_poke)
 
     def _soon(self, function: Callable[..., None], *arguments: object) -> None:
@@ -152,7 +163,8 @@ class Exchange:
                     run=asyncio.to_thread,
                 )
             )
-        except (SigningError, FederationError) as error:
+        except (SigningError, FederationError, ProtocolError) as error:
+            # A circle whose commitments are no elements is as good as down.
             raise _circle_failed(error.__cause__) from None
 
     def _asker(self, node: PinnedNode) -> Asker:
@@ -184,6 +196,8 @@ class Exchange:
         except FutureTimeoutError:
             future.cancel()
             raise UnavailableError("The circle did not answer in time.") from None
+        except CancelledError:
+            raise UnavailableError("The node is stopping.") from None
 
     def _client(self, node: PinnedNode) -> PeerClient:
         assert self._http is not None
@@ -223,17 +237,15 @@ class Exchange:
 
     async def _watch(self) -> None:
         """Follows what other processes do: peers that a command added, and the log's growth."""
-        # Nothing is known to have been announced: what a command wrote before the start is.
-        seen = 0
         while True:
             try:
                 for node in await asyncio.to_thread(self._active_peers):
                     if node.name not in self._followers:
                         self._want(node.name)
                 size = await asyncio.to_thread(self._own_log.size)
-                if size > seen:
+                if size > self._announced:
                     self._set_poke()
-                seen = size
+                self._announced = size
             except Exception as error:  # noqa: BLE001  # one failed look must not end the watch
                 _log.warning("watch_failed", error=type(error).__name__)
             await asyncio.sleep(_WATCH_EVERY_S)
@@ -253,28 +265,36 @@ class Exchange:
             self._want(name)
 
     async def _follow(self, name: str, wanted: asyncio.Event) -> None:
+        failures = 0
         while True:
             await wanted.wait()
             # Cleared before the sync: what grows during it is asked for again.
             wanted.clear()
             try:
-                await self._sync(name)
+                went_well = await self._sync(name)
             except Exception as error:  # noqa: BLE001  # one peer's failure must not end its syncs
                 _log.warning("sync_failed", peer=name, error=type(error).__name__)
+                went_well = False
+            failures = 0 if went_well else failures + 1
+            delay_s = 2.0**failures
+            if failures and delay_s < self._settings.poll_interval_s:
+                # Sooner than the next poll, and ever more seldom: a peer that starts, or that pins
+                # this node a moment later, is in step soon.
+                asyncio.get_running_loop().call_later(delay_s, wanted.set)
 
-    async def _sync(self, name: str) -> None:
+    async def _sync(self, name: str) -> bool:
         node = next(
             (one for one in await asyncio.to_thread(self._active_peers) if one.name == name), None
         )
         if node is None:
-            return
+            return True
         replica = StoredReplica(self._store, self._ingest, node=name, clock=self._clock)
         try:
             report = await sync_peer(self._client(node), node, replica, run=asyncio.to_thread)
         except SchutznetzError as error:
             await asyncio.to_thread(self._note_failure, name, error)
             _log.warning("sync_failed", peer=name, error=type(error).__name__)
-            return
+            return False
         await asyncio.to_thread(self._note_success, name)
         if report.fetched:
             _log.info(
@@ -286,6 +306,7 @@ class Exchange:
                 skipped=report.skipped,
                 bytes=report.bytes_received,
             )
+        return True
 
     def _note_failure(self, name: str, error: SchutznetzError) -> None:
         with self._store.write() as transaction:
@@ -308,12 +329,21 @@ class Exchange:
                 nodes = await asyncio.to_thread(self._active_peers)
                 size = await asyncio.to_thread(self._own_log.size)
                 poke = Poke(origin=self._own_log.origin, size=size)
-                failed = await poke_all({node.name: self._client(node) for node in nodes}, poke)
+                failed = await poke_all(self._clients(nodes), poke)
             except Exception as error:  # noqa: BLE001  # a lost poke costs one poll, no more
                 _log.warning("poke_failed", error=type(error).__name__)
                 continue
             for name, failure in failed.items():
                 _log.info("poke_failed", peer=name, error=type(failure).__name__)
+
+    def _clients(self, nodes: Sequence[PinnedNode]) -> dict[str, PeerClient]:
+        clients = {}
+        for node in nodes:
+            try:
+                clients[node.name] = self._client(node)
+            except FederationError as error:  # an address that must not be called
+                _log.info("poke_failed", peer=node.name, error=type(error).__name__)
+        return clients
 
 
 def _circle_failed(cause: BaseException | None) -> NodeError:

@@ -87,6 +87,14 @@ class StoredDirectory:
         return parse_as(kind, parse_envelope(body).payload)
 
 
+def log_name(node: PinnedNode) -> str:
+    """Returns under what the state of a peer's log is kept: its origin, and whose key signs it.
+
+    A node that was set up anew under its old name has another log, of which nothing is known yet.
+    """
+    return f"{node.log_origin}+{node.log_key.kid}"
+
+
 def descriptor_of(record: PeerRecord) -> NodeDescriptor:
     """Returns the descriptor of a pinned node; it was verified when it was pinned."""
     return parse_as(NodeDescriptor, parse_envelope(record.descriptor).payload)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from federation.descriptors import PinnedNode, open_descriptor, pin
-from node.services.directory import StoredDirectory, pinned
+from node.services.directory import StoredDirectory, log_name, pinned
 from node.services.log import OwnLog
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord, SetAsideRecord
@@ -133,7 +133,7 @@ class Peers:
             return [
                 _state(
                     one,
-                    transaction.logs.size(pinned(one).log_origin),
+                    transaction.logs.size(log_name(pinned(one))),
                     transaction.peers.count_set_aside(one.name),
                 )
                 for one in found
@@ -280,11 +280,11 @@ class Peers:
             InvalidError: it speaks of another log than the caller's.
             NotFoundError: the caller is no longer pinned.
         """
-        origin = self.node(name).log_origin
-        if poke.origin != origin:
+        node = self.node(name)
+        if poke.origin != node.log_origin:
             raise InvalidError("This is not the log of the caller.", where="origin")
         with self._store.read() as transaction:
-            seen = transaction.logs.size(origin)
+            seen = transaction.logs.size(log_name(node))
         if poke.size > seen:
             self._on_poke(name)
 

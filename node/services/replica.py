@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from federation.sync import Pulled
 from federation.trust import verify_statement
-from node.services.directory import StoredDirectory
+from node.services.directory import StoredDirectory, log_name, pinned
 from node.services.ingest import Accepted, Ingest
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
@@ -54,8 +54,12 @@ class StoredReplica:
     def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
         """Returns the state up to where a log was taken over, and its latest checkpoint."""
         with self._store.read() as transaction:
-            record = transaction.logs.get(origin)
+            record = transaction.logs.get(self._log(transaction, origin))
         return record.frontier, record.checkpoint
+
+    def _log(self, transaction: Transaction, origin: str) -> str:
+        record = transaction.peers.get(self._node)
+        return origin if record is None else log_name(pinned(record))
 
     def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
         """Returns those of `ids` whose statements are neither here nor known to be gone."""
@@ -81,7 +85,8 @@ class StoredReplica:
                 self._take_one(transaction, one, accepted, refused)
             if accepted:
                 accepted += retry_set_aside(transaction, self._ingest, now=int(self._clock()))
-            transaction.logs.put(LogRecord(origin, frontier, checkpoint))
+            name = self._log(transaction, origin)
+            transaction.logs.put(LogRecord(name, frontier, checkpoint))
         fresh = [one for one in accepted if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)
@@ -158,7 +163,7 @@ class StoredReplica:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
         with self._store.write() as transaction:
             now = int(self._clock())
-            transaction.peers.keep_evidence(node, message, evidence, at=now)
+            transaction.peers.keep_evidence(node, message, evidence, at=now, grave=True)
             transaction.peers.set_state(node, "frozen")
             transaction.peers.note_sync(node, at=None, problem=message)
             transaction.journal.audit(

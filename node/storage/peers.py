@@ -25,6 +25,7 @@ _SKIPPED = table(SkippedRow)
 _EVIDENCE = table(EvidenceRow)
 _CHUNK = 500
 _MOST_EVIDENCE = 100
+_MOST_GRAVE = 20
 _MAX_EVIDENCE_BYTES = 256 << 10
 
 
@@ -46,7 +47,7 @@ class PeerRecord:
     acked_at: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SetAsideRecord:
     """A statement that was not accepted, and why."""
 
@@ -217,15 +218,18 @@ class PeerRepository:
             is not None
         )
 
-    def keep_evidence(self, peer: str, message: str, body: bytes, *, at: int) -> None:
+    def keep_evidence(
+        self, peer: str, message: str, body: bytes, *, at: int, grave: bool = False
+    ) -> None:
         """Keeps what shows that a peer broke the protocol.
 
         The first pieces are kept, not all of them: a peer must not fill the disk by misbehaving.
+        What freezes a peer is grave, and has room of its own behind the rest.
         """
         kept = self._connection.execute(
             select(func.count()).select_from(_EVIDENCE).where(_EVIDENCE.c.peer == peer)
         ).scalar_one()
-        if kept < _MOST_EVIDENCE:
+        if kept < _MOST_EVIDENCE + (_MOST_GRAVE if grave else 0):
             self._connection.execute(
                 insert(_EVIDENCE).values(
                     peer=peer, message=message, body=body[:_MAX_EVIDENCE_BYTES], at=at

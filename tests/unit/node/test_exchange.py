@@ -136,6 +136,25 @@ def test_a_peer_that_cannot_be_poked_costs_the_others_nothing(station: Station) 
         until(lambda: good.pokes[-1].size == 2, "and the next time too")
 
 
+def test_a_peer_with_an_address_that_must_not_be_called_keeps_no_other_from_a_poke(
+    station: Station,
+) -> None:
+    station.pin(Talker(A, url="http://a.example"))
+    good = station.peer(B)
+    with station.running():
+        station.submit()
+        until(lambda: bool(good.pokes), "the other peer is poked")
+
+
+def test_a_peer_that_was_away_is_asked_again_before_the_next_poll(station: Station) -> None:
+    peer = station.peer(A, manner="cut")
+    statement = peer.flag()
+    with station.running():
+        until(lambda: station.peers.get(A).problem is not None, "the first sync fails")
+        peer.manner = "whole"
+        until(lambda: station.has(statement), "it is synced without poke or poll")
+
+
 # the end
 
 

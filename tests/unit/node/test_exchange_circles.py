@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from node import exchange as module
@@ -124,6 +125,16 @@ def test_a_circle_that_takes_too_long_is_not_waited_for(
     with station.running(), pytest.raises(UnavailableError, match="in time"):
         ask(station, descriptor((1, OWN)))
     assert time.monotonic() - began < 2 * station.settings.peer_timeout_s + WITHIN_S
+
+
+def test_a_circle_whose_commitments_are_no_elements_leaves_everything_undecided(
+    station: Station,
+) -> None:
+    station.peer(A, share=(1, KEY))
+    circle = descriptor((1, A))
+    broken = msgspec.structs.replace(circle.epochs[0], commitments=(to_base64url(b"\xff" * 32),))
+    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
+        station.exchange.ask_circle(circle, broken, [EMAIL])
 
 
 def test_a_process_without_conversations_cannot_ask(station: Station) -> None:
