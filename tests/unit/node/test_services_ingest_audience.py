@@ -8,6 +8,8 @@ from protocol.statements import Member
 from simulator import media_flag
 from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, World, circle_descriptor, erase, retract
 
+OTHERS = f"{HOTLINE}/others-1"
+
 
 @pytest.mark.parametrize(
     "audience",
@@ -23,23 +25,26 @@ def test_what_is_addressed_to_this_node_is_accepted(
 
 @pytest.mark.parametrize(
     "audience",
-    [(f"node:{PLATFORM}",), ("circle:others-1",), ("circle:unknown-1",), (f"node:www.{HOTLINE}",)],
+    [
+        (f"node:{PLATFORM}",),
+        (f"circle:{OTHERS}",),
+        (f"circle:{HOTLINE}/unknown-1",),
+        (f"node:www.{HOTLINE}",),
+    ],
     ids=" ".join,
 )
 def test_what_is_not_addressed_to_this_node_is_refused(
     world: World, audience: tuple[str, ...]
 ) -> None:
     members = tuple(Member(node=one, budget_per_day=1) for one in (HOTLINE, PLATFORM))
-    founded = world.submit(circle_descriptor(circle="others-1", members=members))
-    world.submit(
-        circle_descriptor(circle="others-1", members=members, version=2, previous=founded.id)
-    )
+    founded = world.submit(circle_descriptor(circle=OTHERS, members=members))
+    world.submit(circle_descriptor(circle=OTHERS, members=members, version=2, previous=founded.id))
     world.submit(
         circle_descriptor(
-            circle="others-1",
+            circle=OTHERS,
             members=members[1:],
             version=3,
-            previous=_latest(world, "others-1"),
+            previous=_latest(world, OTHERS),
         )
     )
     before = world.contents()
@@ -66,9 +71,11 @@ def test_what_its_own_people_say_reaches_a_node_whatever_the_audience(
 def test_a_circle_is_told_to_its_members_alone(world: World) -> None:
     outside = tuple(Member(node=one, budget_per_day=1) for one in (PLATFORM, "a.example"))
     with pytest.raises(NotAllowedError, match="not addressed to this node"):
-        world.submit(circle_descriptor(by=PLATFORM, members=outside))
+        world.submit(circle_descriptor(by=PLATFORM, circle=f"{PLATFORM}/own-1", members=outside))
     inside = (*outside, Member(node=HOTLINE, budget_per_day=1))
-    assert not world.submit(circle_descriptor(by=PLATFORM, members=inside)).duplicate
+    assert not world.submit(
+        circle_descriptor(by=PLATFORM, circle=f"{PLATFORM}/own-1", members=inside)
+    ).duplicate
 
 
 @pytest.mark.parametrize("kind", ["retract", "erase"])
