@@ -90,6 +90,9 @@ class Directory(Protocol):
     def target(self, statement: StatementId) -> Target | None:
         """Returns what is known of a statement, of any kind, erased ones included."""
 
+    def may_read(self, reader: str, statement: StatementId) -> bool:
+        """Returns whether a node, by its name, is in the audience of a statement that is known."""
+
     def dispute_target(self, dispute: StatementId) -> str | None:
         """Returns the target of a dispute that is known here."""
 
@@ -119,7 +122,8 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        account-ban; every item number is below the number of the target's items.
        a. retract, erase and resolve: the issuer is the target's issuer, or the node behind it.
        b. resolve: the dispute is known, and points at the same target.
-       (dispute and feedback are for nodes only: step 2.)
+       c. dispute and feedback: the issuer is in the target's audience; ids alone are for everyone.
+       (Both are for nodes only: step 2.)
     6. circle-descriptor: the issuer is the node that the circle's name begins with. Where the
        circle is not known here, version 1 of an issuer that is among its own members; else the
        version after the latest one, naming it as `previous`; an epoch of both has the same
@@ -135,7 +139,7 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
         ProtocolError: not a statement, or one that contradicts itself or its target.
         UnknownKeyError: step 1, nobody vouches for the key.
         BadSignatureError: step 1, the signature does not fit.
-        RevokedError: steps 2, 4, 5a, 6: the issuer is known, but may not say this, or not now.
+        RevokedError: steps 2, 4, 5a, 5c, 6: the issuer is known, but may not say this, or not now.
         UnknownTargetError: steps 5 and 6: it points at what is not known here, or not yet.
     """
     # Looked up once each, so that steps 1 and 2 see the same even if the directory changes.
@@ -235,6 +239,10 @@ def _check_pointer(statement: _Pointer, directory: Directory) -> None:
         organisation_of(target.issuer),
     ):
         raise RevokedError("Only the target's issuer, or the node behind it, may say this.")
+    if isinstance(statement, Dispute | Feedback) and not directory.may_read(
+        statement.issuer, StatementId(statement.target)
+    ):
+        raise RevokedError("A node may not speak about a statement that is not addressed to it.")
     if isinstance(statement, Resolve):
         disputed = directory.dispute_target(StatementId(statement.dispute))
         if disputed is None:

@@ -44,6 +44,36 @@ class StoredDirectory:
         record = self._transaction.statements.by_id(statement)
         return None if record is None else Target(record.issuer, record.kind, record.items)
 
+    def may_read(self, reader: str, statement: StatementId) -> bool:
+        """Returns whether a node, by its name, is in the audience of a statement that is known."""
+        record = self._transaction.statements.by_id(statement)
+        return record is not None and self.includes(self.audience(record), reader)
+
+    def includes(self, audience: Sequence[str], reader: str) -> bool:
+        """Returns whether `reader`, the name of a pinned node, belongs to an audience."""
+        for name in audience:
+            if name in ("peers", f"node:{reader}"):
+                return True
+            if name.startswith("circle:"):
+                circle = self.circle(name.removeprefix("circle:"))
+                if circle is not None and reader in {member.node for member in circle.members}:
+                    return True
+        return False
+
+    def audience(self, record: StatementRecord) -> tuple[str, ...]:
+        """Returns who may read a stored statement: whom it names, and those who always may.
+
+        These are its issuer's organisation, the members of the circle that it describes, and who
+        may read the statement that it points at.
+        """
+        about = self.audience_of_target(self.target_of(record))
+        described: tuple[str, ...] = ()
+        if record.kind == CircleDescriptor.KIND:
+            descriptor = self._stored(CircleDescriptor, record.log_index)
+            described = tuple(f"node:{member.node}" for member in descriptor.members)
+        issuer = f"node:{organisation_of(record.issuer)}"
+        return (*record.audience, *described, *about, issuer)
+
     def audience_of_target(self, target: str | None) -> tuple[str, ...]:
         """Returns who may read a statement that another one points at, its issuer among them.
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from node.services.directory import StoredDirectory
-from node.services.ingest import in_audience
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
-from protocol.fields import StatementId, organisation_of
+from protocol.fields import StatementId
 from protocol.limits import MAX_PEER_RESPONSE_BYTES
 from protocol.messages import EnvelopeAnswer, Envelopes
 
@@ -53,7 +52,7 @@ def _without_body(
 ) -> EnvelopeAnswer | None:
     if record is None:
         return EnvelopeAnswer(id=statement_id, state="unknown")
-    if not in_audience(audience_of(record, directory), reader, directory):
+    if not directory.includes(directory.audience(record), reader):
         return EnvelopeAnswer(id=statement_id, state="withheld")
     if record.state == "erased":
         return EnvelopeAnswer(id=statement_id, state="erased")
@@ -63,6 +62,5 @@ def _without_body(
 
 
 def audience_of(record: StatementRecord, directory: StoredDirectory) -> tuple[str, ...]:
-    """Returns who may have a stored statement; what `ingest.is_addressed` says of a new one."""
-    about = directory.audience_of_target(directory.target_of(record))
-    return (*record.audience, *about, f"node:{organisation_of(record.issuer)}")
+    """Returns who may have a stored statement."""
+    return directory.audience(record)

@@ -63,6 +63,15 @@ class MemoryNode:
         items = len(found.items) if isinstance(found, MediaFlag) else 1
         return Target(found.issuer, found.KIND, items)
 
+    def may_read(self, reader: str, statement: StatementId) -> bool:
+        if statement not in self.taken:
+            return False
+        known = self.taken[statement]
+        named = {f"node:{known.organisation}"}.union(known.verified.statement.audience)
+        circles = [self.circle(one[7:]) for one in named if one.startswith("circle:")]
+        members = [one.node for circle in circles if circle is not None for one in circle.members]
+        return reader in members or not named.isdisjoint({"peers", f"node:{reader}"})
+
     def dispute_target(self, dispute: StatementId) -> str | None:
         found = dict(self._statements(Dispute)).get(dispute)
         return found.target if found else None

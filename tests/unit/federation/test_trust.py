@@ -357,3 +357,16 @@ def test_an_audience_is_never_empty(hotline):
     statement: Statement = replace(media_flag(HOTLINE), audience=())
     with pytest.raises(MalformedError, match="audience"):
         hotline.sign(statement)
+
+
+@pytest.mark.parametrize("speak", [dispute, feedback])
+def test_nobody_speaks_about_a_statement_that_is_not_addressed_to_him(here, hotline, speak):
+    """The log shows every id to everyone."""
+    outsider = Peer("outsider.example")
+    here.know(outsider)
+    flag = here.believe(hotline.sign(media_flag(HOTLINE, audience=("node:platform.example",))))
+    target = flag.verified.id
+    with pytest.raises(RevokedError, match="may not speak about"):
+        here.believe(outsider.sign(speak(outsider.name, target)))
+    for reader in (hotline, Peer("platform.example")):
+        here.believe(reader.sign(speak(reader.name, target)))

@@ -1,14 +1,27 @@
 """What a node knows, as the decision to believe looks it up."""
 
+from collections.abc import Callable
+
 import pytest
 
 from desks import Desk
 from federation.trust import Target
 from node.services.directory import StoredDirectory
-from protocol.errors import UnknownKeyError
+from protocol.errors import RevokedError, UnknownKeyError
 from protocol.fields import StatementId
+from protocol.statements import Statement
 from simulator import Peer, account_ban, accredit, media_flag
-from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, circle_descriptor, dispute, erase, items
+from worlds import (
+    ANNA,
+    CIRCLE,
+    HOTLINE,
+    PLATFORM,
+    circle_descriptor,
+    dispute,
+    erase,
+    feedback,
+    items,
+)
 
 UNKNOWN = StatementId("ab" * 32)
 
@@ -75,3 +88,28 @@ def test_a_circle_is_known_by_its_latest_descriptor(either_desk: Desk) -> None:
 def test_nobody_is_believed_whom_nobody_pinned(desk: Desk) -> None:
     with pytest.raises(UnknownKeyError):
         desk.world.submit(media_flag("third.example"))
+
+
+@pytest.mark.parametrize("speak", [dispute, feedback])
+def test_a_peer_neither_disputes_nor_rates_what_it_may_not_read(
+    either_desk: Desk, speak: Callable[..., Statement]
+) -> None:
+    world = either_desk.world
+    world.know("outsider.example")
+    world.submit(circle_descriptor())
+    for audience in ((f"node:{PLATFORM}",), (f"circle:{CIRCLE}",)):
+        flag = world.submit(media_flag(ANNA, items=items(1), audience=audience))
+        with pytest.raises(RevokedError, match="not addressed to it"):
+            world.submit(speak(flag.id, by="outsider.example", audience=("peers",)))
+        world.submit(speak(flag.id, by=PLATFORM))
+
+
+def test_an_erased_statement_keeps_its_readers(desk: Desk) -> None:
+    flag = desk.world.submit(media_flag(ANNA, audience=(f"node:{PLATFORM}",)))
+    desk.world.submit(erase(flag.id, by=ANNA))
+    with desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        readers = (HOTLINE, PLATFORM, "outsider.example")
+        may = [directory.may_read(one, StatementId(flag.id)) for one in readers]
+        assert may == [True, True, False]
+        assert not directory.may_read(HOTLINE, UNKNOWN)

@@ -83,6 +83,15 @@ def test_a_circles_descriptor_is_for_its_members(desk: Desk) -> None:
     assert states(desk, [receipt.id], OTHER) == ["withheld"]
 
 
+@pytest.mark.parametrize("audience", [NEEDLESS, (f"node:{OTHER}",)])
+def test_a_circles_descriptor_is_for_its_members_whatever_its_audience_says(
+    desk: Desk, audience: tuple[str, ...]
+) -> None:
+    receipt = desk.world.submit(circle_descriptor(audience=audience))
+    assert states(desk, [receipt.id], PLATFORM) == ["present"]
+    assert (states(desk, [receipt.id], OTHER) == ["present"]) == (audience != NEEDLESS)
+
+
 def test_who_may_have_a_statement_may_have_what_is_said_about_it(desk: Desk) -> None:
     target = flag(desk, audience=(f"node:{PLATFORM}",))
     disputed = desk.world.submit(dispute(target.id, by=HOTLINE, audience=NEEDLESS))
