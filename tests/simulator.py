@@ -52,9 +52,10 @@ NOW = parse_time("2026-11-22T10:00:00Z")
 DAY_S = 86_400
 
 
-def make_key(use: KeyUse, name: str) -> SigningKey:
-    """The same key for the same name, on every run."""
-    return SigningKey.from_seed(use, hashlib.sha256(f"{use}:{name}".encode()).digest())
+def make_key(use: KeyUse, name: str, generation: int = 1) -> SigningKey:
+    """The same key for the same name and generation, on every run."""
+    label = f"{use}:{name}" if generation == 1 else f"{use}:{name}:{generation}"
+    return SigningKey.from_seed(use, hashlib.sha256(label.encode()).digest())
 
 
 def fields(issuer: str, number: int = 0, *, at: int = NOW) -> dict[str, Any]:
@@ -125,6 +126,7 @@ class Peer:
         flood: how many entries, or envelopes, too many it gives.
         shift: how far from the start asked for its entries begin.
         replayed: the checkpoint it shows instead of its own.
+        generation: of its keys; a node that is set up anew under its name has others.
     """
 
     name: str
@@ -137,12 +139,16 @@ class Peer:
     flood: int = 0
     shift: int = 0
     replayed: bytes | None = None
+    generation: int = 1
     share: tuple[int, KeyPair] | None = None
     bytes_received: int = 0
     log: list[StatementId] = field(default_factory=list)
     held: dict[StatementId, bytes] = field(default_factory=dict)
     acknowledged: list[Acknowledgement] = field(default_factory=list)
     pokes: list[Poke] = field(default_factory=list)
+
+    def key(self, use: KeyUse) -> SigningKey:
+        return make_key(use, self.name, self.generation)
 
     @cached_property
     def descriptor_envelope(self) -> bytes:
@@ -151,13 +157,13 @@ class Peer:
         keys = tuple(
             NodeKey(
                 use=use,
-                key=to_base64url(make_key(KeyUse(use), self.name).public.raw),
+                key=to_base64url(self.key(KeyUse(use)).public.raw),
                 not_before=format_time(NOW - 400 * DAY_S),
                 not_after=until,
             )
             for use in uses
         )
-        root = make_key(KeyUse.ROOT, self.name)
+        root = self.key(KeyUse.ROOT)
         descriptor = NodeDescriptor(
             **fields(self.name),
             version=1,
@@ -175,7 +181,7 @@ class Peer:
     def sign(self, statement: Statement) -> bytes:
         """The envelope of a statement, signed by this node or by the flagger it names."""
         if statement.issuer == self.name:
-            return sign_statement(statement, make_key(KeyUse.STATEMENT, self.name))
+            return sign_statement(statement, self.key(KeyUse.STATEMENT))
         return sign_statement(statement, make_key(KeyUse.FLAGGER, statement.issuer))
 
     def append(self, *statements: Statement | bytes) -> list[StatementId]:
@@ -192,7 +198,7 @@ class Peer:
         """The checkpoint that this node signs over its log as it is now."""
         root = Frontier.EMPTY.append(bytes.fromhex(one) for one in self.log).root()
         checkpoint = Checkpoint(f"{self.name}/log/1", len(self.log), root)
-        return sign_checkpoint(checkpoint, make_key(KeyUse.LOG, self.name))
+        return sign_checkpoint(checkpoint, self.key(KeyUse.LOG))
 
     def rewind(self, size: int) -> None:
         del self.log[size:]

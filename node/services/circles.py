@@ -122,7 +122,10 @@ class Circles:
         with self._store.read() as transaction:
             descriptor = StoredDirectory(transaction).circle(name)
         if descriptor is None:
-            raise NotFoundError("No descriptor of a circle of this name has arrived here.")
+            raise NotFoundError(
+                "No descriptor of a circle of this name has arrived here, or the key that signed "
+                "it is no longer one of its founder."
+            )
         if self._name not in {member.node for member in descriptor.members}:
             raise NotAllowedError("This node is not among the circle's members.")
         with self._store.write() as transaction:
@@ -133,13 +136,14 @@ class Circles:
         return next(one for one in self.list() if one.name == name)
 
     def list(self) -> list[CircleState]:
-        """Returns every circle that is known here."""
+        """Returns every circle that is known here, and whose founder is still the one pinned."""
         with self._store.read() as transaction:
             directory = StoredDirectory(transaction)
             found = [(one, directory.circle(one.name)) for one in transaction.trust.circles()]
         states = []
         for record, descriptor in found:
-            assert descriptor is not None  # its row points at it
+            if descriptor is None:
+                continue  # its founder was removed, or pinned anew under other keys
             newest = max(descriptor.epochs, key=lambda one: one.epoch)
             states.append(
                 CircleState(

@@ -1,6 +1,6 @@
 """What this node knows, as `federation.trust` looks it up: inside one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from federation.descriptors import PinnedNode, pin
@@ -33,7 +33,18 @@ class StoredDirectory:
     def accreditations(self, flagger: str) -> Sequence[Accredit]:
         """Returns the latest accreditation of each of the flagger's keys."""
         places = self._transaction.trust.accreditations(flagger)
-        return [self._stored(Accredit, place) for place in places]
+        vouched = self.vouched(organisation_of(flagger), places)
+        return [self._stored(Accredit, place) for place in places if place in vouched]
+
+    def vouched(self, organisation: str, places: Iterable[int]) -> set[int]:
+        """Returns those of these places in the log that the keys pinned now for a node have signed.
+
+        What a node said about keys lives as long as the pin under which it was believed: who is
+        pinned anew after a theft does not inherit whom the thief vouched for.
+        """
+        node = self.node(organisation)
+        keys = () if node is None else [one.key.kid for one in node.statement_keys]
+        return self._transaction.trust.signed_by(places, keys)
 
     def accreditation_at(self, log_index: int) -> Accredit:
         """Returns the accreditation at one place in the log."""
@@ -101,15 +112,21 @@ class StoredDirectory:
 
     def circle(self, name: str) -> CircleDescriptor | None:
         """Returns the latest descriptor of a circle."""
-        found = self._transaction.trust.circle(name)
-        return None if found is None else self._stored(CircleDescriptor, found.log_index)
+        place = self._circle_place(name)
+        return None if place is None else self._stored(CircleDescriptor, place)
 
     def circle_id(self, name: str) -> StatementId | None:
         """Returns the statement id of the latest descriptor of a circle."""
-        found = self._transaction.trust.circle(name)
-        if found is None:
+        place = self._circle_place(name)
+        if place is None:
             return None
-        return self._transaction.statements.by_indices([found.log_index])[found.log_index].id
+        return self._transaction.statements.by_indices([place])[place].id
+
+    def _circle_place(self, name: str) -> int | None:
+        found = self._transaction.trust.circle(name)
+        if found is None or not self.vouched(organisation_of(name), [found.log_index]):
+            return None
+        return found.log_index
 
     def _stored(self, kind: type[S], log_index: int) -> S:
         # The envelope was verified when it was accepted, and the database is trusted with it.

@@ -222,7 +222,8 @@ class Peers:
         directory = StoredDirectory(transaction)
         now = int(self._clock())
         for flagger, place in transaction.trust.flagger_with_key(keyid):
-            if organisation_of(flagger) != self._name:
+            # This node's own flaggers only, and of those whom a key that it still has vouches for.
+            if organisation_of(flagger) != self._name or not directory.vouched(self._name, [place]):
                 continue
             accredit = directory.accreditation_at(place)
             lasts = parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after)

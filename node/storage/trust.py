@@ -1,14 +1,16 @@
 """Accreditations and circles: places in the log of the statements that hold them."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
-from node.storage.rows import AccreditationRow, CircleRow
+from node.storage.rows import AccreditationRow, CircleRow, StatementRow
 from node.storage.sql import table, upsert
 
 _ACCREDITATION = table(AccreditationRow)
 _CIRCLE = table(CircleRow)
+_STATEMENT = table(StatementRow)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,15 @@ class TrustRepository:
             select(_ACCREDITATION).where(_ACCREDITATION.c.keyid == keyid)
         )
         return [(row.flagger, row.log_index) for row in found]
+
+    def signed_by(self, places: Iterable[int], keyids: Collection[str]) -> set[int]:
+        """Returns those of these places in the log whose statement is signed by one of the keys."""
+        found = self._connection.execute(
+            select(_STATEMENT.c.log_index).where(
+                _STATEMENT.c.log_index.in_(list(places)), _STATEMENT.c.keyid.in_(list(keyids))
+            )
+        )
+        return {row.log_index for row in found}
 
     def all_accreditations(self) -> list[tuple[str, int]]:
         """Returns every flagger, and the place of each latest accreditation."""

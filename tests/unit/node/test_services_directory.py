@@ -7,9 +7,9 @@ import pytest
 from desks import Desk
 from federation.trust import Target
 from node.services.directory import StoredDirectory
-from protocol.errors import RevokedError, UnknownKeyError
+from protocol.errors import NotFoundError, RevokedError, UnknownKeyError
 from protocol.fields import StatementId
-from protocol.statements import Statement
+from protocol.statements import Member, Statement
 from simulator import Peer, account_ban, accredit, media_flag
 from worlds import (
     ANNA,
@@ -113,3 +113,49 @@ def test_an_erased_statement_keeps_its_readers(desk: Desk) -> None:
         may = [directory.may_read(one, StatementId(flag.id)) for one in readers]
         assert may == [True, True, False]
         assert not directory.may_read(HOTLINE, UNKNOWN)
+
+
+def pin_anew(desk: Desk, generation: int) -> Peer:
+    """Pins a node of the same name with other keys, as after a theft."""
+    peer = Peer("third.example", generation=generation)
+    if desk.peers.list()[-1].name == peer.name:
+        desk.peers.remove(peer.name)
+    desk.peers.add(peer.descriptor_envelope, peer.pinned().fingerprint, authority=True)
+    return peer
+
+
+def test_who_was_vouched_for_by_a_stolen_key_is_nobody_once_the_node_is_pinned_anew(
+    either_desk: Desk,
+) -> None:
+    ingest = either_desk.world.ingest
+    thief, evil = "third.example", "third.example/evil"
+    before = pin_anew(either_desk, 1)
+    ingest.submit(before.sign(accredit(evil, 1)), caller=thief)
+    ingest.submit(before.sign(media_flag(evil, 2)), caller=evil)
+    after = pin_anew(either_desk, 2)
+    with either_desk.world.store.read() as transaction:
+        assert StoredDirectory(transaction).accreditations(evil) == []
+    with pytest.raises(UnknownKeyError):
+        ingest.submit(after.sign(media_flag(evil, 3)), caller=evil)
+    ingest.submit(after.sign(accredit(evil, 4)), caller=thief)
+    ingest.submit(after.sign(media_flag(evil, 3)), caller=evil)
+
+
+def test_a_circle_of_a_stolen_key_is_unknown_once_its_founder_is_pinned_anew(
+    either_desk: Desk,
+) -> None:
+    ingest, name = either_desk.world.ingest, "third.example/ring-1"
+    members = tuple(Member(node=one, budget_per_day=1) for one in ("third.example", HOTLINE))
+    founded = circle_descriptor(by="third.example", circle=name, members=members)
+    ingest.submit(pin_anew(either_desk, 1).sign(founded), caller="third.example")
+    either_desk.circles.join(name)
+    after = pin_anew(either_desk, 2)
+    with either_desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        assert (directory.circle(name), directory.circle_id(name)) == (None, None)
+    assert either_desk.circles.list() == []
+    with pytest.raises(NotFoundError, match="no longer one of its founder"):
+        either_desk.circles.join(name)
+    founded = circle_descriptor(by="third.example", circle=name, members=members)
+    ingest.submit(after.sign(founded), caller="third.example")
+    assert [(one.name, one.version) for one in either_desk.circles.list()] == [(name, 1)]

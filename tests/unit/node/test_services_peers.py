@@ -41,6 +41,24 @@ def names(desk: Desk) -> list[str]:
     return [one.name for one in desk.peers.list()]
 
 
+def pin_itself(desk: Desk, generation: int) -> None:
+    """Sets the node up anew under its own name."""
+    peer = Peer(HOTLINE, generation=generation)
+    with desk.world.store.write() as transaction:
+        record = transaction.peers.get(HOTLINE)
+        assert record is not None
+        transaction.peers.put(dataclasses.replace(record, descriptor=peer.descriptor_envelope))
+
+
+def test_a_flagger_whom_a_key_vouches_for_that_is_gone_does_not_call(desk: Desk) -> None:
+    keyid = make_key(KeyUse.FLAGGER, ANNA).kid
+    assert desk.peers.caller(keyid) == Caller(ANNA, "flagger")
+    pin_itself(desk, 2)
+    for ask in (desk.peers.caller, desk.peers.find_request_key):
+        with pytest.raises(UnknownKeyError):
+            ask(keyid)
+
+
 # pinning
 
 
