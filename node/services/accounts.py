@@ -10,6 +10,7 @@ from typing import Protocol
 
 from node.policy.file import PolicyFile
 from node.policy.model import AccountEvidence, Operator
+from node.services import effects
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
@@ -147,10 +148,7 @@ class Accounts:
         # The same single write, whether or not anything was found.
         with self._store.write() as transaction:
             if decision.action != "none":
-                for ban in shown:
-                    transaction.journal.count_match(
-                        ban.record.log_index, 0, decision.action, at=now
-                    )
+                self._count(transaction, [one.record for one in shown], decision.action, now)
             transaction.journal.audit(
                 client.name,
                 "account.check",
@@ -210,6 +208,20 @@ class Accounts:
             expires=format_time(now + expires_days * _SECONDS_PER_DAY),
             jurisdictions=tuple(jurisdictions),
         )
+
+    def _count(
+        self,
+        transaction: Transaction,
+        records: Sequence[StatementRecord],
+        decision: str,
+        now: int,
+    ) -> None:
+        for one in records:
+            transaction.journal.count_match(one.log_index, 0, decision, at=now)
+        # What was taken back since it was read has asked nobody to restore this sign-up.
+        current = transaction.statements.by_indices(one.log_index for one in records)
+        late = {(index, 0) for index, one in current.items() if one.state != "active"}
+        effects.ask_late_remedy(transaction, late, decision=decision, now=now)
 
     def _normalise(
         self, identifiers: Sequence[tuple[str, str]], region: str | None, scope: str | None

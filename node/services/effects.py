@@ -4,7 +4,7 @@ Called inside the transaction that appends the statement to the log, after `fede
 said that it may be acted on. A crash leaves either the statement with all its effects or neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
 from node.storage.accounts import FingerprintRecord
@@ -131,9 +131,13 @@ def _retract(
 
 
 def _erase(
-    transaction: Transaction, record: StatementRecord, _statement: Statement, _now: int
+    transaction: Transaction, record: StatementRecord, statement: Statement, now: int
 ) -> None:
-    forget(transaction, _target(record), "erased")
+    target, reason = _target(record), cast("Erase", statement).reason
+    # Only data that has served its time says nothing against what was done with it.
+    if reason != "retention":
+        ask_remedy(transaction, target, reason=f"erased: {reason}", now=now)
+    forget(transaction, target, "erased")
 
 
 def forget(transaction: Transaction, log_index: int, state: str) -> None:
@@ -181,11 +185,47 @@ def _withdraw(
     if target.state == "active" and transaction.media.withdraw(log_index, items) == 0:
         # An account-ban has no media hashes; withdrawing its one item withdraws it whole.
         transaction.statements.set_state(log_index, "retracted")
+    ask_remedy(transaction, log_index, items, reason=reason, now=now)
+
+
+def ask_remedy(
+    transaction: Transaction, log_index: int, items: Sequence[int] = (), *, reason: str, now: int
+) -> None:
+    """Asks to restore what items (none named: all) led to here, where that was not asked before."""
     acted = transaction.journal.acted_on(log_index, ACTED_DECISIONS)
     named = acted & set(items) if items else acted
     asked_before = transaction.journal.remedied(log_index)
     if touched := sorted(named - asked_before):
         transaction.journal.add_remedy(log_index, touched, reason, at=now)
+
+
+def ask_late_remedy(
+    transaction: Transaction, items: Collection[tuple[int, int]], *, decision: str, now: int
+) -> None:
+    """Asks to restore what was decided because of items that were taken back meanwhile.
+
+    A look-up reads first and counts later. What was taken back between the two found nothing that
+    was acted on; so whoever counts asks in its stead, in the transaction that counts.
+
+    Args:
+        transaction: in which the decision has been counted.
+        items: (log_index, item) that match no more.
+        decision: what they led to.
+        now: Unix time in seconds.
+    """
+    if decision not in ACTED_DECISIONS:
+        return
+    records = transaction.statements.by_indices(log_index for log_index, _ in items)
+    for log_index, record in records.items():
+        # What has come to its end was right until then.
+        if record.state == "expired":
+            continue
+        # A task that is done says nothing of what was decided since.
+        waiting = transaction.journal.remedied(log_index, open_only=True)
+        late = {item for place, item in items if place == log_index}
+        if touched := sorted(late - waiting):
+            reason = "taken back" if record.state == "active" else record.state
+            transaction.journal.add_remedy(log_index, touched, reason, at=now)
 
 
 def _feedback(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from node.policy.evaluation import Policy
 from node.policy.file import PolicyFile
 from node.policy.model import MediaEvidence, Operator
+from node.services import effects
 from node.services.audit import Audit
 from node.services.catalogue import Catalogue
 from node.services.clients import Client
@@ -188,8 +189,9 @@ class Lookups:
         item: MediaQuery,
         hits: Sequence[tuple[MediaHash, int]],
         surface: str,
-    ) -> tuple[MediaResult, list[tuple[int, int, str]]]:
-        evidence, matches, touched = [], [], []
+    ) -> tuple[MediaResult, list["_Acted"]]:
+        evidence, matches = [], []
+        touched: dict[tuple[int, int], int] = {}
         heard: Counter[tuple[object, ...]] = Counter()
         for hit, distance in sorted(hits, key=lambda one: one[1]):
             record = known.active(hit.log_index)
@@ -208,7 +210,7 @@ class Lookups:
             # countries; nobody is to see more of it, or to act on it.
             if applies:
                 matches.append(_match(record, one))
-                touched.append((hit.log_index, hit.item))
+                touched.setdefault((hit.log_index, hit.item), hit.slot)
         decision = policy.decide_media(evidence, surface=surface)
         why = decision.why
         if item.pdq is not None and not _has_good_pdq(item):
@@ -216,7 +218,10 @@ class Lookups:
         result = MediaResult(decision.action, decision.rule, why, tuple(matches[:MOST_MATCHES]))
         if decision.action == "none":
             return result, []
-        return result, [(index, place, decision.action) for index, place in sorted(set(touched))]
+        return result, [
+            _Acted(index, item, slot, decision.action)
+            for (index, item), slot in sorted(touched.items())
+        ]
 
     def _voice(self, one: MediaEvidence) -> tuple[object, ...]:
         """What makes two entries the same to a policy, apart from distance and scope."""
@@ -244,10 +249,22 @@ class Lookups:
             jurisdictions=record.jurisdictions,
         )
 
-    def _count(self, acted: Mapping[tuple[int, int, str], int], now: int) -> None:
+    def _count(self, acted: Mapping["_Acted", int], now: int) -> None:
         with self._store.write() as transaction:
-            for (log_index, item, decision), times in acted.items():
-                transaction.journal.count_match(log_index, item, decision, at=now, times=times)
+            for one, times in acted.items():
+                transaction.journal.count_match(
+                    one.log_index, one.item, one.decision, at=now, times=times
+                )
+            # What was taken back since it was read has asked nobody to restore these uploads.
+            active = transaction.media.at_slots(
+                sorted({(one.log_index, one.slot) for one in acted})
+            )
+            late: dict[str, set[tuple[int, int]]] = {}
+            for one in acted:
+                if (one.log_index, one.slot) not in active:
+                    late.setdefault(one.decision, set()).add((one.log_index, one.item))
+            for decision, items in late.items():
+                effects.ask_late_remedy(transaction, items, decision=decision, now=now)
 
     def _state(self, transaction: Transaction, now: int) -> ListState:
         size = transaction.logs.size(self._origin)
@@ -270,6 +287,16 @@ class _Counted:
     entries: int
     size: int
     at: int
+
+
+@dataclass(frozen=True)
+class _Acted:
+    """One item that led to a decision; `slot` is where one of its media hashes stands."""
+
+    log_index: int
+    item: int
+    slot: int
+    decision: str
 
 
 class _Known:

@@ -162,11 +162,12 @@ class JournalRepository:
             for row in self._connection.execute(query)
         ]
 
-    def remedied(self, log_index: int) -> set[int]:
-        """Returns the items of a statement for which a task was added before."""
-        found = self._connection.execute(
-            select(_REMEDY.c["items"]).where(_REMEDY.c.log_index == log_index)
-        )
+    def remedied(self, log_index: int, *, open_only: bool = False) -> set[int]:
+        """Returns the items of a statement for which a task was added before, or waits still."""
+        query = select(_REMEDY.c["items"]).where(_REMEDY.c.log_index == log_index)
+        if open_only:
+            query = query.where(_REMEDY.c.done.is_(None))
+        found = self._connection.execute(query)
         return {item for row in found for item in split_numbers(row.items)}
 
     def finish_remedy(self, number: int, *, by: str, at: int) -> bool:

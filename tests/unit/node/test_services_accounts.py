@@ -1,16 +1,19 @@
 """What a sign-up resembles, and what a ban says: leads, never verdicts, and no identifier kept."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks
+from meanwhile import before_the_next_write
 from node.services.accounts import CheckAnswer
 from protocol.encoding import format_time
 from protocol.envelope import parse_envelope
 from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, Epoch, Holder, parse_as
+from protocol.statements import AccountBan, Epoch, Holder, Statement, parse_as
 from simulator import DAY_S, NOW
 from worlds import (
     ANNA,
@@ -179,6 +182,20 @@ def test_whoever_acted_on_a_lead_is_told_to_restore(circle_desk: Desk) -> None:
         circle_desk.world.submit(retract(one.id))
     (remedy,) = circle_desk.remedies.open()
     assert (remedy.statement, remedy.kind, remedy.items) == (receipt.id, "account-ban", (0,))
+
+
+@pytest.mark.parametrize("take_back", [retract, erase])
+def test_a_ban_that_is_taken_back_during_a_check_is_to_be_restored(
+    circle_desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    take_back: Callable[[str], Statement],
+) -> None:
+    receipt = ban(circle_desk, EMAIL)
+    act = partial(circle_desk.world.submit, take_back(receipt.id))
+    before_the_next_write(circle_desk.world.store, monkeypatch, act)
+    assert check(circle_desk, EMAIL).decision == "review"
+    (remedy,) = circle_desk.remedies.open()
+    assert (remedy.statement, remedy.items) == (receipt.id, (0,))
 
 
 def test_a_lead_that_no_rule_speaks_of_is_not_counted(circle_desk: Desk) -> None:

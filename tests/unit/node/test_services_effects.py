@@ -222,9 +222,28 @@ def test_whoever_acted_is_told_to_restore_also_after_the_erasure(
     world: World, flag: Receipt
 ) -> None:
     meet(world, flag, {0: "block"})
-    world.submit_all([erase(flag.id, by=ANNA), retract(flag.id, by=ANNA)])
+    world.submit_all([erase(flag.id, by=ANNA, reason="retention"), retract(flag.id, by=ANNA)])
     assert remedies(world) == [(flag.index, (0,), "wrong")]
     assert record(world, flag).state == "erased"
+
+
+@pytest.mark.parametrize("kind", ["flag", "ban"])
+@pytest.mark.parametrize("reason", ["subject-request", "court-order", "other"])
+def test_whoever_acted_on_what_is_erased_is_told_to_restore(
+    world: World, kind: str, reason: str, request: pytest.FixtureRequest
+) -> None:
+    target: Receipt = request.getfixturevalue(kind)
+    meet(world, target, {0: "block"})
+    world.submit_all([erase(target.id, by=ANNA, reason=reason), erase(target.id, by=HOTLINE)])
+    assert remedies(world) == [(target.index, (0,), f"erased: {reason}")]
+
+
+def test_what_is_erased_because_it_was_kept_long_enough_is_not_to_be_restored(
+    world: World, flag: Receipt
+) -> None:
+    meet(world, flag, {0: "block"})
+    world.submit(erase(flag.id, by=ANNA, reason="retention"))
+    assert remedies(world) == []
 
 
 # erase
