@@ -8,19 +8,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.trust import Trusted, verify_statement
-from node.services import effects
+from node.services import effects, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
+from node.storage.peers import SetAsideRecord
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.encoding import parse_time
 from protocol.envelope import parse_envelope
-from protocol.errors import InvalidError, NotAllowedError
+from protocol.errors import (
+    InvalidError,
+    NodeError,
+    NotAllowedError,
+    ProtocolError,
+    SigningError,
+    UnknownTargetError,
+)
 from protocol.fields import StatementId, organisation_of
 from protocol.limits import MAX_SUBMISSION_AGE_S
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, Statement
+
+ENDED = "ended"
+"""Where `InvalidError` says that a statement has ended: nothing is wrong with it otherwise."""
+
+_MOST_WOKEN = 64
 
 Subscriber = Callable[[bool], None]
 """Called after a commit that added statements; the argument says whether they came from a sync."""
@@ -37,6 +50,11 @@ class Accepted:
     log_index: int
     is_new: bool
     kind: str
+    cured: tuple["Accepted", ...] = ()
+
+    def with_cured(self) -> list["Accepted"]:
+        """Returns this one and all that were accepted because of it."""
+        return [self, *(one for each in self.cured for one in each.with_cured())]
 
 
 class Ingest:
@@ -87,7 +105,7 @@ class Ingest:
             if also is not None:
                 also(transaction, accepted.id)
         if accepted.is_new:
-            self.settle([accepted], synced=False)
+            self.settle(accepted.with_cured(), synced=False)
         return Receipt(id=accepted.id, index=accepted.log_index, duplicate=not accepted.is_new)
 
     def accept(
@@ -106,9 +124,10 @@ class Ingest:
             return Accepted(known.id, known.log_index, is_new=False, kind=known.kind)
         ends = effects.end_of(statement)
         if ends is not None and ends <= now:
-            raise InvalidError("The statement has ended already: issue it anew with a later end.")
-        if not is_addressed(statement, self._name, StoredDirectory(transaction)):
-            raise NotAllowedError("The statement is not addressed to this node.")
+            raise InvalidError(
+                "The statement has ended already: issue it anew with a later end.", where=ENDED
+            )
+        self._check_audience(transaction, statement)
         effects.check_gates(statement)
         # From here to the commit, a crash leaves nothing of the statement anywhere.
         log_index = self._log.append(transaction, [verified.id])
@@ -117,7 +136,55 @@ class Ingest:
         transaction.statements.keep_envelope(log_index, verified.envelope)
         effects.apply(transaction, record, statement, now=now)
         transaction.peers.take_back(verified.id)
-        return Accepted(verified.id, log_index, is_new=True, kind=record.kind)
+        cured = self._wake(transaction, statement, verified.id, now=now)
+        return Accepted(verified.id, log_index, is_new=True, kind=record.kind, cured=cured)
+
+    def _check_audience(self, transaction: Transaction, statement: Statement) -> None:
+        if is_addressed(statement, self._name, StoredDirectory(transaction)):
+            return
+        if any(name.startswith("circle:") for name in statement.audience):
+            # Its descriptor, or a version that names this node, may still be on its way.
+            raise UnknownTargetError("It is for a circle of which this node knows no membership.")
+        raise NotAllowedError("The statement is not addressed to this node.")
+
+    def _wake(
+        self, transaction: Transaction, statement: Statement, statement_id: StatementId, *, now: int
+    ) -> tuple[Accepted, ...]:
+        """Tries what waited for this statement, in the same transaction: an erase among it.
+
+        So a body that an issuer has erased does not count for an instant, whoever serves it.
+        """
+        cured: list[Accepted] = []
+        for what in waiting.wakes(statement, statement_id):
+            for record in transaction.peers.waiting_for(what, limit=_MOST_WOKEN):
+                cured += self.retry(transaction, record, now=now)
+        return tuple(cured)
+
+    def retry(
+        self, transaction: Transaction, record: SetAsideRecord, *, now: int
+    ) -> list[Accepted]:
+        """Tries a statement again that was set aside; returns what was accepted with it."""
+        if record.envelope is None:
+            return []
+        try:
+            accepted = self.believe(transaction, record.envelope, source=record.origin, now=now)
+        except (ProtocolError, SigningError, NodeError):
+            transaction.peers.postpone(record.id, at=now)
+            return []
+        # It may have come by another way meanwhile: then nothing else takes it off the list.
+        transaction.peers.take_back(record.id)
+        return accepted.with_cured() if accepted.is_new else []
+
+    def believe(
+        self, transaction: Transaction, envelope: bytes, *, source: str, now: int
+    ) -> Accepted:
+        """Verifies and accepts a statement that a peer served; raises as `submit` does.
+
+        One that fails leaves nothing behind in the caller's transaction.
+        """
+        with transaction.savepoint():
+            trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+            return self.accept(transaction, trusted, source=source, now=now)
 
     def settle(self, accepted: list[Accepted], *, synced: bool) -> None:
         """Tells the subscribers of a commit, and lets nothing erased linger in the database."""

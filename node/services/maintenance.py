@@ -11,11 +11,12 @@ from node.services import effects
 from node.services.ingest import Ingest
 from node.services.replica import retry_set_aside
 from node.storage.engine import Store
-from protocol.limits import NONCE_KEPT_S
+from protocol.limits import MAX_REVIEW_DAYS, NONCE_KEPT_S
 
 _BATCH = 200
 _ANSWERS_KEPT_S = 600
 _SET_ASIDE_KEPT_S = 30 * 86_400
+_QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about may turn up
 _LEASE = "jobs"
 
 
@@ -56,8 +57,7 @@ class Maintenance:
 
     def retry(self) -> int:
         """Tries again what was set aside and may be cured by now; returns how many are accepted."""
-        with self._store.write() as transaction:
-            accepted = retry_set_aside(transaction, self._ingest, now=int(self._clock()))
+        accepted = retry_set_aside(self._store, self._ingest, now=int(self._clock()))
         fresh = [one for one in accepted if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)
@@ -69,4 +69,6 @@ class Maintenance:
         with self._store.write() as transaction:
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.access.forget_answers(before=now - _ANSWERS_KEPT_S)
-            transaction.peers.forget_set_aside(before=now - _SET_ASIDE_KEPT_S)
+            transaction.peers.forget_set_aside(
+                before=now - _SET_ASIDE_KEPT_S, quiet_before=now - _QUIET_KEPT_S
+            )

@@ -1,33 +1,32 @@
 """What this node keeps of other nodes' logs: the storing side of `federation.sync`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from federation.sync import Pulled
-from federation.trust import verify_statement
-from node.services.directory import StoredDirectory, log_name, pinned
-from node.services.ingest import Accepted, Ingest
+from node.services import waiting
+from node.services.directory import log_name, pinned
+from node.services.ingest import ENDED, Accepted, Ingest
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.peers import SetAsideRecord
 from node.storage.transaction import Transaction
-from protocol.envelope import parse_envelope
 from protocol.errors import (
-    LimitError,
+    InvalidError,
     NodeError,
     ProtocolError,
-    RevokedError,
     SchutznetzError,
     SigningError,
-    UnknownKeyError,
     UnknownTargetError,
 )
 from protocol.fields import StatementId
 from protocol.limits import MAX_TEXT_CHARS
 from protocol.merkle import Frontier
 from protocol.messages import SetAside
-from protocol.statements import parse_statement
 
 _MOST_KEPT = 1_000
+_MOST_QUIET = 10_000
+_MOST_SKIPPED = 100_000
 _MAX_KEPT_BYTES = 256 << 10
 _RETRIES = 64
 
@@ -81,10 +80,14 @@ class StoredReplica:
         accepted: list[Accepted] = []
         refused: list[SetAside] = []
         with self._store.write() as transaction:
+            room = _MOST_SKIPPED - transaction.peers.count_skipped(self._node)
             for one in pulled:
-                self._take_one(transaction, one, accepted, refused)
-            if accepted:
-                accepted += retry_set_aside(transaction, self._ingest, now=int(self._clock()))
+                if not one.has_no_body:
+                    self._take_one(transaction, one, accepted, refused)
+                elif room > 0:
+                    # Only to know later that what points at it is no surprise.
+                    room -= 1
+                    transaction.peers.skip(self._node, one.id, "no body")
             name = self._log(transaction, origin)
             transaction.logs.put(LogRecord(name, frontier, checkpoint))
         fresh = [one for one in accepted if one.is_new]
@@ -101,63 +104,66 @@ class StoredReplica:
         accepted: list[Accepted],
         refused: list[SetAside],
     ) -> None:
-        if one.has_no_body:
-            transaction.peers.skip(self._node, one.id, "no body")
-            return
+        now = int(self._clock())
         if one.envelope is None:
-            reason = one.problem or "What came is no envelope."
-            self._set_aside(transaction, one.id, reason, envelope=None, retry=False)
-            refused.append(SetAside(id=one.id, reason=reason[:MAX_TEXT_CHARS]))
-            return
-        try:
-            now = int(self._clock())
-            accepted.append(_accept(transaction, self._ingest, one.envelope, self._node, now))
-        except (ProtocolError, SigningError, NodeError) as error:
-            if isinstance(error, UnknownTargetError) and self._is_moot(transaction, one.envelope):
-                transaction.peers.skip(self._node, one.id, "moot")
+            record = self._record(one, one.problem or "What came is no envelope.", now)
+        else:
+            try:
+                found = self._ingest.believe(transaction, one.envelope, source=self._node, now=now)
+            except (ProtocolError, SigningError, NodeError) as error:
+                if isinstance(error, InvalidError) and error.where == ENDED:
+                    return  # as if the peer had said so
+                record = self._judge(transaction, one, error, now)
+            else:
+                accepted += found.with_cured()
                 return
-            # A single bad statement is kept with its reason and never stops the rest. What time,
-            # the operator or another statement may cure is kept with its bytes and tried again.
-            retry = is_curable(error) and len(one.envelope) <= _MAX_KEPT_BYTES
-            reason = _reason(error)
-            self._set_aside(
-                transaction, one.id, reason, envelope=one.envelope if retry else None, retry=retry
-            )
-            refused.append(SetAside(id=one.id, reason=reason))
+        self._set_aside(transaction, record)
+        if not record.quiet:
+            refused.append(SetAside(id=record.id, reason=record.reason))
 
-    def _is_moot(self, transaction: Transaction, envelope: bytes) -> bool:
-        """Whether a statement is about one that is rightly not here: erased, expired, withheld."""
-        parsed = parse_envelope(envelope)
-        statement = parse_statement(parsed.kind, parsed.payload)
-        pointers = (getattr(statement, "target", None), getattr(statement, "dispute", None))
-        return any(
-            pointer is not None and transaction.peers.was_skipped(self._node, pointer)
+    def _judge(
+        self, transaction: Transaction, one: Pulled, error: SchutznetzError, now: int
+    ) -> SetAsideRecord:
+        """Says how a statement that was not accepted is kept, and what it waits for."""
+        record = self._record(one, _reason(error), now)
+        assert one.envelope is not None
+        # A single bad statement is kept with its reason and never stops the rest. What time, the
+        # operator or another statement may cure is kept with its bytes and tried again.
+        if not waiting.is_curable(error) or len(one.envelope) > _MAX_KEPT_BYTES:
+            return record
+        statement = waiting.statement_in(one.envelope)
+        pointers = waiting.pointers(statement)
+        known = {str(found) for found in transaction.statements.by_ids(pointers)}
+        # What is about a statement that is rightly not here waits in silence: if somebody serves
+        # that statement all the same, its erasure is at hand.
+        quiet = isinstance(error, UnknownTargetError) and any(
+            transaction.peers.was_skipped(self._node, pointer)
+            or any(each.quiet for each in transaction.peers.set_aside_with(pointer))
             for pointer in pointers
         )
-
-    def _set_aside(
-        self,
-        transaction: Transaction,
-        statement_id: StatementId,
-        reason: str,
-        *,
-        envelope: bytes | None,
-        retry: bool,
-    ) -> None:
-        # A flood of bad statements must not fill the disk: past the bound only the id is kept.
-        if transaction.peers.count_set_aside(self._node) >= _MOST_KEPT:
-            transaction.peers.skip(self._node, statement_id, "refused")
-            return
-        transaction.peers.set_aside(
-            SetAsideRecord(
-                id=statement_id,
-                origin=self._node,
-                reason=reason,
-                retry=retry,
-                seen=int(self._clock()),
-                envelope=envelope,
-            )
+        return replace(
+            record,
+            retry=True,
+            envelope=one.envelope,
+            waits_for=waiting.waits_for(error, statement, known),
+            quiet=quiet,
         )
+
+    def _record(self, one: Pulled, reason: str, now: int) -> SetAsideRecord:
+        return SetAsideRecord(
+            id=one.id,
+            origin=self._node,
+            reason=reason[:MAX_TEXT_CHARS],
+            retry=False,
+            seen=now,
+            envelope=None,
+        )
+
+    def _set_aside(self, transaction: Transaction, record: SetAsideRecord) -> None:
+        # A flood of bad statements must not fill the disk: past the bound nothing is kept.
+        most = _MOST_QUIET if record.quiet else _MOST_KEPT
+        if transaction.peers.count_set_aside(self._node, quiet=record.quiet) < most:
+            transaction.peers.set_aside(record)
 
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
@@ -171,42 +177,19 @@ class StoredReplica:
             )
 
 
-def retry_set_aside(transaction: Transaction, ingest: Ingest, *, now: int) -> list[Accepted]:
+def retry_set_aside(store: Store, ingest: Ingest, *, now: int) -> list[Accepted]:
     """Tries again what was set aside and may be cured by now; returns what was accepted.
 
-    Those that waited longest come first, and go to the end of the line when they fail again.
+    Those that waited longest come first, and go to the end of the line when they fail again. Each
+    is tried in a transaction of its own, so that nobody waits long for the lock.
     """
-    accepted = []
-    for record in transaction.peers.all_set_aside(retry_only=True, limit=_RETRIES):
-        if record.envelope is None:
-            continue
-        try:
-            accepted.append(_accept(transaction, ingest, record.envelope, record.origin, now))
-            # It may have come by another way meanwhile: then nothing else takes it off the list.
-            transaction.peers.take_back(record.id)
-        except (ProtocolError, SigningError, NodeError):
-            transaction.peers.postpone(record.id, at=now)
+    with store.read() as transaction:
+        waiting_now = transaction.peers.all_set_aside(retry_only=True, limit=_RETRIES)
+    accepted: list[Accepted] = []
+    for record in waiting_now:
+        with store.write() as transaction:
+            accepted += ingest.retry(transaction, record, now=now)
     return accepted
-
-
-def is_curable(error: SchutznetzError) -> bool:
-    """Whether a statement that failed like this may be good later.
-
-    A key may be vouched for, a target may arrive, a frozen peer may be thawed, and a clock that is
-    ahead will be right in the end.
-    """
-    if isinstance(error, LimitError):
-        return error.where == "issued"
-    return isinstance(error, UnknownKeyError | UnknownTargetError | RevokedError)
-
-
-def _accept(
-    transaction: Transaction, ingest: Ingest, envelope: bytes, source: str, now: int
-) -> Accepted:
-    # A statement that fails leaves nothing behind in the batch's transaction.
-    with transaction.savepoint():
-        trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
-        return ingest.accept(transaction, trusted, source=source, now=now)
 
 
 def _reason(error: SchutznetzError) -> str:

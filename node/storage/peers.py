@@ -57,6 +57,8 @@ class SetAsideRecord:
     retry: bool
     seen: int
     envelope: bytes | None
+    waits_for: str | None = None
+    quiet: bool = False
 
 
 class PeerRepository:
@@ -151,26 +153,52 @@ class PeerRepository:
     ) -> list[SetAsideRecord]:
         """Returns what was set aside, oldest first; with `retry_only`, longest untried first."""
         first = _SET_ASIDE.c.tried if retry_only else _SET_ASIDE.c.seen
-        query = select(_SET_ASIDE).order_by(first, _SET_ASIDE.c.id).limit(limit)
+        query = select(_SET_ASIDE).where(~_SET_ASIDE.c.quiet)
+        query = query.order_by(first, _SET_ASIDE.c.id).limit(limit)
         if retry_only:
             query = query.where(_SET_ASIDE.c.retry)
         if origin is not None:
             query = query.where(_SET_ASIDE.c.origin == origin)
-        return [
-            SetAsideRecord(
-                StatementId(row.id.hex()), row.origin, row.reason, row.retry, row.seen, row.envelope
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [_set_aside(row) for row in self._connection.execute(query).mappings()]
 
-    def forget_set_aside(self, *, before: int) -> None:
+    def waiting_for(self, what: str, *, limit: int) -> list[SetAsideRecord]:
+        """Returns what waits for one thing, quiet ones too, longest untried first."""
+        found = self._connection.execute(
+            select(_SET_ASIDE)
+            .where(_SET_ASIDE.c.waits_for == what)
+            .order_by(_SET_ASIDE.c.tried, _SET_ASIDE.c.id)
+            .limit(limit)
+        )
+        return [_set_aside(row) for row in found.mappings()]
+
+    def set_aside_with(self, statement_id: str) -> list[SetAsideRecord]:
+        """Returns what was set aside under one id, coming from any peer."""
+        found = self._connection.execute(
+            select(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id))
+        )
+        return [_set_aside(row) for row in found.mappings()]
+
+    def forget_set_aside(self, *, before: int, quiet_before: int) -> None:
         """Deletes what was set aside before an instant: it has waited long enough for a cure."""
-        self._connection.execute(delete(_SET_ASIDE).where(_SET_ASIDE.c.seen < before))
+        old = _SET_ASIDE.c.seen < before
+        self._connection.execute(
+            delete(_SET_ASIDE).where(
+                (old & ~_SET_ASIDE.c.quiet) | (_SET_ASIDE.c.seen < quiet_before)
+            )
+        )
 
-    def count_set_aside(self, origin: str) -> int:
+    def count_set_aside(self, origin: str, *, quiet: bool = False) -> int:
         """Returns how many statements from one peer are set aside."""
         return self._connection.execute(
-            select(func.count()).select_from(_SET_ASIDE).where(_SET_ASIDE.c.origin == origin)
+            select(func.count())
+            .select_from(_SET_ASIDE)
+            .where(_SET_ASIDE.c.origin == origin, _SET_ASIDE.c.quiet == quiet)
+        ).scalar_one()
+
+    def count_skipped(self, origin: str) -> int:
+        """Returns of how many statements this peer has no body for us."""
+        return self._connection.execute(
+            select(func.count()).select_from(_SKIPPED).where(_SKIPPED.c.origin == origin)
         ).scalar_one()
 
     def postpone(self, statement_id: str, *, at: int) -> None:
@@ -242,6 +270,19 @@ class PeerRepository:
             select(_EVIDENCE).where(_EVIDENCE.c.peer == peer).order_by(_EVIDENCE.c.number)
         )
         return [(row.message, row.body) for row in found]
+
+
+def _set_aside(row: RowMapping) -> SetAsideRecord:
+    return SetAsideRecord(
+        id=StatementId(row["id"].hex()),
+        origin=row["origin"],
+        reason=row["reason"],
+        retry=row["retry"],
+        seen=row["seen"],
+        envelope=row["envelope"],
+        waits_for=row["waits_for"],
+        quiet=row["quiet"],
+    )
 
 
 def _peer(row: RowMapping) -> PeerRecord:

@@ -156,7 +156,10 @@ class PeerRefusalRow(SQLModel, table=True):
 
 
 class SetAsideRow(SQLModel, table=True):
-    """A statement from a peer that was not accepted, why, and its bytes where a retry may help."""
+    """A statement from a peer that was not accepted, why, and its bytes where a retry may help.
+
+    `waits_for` names what would cure it. A quiet one is about a statement that is rightly not here.
+    """
 
     __tablename__ = "set_aside"
 
@@ -166,6 +169,8 @@ class SetAsideRow(SQLModel, table=True):
     retry: bool
     seen: int = Field(sa_column=_big(index=True))
     tried: int = Field(sa_column=_big())
+    waits_for: str | None = Field(default=None, index=True)
+    quiet: bool = False
     envelope: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
 
 

@@ -113,7 +113,10 @@ def test_what_found_no_cure_is_forgotten_in_the_end(store: Store) -> None:
         transaction.peers.set_aside(ASIDE)
         transaction.peers.set_aside(replace(ASIDE, id=TWO, seen=6))
         transaction.peers.postpone(ONE, at=9)
-        transaction.peers.forget_set_aside(before=6)
+        quiet = StatementId("ee" * 32)
+        transaction.peers.set_aside(replace(ASIDE, id=quiet, quiet=True))
+        transaction.peers.forget_set_aside(before=6, quiet_before=5)
+        assert transaction.peers.count_set_aside(ASIDE.origin, quiet=True) == 1
         assert [one.id for one in transaction.peers.all_set_aside()] == [TWO]
 
 

@@ -217,11 +217,14 @@ def upgrade() -> None:
         sa.Column("retry", sa.Boolean(), nullable=False),
         sa.Column("seen", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("tried", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("waits_for", sa.String(), nullable=True),
+        sa.Column("quiet", sa.Boolean(), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", "origin"),
     )
     with op.batch_alter_table("set_aside", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_set_aside_seen"), ["seen"], unique=False)
+        batch_op.create_index(batch_op.f("ix_set_aside_waits_for"), ["waits_for"], unique=False)
 
     op.create_table(
         "skipped",
