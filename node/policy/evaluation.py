@@ -56,13 +56,11 @@ class Policy:
             return Decision(
                 "none", None, ("private messages are not matched: match_private_messages is false",)
             )
-        on_surface = [e for e in evidence if not e.surfaces or surface in e.surfaces]
-        lawful = [e for e in on_surface if self._is_lawful(e)]
-        aside = [
-            *_left_aside(len(evidence) - len(on_surface), "surfaces"),
-            *_left_aside(len(on_surface) - len(lawful), "jurisdictions"),
-        ]
-        return self._strongest("media", aside, lambda rule: _judge_media(rule, lawful, surface))
+        # Nothing is said of what is limited to other countries, not even how much there is.
+        lawful = [e for e in evidence if self._is_lawful(e)]
+        applied = [e for e in lawful if not e.surfaces or surface in e.surfaces]
+        aside = _left_aside(len(lawful) - len(applied))
+        return self._strongest("media", aside, lambda rule: _judge_media(rule, applied, surface))
 
     def decide_account(self, evidence: Sequence[AccountEvidence]) -> Decision:
         """Returns the decision about one sign-up.
@@ -71,8 +69,7 @@ class Policy:
             evidence: every account statement of which at least one identifier matched.
         """
         lawful = [e for e in evidence if self._is_lawful(e)]
-        aside = _left_aside(len(evidence) - len(lawful), "jurisdictions")
-        return self._strongest("account", aside, lambda rule: _judge_account(rule, lawful))
+        return self._strongest("account", (), lambda rule: _judge_account(rule, lawful))
 
     def max_distance(self) -> int:
         """Returns the greatest pdq distance that any rule takes, in bits; 0 without media rules."""
@@ -183,10 +180,10 @@ def _not_fired(reason: str) -> _Finding:
     return _Finding("none", f"not fired, {reason}")
 
 
-def _left_aside(count: int, reason: str) -> list[str]:
+def _left_aside(count: int) -> list[str]:
     if not count:
         return []
-    return [f"{_count(count, 'match', 'matches')} not applied: limited to other {reason}"]
+    return [f"{_count(count, 'match', 'matches')} not applied: limited to other surfaces"]
 
 
 def _issuers(matches: Sequence[Evidence]) -> str:

@@ -37,7 +37,8 @@ class MediaEvidence:
         distance: Hamming distance in bits; 0 for the exact kinds.
         category: the statement's category.
         review_only: True where the vocabulary says that this category never goes beyond review,
-            or does not know it.
+            or does not know it; where the organisation is frozen or no longer pinned; and where a
+            pdq was compared whose quality nobody knows.
         issuer: who signed.
         organisation: the organisation behind the issuer; independent issuers are counted by it.
         accredited: True if the issuer is accredited for this category by an authority that the
@@ -69,7 +70,7 @@ class AccountEvidence:
         statement: id of the statement.
         kinds: the kinds of identifiers that matched in this statement.
         category: the statement's category.
-        review_only: as in `MediaEvidence`.
+        review_only: as in `MediaEvidence`, and for a category that is no reason for a ban.
         issuer: who signed.
         organisation: the organisation behind the issuer.
         accredited: as in `MediaEvidence`.

@@ -4,7 +4,7 @@ The identifiers are normalised and blinded here and are stored nowhere. What lea
 uniformly random to everyone (`federation.circle`); the look-up itself is local.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -142,9 +142,10 @@ class Accounts:
             # An issuer that calls one identifier by several kinds must not gain weight by it.
             hits = [hit for hit in met if _mark(hit) in asked]
             found_bans = self._leads(transaction, hits, now)
-        decision = policy.decide_account([one.evidence for one in found_bans])
-        # The policy leaves aside, and says so, what its issuer limited to other countries.
+        # What its issuer limited to other countries is not even counted: to say that there is
+        # such a ban would tell of a person what this node has no right to know.
         shown = [one for one in found_bans if _applies(one.record, policy.operator)]
+        decision = policy.decide_account([one.evidence for one in shown])
         # The same single write, whether or not anything was found.
         with self._store.write() as transaction:
             if decision.action != "none":
@@ -188,7 +189,7 @@ class Accounts:
         values = self._ask(descriptor, epoch, normalised)
         return self._author.issue(
             AccountBan,
-            also=self._audit.with_statement(client.name, "account.ban", detail=category),
+            also=self._audit.with_statement(client.name, "account.ban"),
             audience=tuple(audience or (f"circle:{descriptor.circle}",)),
             fingerprints=tuple(
                 Fingerprint(
@@ -277,7 +278,9 @@ class Accounts:
             for one in transaction.statements.disputes(list(records))
             if one.state == "open"
         }
-        authorities = {peer.name for peer in transaction.peers.all() if peer.authority}
+        believed = {
+            peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
+        }
         kinds: dict[int, set[str]] = {}
         for hit in hits:
             record = records[hit.log_index]
@@ -287,26 +290,35 @@ class Accounts:
             _Found(
                 records[index],
                 self._evidence(
-                    records[index], kinds[index], disputed=index in disputed, among=authorities
+                    records[index], kinds[index], disputed=index in disputed, believed=believed
                 ),
             )
             for index in sorted(kinds)
         ]
 
     def _evidence(
-        self, record: StatementRecord, kinds: set[str], *, disputed: bool, among: set[str]
+        self,
+        record: StatementRecord,
+        kinds: set[str],
+        *,
+        disputed: bool,
+        believed: Mapping[str, bool],
     ) -> AccountEvidence:
+        """What a ban says; `believed` has the nodes that are, and whether they are authorities."""
         organisation = organisation_of(record.issuer)
         category = self._vocabulary.get(record.category or "")
         return AccountEvidence(
             statement=record.id,
             kinds=tuple(sorted(kinds)),
             category=category.id,
-            # A category that is no reason for a ban never goes beyond review either.
-            review_only=category.review_only or not category.ban_reason,
+            # A category that is no reason for a ban never goes beyond review either, nor does
+            # the word of an organisation that was frozen or removed since.
+            review_only=(
+                category.review_only or not category.ban_reason or organisation not in believed
+            ),
             issuer=record.issuer,
             organisation=organisation,
-            accredited=organisation in among,
+            accredited=believed.get(organisation, False),
             disputed=disputed,
             jurisdictions=record.jurisdictions,
         )

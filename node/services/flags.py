@@ -74,7 +74,7 @@ class Flags:
         now = int(self._clock())
         return self._author.issue(
             MediaFlag,
-            also=self._audit.with_statement(client.name, "media.flag", detail=category),
+            also=self._audit.with_statement(client.name, "media.flag"),
             audience=tuple(audience),
             items=tuple(items),
             category=category,

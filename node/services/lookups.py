@@ -30,6 +30,7 @@ MOST_PER_VOICE = 50
 _RECOUNT_EVERY_S = 10
 
 _LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: only exact digests were compared."
+_UNKNOWN_QUALITY = "The pdq came without its quality: its matches lead to review at most."
 
 
 @dataclass(frozen=True, repr=False)
@@ -197,7 +198,7 @@ class Lookups:
             record = known.active(hit.log_index)
             if record is None:
                 continue
-            one = self._evidence(known, record, hit, distance)
+            one = self._evidence(known, record, hit, distance, is_sure=_is_sure(item, hit))
             # Whoever says the same thing of a picture a thousand times is heard fifty times, and
             # drowns out nobody else.
             applies = _applies(record, surface, policy.operator)
@@ -206,15 +207,13 @@ class Lookups:
             if heard[voice] > MOST_PER_VOICE:
                 continue
             evidence.append(one)
-            # The policy leaves aside, and says so, what its issuer limited to other surfaces or
-            # countries; nobody is to see more of it, or to act on it.
+            # The policy leaves aside what its issuer limited to other surfaces or countries;
+            # nobody is to see more of it, or to act on it.
             if applies:
                 matches.append(_match(record, one))
                 touched.setdefault((hit.log_index, hit.item), hit.slot)
         decision = policy.decide_media(evidence, surface=surface)
-        why = decision.why
-        if item.pdq is not None and not _has_good_pdq(item):
-            why = (_LOW_QUALITY, *why)
+        why = (*_remarks(item), *decision.why)
         result = MediaResult(decision.action, decision.rule, why, tuple(matches[:MOST_MATCHES]))
         if decision.action == "none":
             return result, []
@@ -227,20 +226,28 @@ class Lookups:
         """What makes two entries the same to a policy, apart from distance and scope."""
         category = self._vocabulary.get(one.category)
         said = category.id if category.known else None
-        return (one.organisation, said, one.disputed)
+        return (one.organisation, said, one.disputed, one.review_only)
 
     def _evidence(
-        self, known: "_Known", record: StatementRecord, hit: MediaHash, distance: int
+        self,
+        known: "_Known",
+        record: StatementRecord,
+        hit: MediaHash,
+        distance: int,
+        *,
+        is_sure: bool,
     ) -> MediaEvidence:
         organisation = organisation_of(record.issuer)
         category = record.category or ""
+        # Whoever was frozen or removed since gave no reason to forget, nor any to act alone.
+        full = is_sure and known.is_believed(organisation)
         return MediaEvidence(
             statement=record.id,
             item=hit.item,
             kind=hit.kind,
             distance=distance,
             category=category,
-            review_only=self._vocabulary.get(category).review_only,
+            review_only=self._vocabulary.get(category).review_only or not full,
             issuer=record.issuer,
             organisation=organisation,
             accredited=known.is_authority(organisation),
@@ -310,7 +317,8 @@ class _Known:
         for dispute in transaction.statements.disputes(sorted(indices)):
             self._disputes.setdefault(dispute.target_index, []).append(dispute)
         peers: Sequence[PeerRecord] = transaction.peers.all() if hits else ()
-        self._authorities = {peer.name for peer in peers if peer.authority}
+        self._believed = {peer.name for peer in peers if peer.state == "active"}
+        self._authorities = {peer.name for peer in peers if peer.authority} & self._believed
 
     def active(self, log_index: int) -> StatementRecord | None:
         """The statement, if it still counts at this instant."""
@@ -321,8 +329,12 @@ class _Known:
         return None if record.ends is not None and record.ends <= self._now else record
 
     def is_authority(self, organisation: str) -> bool:
-        """Whether the operator holds the organisation for an authority."""
+        """Whether the operator holds the organisation for an authority, at this instant."""
         return organisation in self._authorities
+
+    def is_believed(self, organisation: str) -> bool:
+        """Whether the organisation is pinned and not frozen, at this instant."""
+        return organisation in self._believed
 
     def is_disputed(self, log_index: int, item: int) -> bool:
         """Whether a dispute about the item is open."""
@@ -339,6 +351,19 @@ def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:
 
 def _has_good_pdq(item: MediaQuery) -> bool:
     return item.pdq is not None and (item.quality is None or item.quality >= PDQ_MIN_QUALITY)
+
+
+def _is_sure(item: MediaQuery, hit: MediaHash) -> bool:
+    """Whether the hit says enough to act on; a pdq of unknown quality may be that of anything."""
+    return hit.kind in EXACT_KINDS or item.quality is not None
+
+
+def _remarks(item: MediaQuery) -> tuple[str, ...]:
+    if item.pdq is None:
+        return ()
+    if item.quality is None:
+        return (_UNKNOWN_QUALITY,)
+    return () if _has_good_pdq(item) else (_LOW_QUALITY,)
 
 
 def _match(record: StatementRecord, evidence: MediaEvidence) -> MediaMatch:

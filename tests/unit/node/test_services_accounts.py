@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks
+from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks, open_desk
 from meanwhile import before_the_next_write
 from node.services.accounts import CheckAnswer
 from protocol.encoding import format_time
@@ -170,9 +171,38 @@ def test_a_ban_for_other_countries_is_neither_shown_nor_counted(circle_desk: Des
     german = circle_desk.world.submit(ban_of(ANNA, 2, EMAIL, jurisdictions=("DE", "BE")))
     answer = check(circle_desk, EMAIL)
     assert [lead.statement for lead in answer.leads] == [german.id]
-    assert any("limited to other jurisdictions" in sentence for sentence in answer.why)
     counted = [circle_desk.flags.status(one.id).matches for one in (foreign, german)]
     assert counted == [0, 1]
+
+
+def test_a_ban_for_other_countries_leaves_no_trace_in_an_answer(circle_desk: Desk) -> None:
+    circle_desk.world.submit(ban_of(ANNA, 1, EMAIL, jurisdictions=("BE",)))
+    assert check(circle_desk, EMAIL) == check(circle_desk, NORMAL)
+
+
+@pytest.mark.parametrize("fate", ["frozen", "removed"])
+def test_a_ban_of_an_organisation_no_longer_believed_leads_to_review_at_most(
+    circle_desk: Desk, fate: str
+) -> None:
+    circle_desk.set_policy(DECIDED)
+    circle_desk.world.submit(ban_of(PLATFORM, 1, EMAIL))
+    assert check(circle_desk, EMAIL).decision == "hold"
+    if fate == "frozen":
+        circle_desk.peers.freeze(PLATFORM)
+    else:
+        circle_desk.peers.remove(PLATFORM)
+    assert check(circle_desk, EMAIL).decision == "review"
+
+
+def test_a_frozen_authority_accredits_no_ban(sqlite_url: str, tmp_path: Path) -> None:
+    with open_desk(sqlite_url, tmp_path / "platform", name=PLATFORM) as desk:
+        desk.join_circle()
+        desk.set_policy(DECIDED.replace("min_issuers = 1", "min_issuers = 1\naccredited = true"))
+        for issuer in (HOTLINE, PLATFORM):
+            desk.world.submit(ban_of(issuer, 1, EMAIL))
+        assert check(desk, EMAIL).decision == "hold"
+        desk.peers.freeze(HOTLINE)
+        assert check(desk, EMAIL).decision == "review"
 
 
 def test_whoever_acted_on_a_lead_is_told_to_restore(circle_desk: Desk) -> None:
@@ -219,7 +249,7 @@ def test_neither_a_check_nor_a_ban_keeps_an_identifier_or_writes_one_down(
     assert "offender" not in everything
     assert "2312500" not in everything
     assert circle_desk.audited() == [
-        ("upload-check", "account.ban", receipt.id, "account.grooming"),
+        ("upload-check", "account.ban", receipt.id, None),
         ("upload-check", "account.check", None, "identifiers=2 decision=review"),
     ]
 

@@ -122,9 +122,15 @@ def test_every_act_about_a_statement_is_for_the_audience_of_that_statement(desk:
     assert {getattr(said(desk, one), "target", None) for one in acts} == {target.id}
     actions = ["dispute", "resolve", "feedback", "retract", "erase"]
     assert desk.audited() == [
-        ("upload-check", "media.flag", target.id, "csam.act.prepub"),
+        ("upload-check", "media.flag", target.id, None),
         *[("upload-check", f"statement.{one}", target.id, None) for one in actions],
     ]
+
+
+def test_nothing_tells_the_category_once_a_statement_is_erased(desk: Desk) -> None:
+    target = flag(desk)
+    desk.flags.erase(target.id, reason="court-order", client=PLATFORM_PROGRAM)
+    assert "csam" not in repr(desk.world.contents())
 
 
 def test_a_node_takes_back_what_its_flaggers_said(desk: Desk) -> None:

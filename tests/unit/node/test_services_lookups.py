@@ -1,52 +1,21 @@
 """What an upload is compared with, what is said about it, and what is counted as acted on."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
-from meanwhile import before_the_next_write
 from node.services.lookups import (
     MOST_MATCHES,
     MOST_PER_VOICE,
     Lookups,
-    MatchAnswer,
     MediaQuery,
-    MediaResult,
 )
 from protocol.encoding import format_time
-from protocol.messages import Receipt
 from protocol.statements import MediaItem
 from simulator import DAY_S, NOW, account_ban, media_flag
-from worlds import ANNA, HOTLINE, PDQ, PLATFORM, Clock, dispute, erase, items, resolve, retract
-
-
-def ask(
-    desk: Desk, *queries: MediaQuery, surface: str = "public", process: Lookups | None = None
-) -> MatchAnswer:
-    lookups = process or desk.lookups
-    return lookups.match(queries, surface=surface, client=PLATFORM_PROGRAM)
-
-
-def ask_one(desk: Desk, surface: str = "public", **hashes: object) -> MediaResult:
-    query = MediaQuery(**hashes)  # type: ignore[arg-type]  # the test's own hashes
-    return ask(desk, query, surface=surface).results[0]
-
-
-def acted(desk: Desk, receipt: Receipt) -> int:
-    with desk.world.store.read() as transaction:
-        return transaction.journal.matches(receipt.index)
-
-
-def open_remedies(desk: Desk) -> list[tuple[str, tuple[int, ...]]]:
-    return [(one.statement, one.items) for one in desk.remedies.open()]
-
-
-def flag(desk: Desk, number: int = 0, *, by: str = ANNA, **changes: object) -> Receipt:
-    values: dict[str, object] = {"items": (picture(),)}
-    return desk.world.submit(media_flag(by, number, **(values | changes)))
-
+from uploads import acted, ask, ask_one, flag, open_remedies
+from worlds import ANNA, HOTLINE, PDQ, PLATFORM, Clock, dispute, items, resolve, retract
 
 # what is found
 
@@ -128,6 +97,13 @@ def test_a_pdq_of_low_quality_is_not_compared_and_exact_digests_are(
     assert sorted(one.kind for one in result.matches) == kinds
     told = any("quality is below 50" in sentence for sentence in result.why)
     assert told == (quality == 49)
+    unknown = any("without its quality" in sentence for sentence in result.why)
+    assert unknown == (quality is None)
+    assert result.decision == "hold", "the very same file is enough"
+
+
+def test_without_a_pdq_nothing_is_said_of_quality(desk: Desk) -> None:
+    assert not any("quality" in sentence for sentence in ask_one(desk, md5="ab" * 16).why)
 
 
 def test_a_match_says_who_said_what_and_when(desk: Desk) -> None:
@@ -240,6 +216,7 @@ def test_a_statement_for_other_countries_is_neither_shown_nor_counted(desk: Desk
     foreign, german = flag(desk, 1, jurisdictions=("BE",)), flag(desk, 2, jurisdictions=("DE",))
     result = ask_one(desk, pdq=PDQ, quality=90)
     assert [one.statement for one in result.matches] == [german.id]
+    assert not any("limited" in sentence for sentence in result.why)
     assert (acted(desk, foreign), acted(desk, german)) == (0, 1)
 
 
@@ -295,76 +272,6 @@ def test_restoring_is_asked_only_for_items_that_were_acted_on(desk: Desk) -> Non
     assert ask_one(desk, md5=second.md5).decision == "hold"
     desk.world.submit(retract(receipt.id, by=ANNA))
     assert open_remedies(desk) == [(receipt.id, (1,))]
-
-
-@pytest.mark.parametrize("taken_back", ["whole", "item", "erased"])
-def test_what_is_taken_back_while_it_is_looked_up_is_to_be_restored(
-    either_desk: Desk, monkeypatch: pytest.MonkeyPatch, taken_back: str
-) -> None:
-    desk = either_desk
-    first, second = items(2)
-    receipt = flag(desk, items=(first, second))
-    statement, reason = {
-        "whole": (retract(receipt.id, by=ANNA), "retracted"),
-        "item": (retract(receipt.id, by=ANNA, items=(1,)), "taken back"),
-        "erased": (erase(receipt.id, by=ANNA), "erased"),
-    }[taken_back]
-    act = partial(desk.world.submit, statement)
-    before_the_next_write(desk.world.store, monkeypatch, act)
-    assert ask_one(desk, md5=second.md5).decision == "hold"
-    (task,) = desk.remedies.open()
-    assert (task.statement, task.items, task.reason) == (receipt.id, (1,), reason)
-
-
-def test_what_only_ended_while_it_was_looked_up_was_right(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flag(desk, review_by=format_time(NOW + 10))
-
-    def end() -> None:
-        desk.world.clock.tick(11)
-        desk.maintenance.expire()
-
-    before_the_next_write(desk.world.store, monkeypatch, end)
-    assert ask_one(desk, pdq=PDQ, quality=90).decision == "hold"
-    assert open_remedies(desk) == []
-
-
-def test_a_late_count_asks_anew_where_the_task_before_it_is_done(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    receipt = flag(desk)
-    ask_one(desk, pdq=PDQ, quality=90)
-
-    def take_back_and_restore() -> None:
-        desk.world.submit(retract(receipt.id, by=ANNA))
-        desk.remedies.done(1, PLATFORM_PROGRAM)
-
-    before_the_next_write(desk.world.store, monkeypatch, take_back_and_restore)
-    ask_one(desk, pdq=PDQ, quality=90)
-    assert open_remedies(desk) == [(receipt.id, (0,))]
-
-
-def test_a_late_count_asks_once_where_the_task_before_it_waits(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    receipt = flag(desk)
-    ask_one(desk, pdq=PDQ, quality=90)
-    act = partial(desk.world.submit, retract(receipt.id, by=ANNA))
-    before_the_next_write(desk.world.store, monkeypatch, act)
-    ask_one(desk, pdq=PDQ, quality=90)
-    assert open_remedies(desk) == [(receipt.id, (0,))]
-
-
-def test_a_late_count_of_what_was_only_noted_asks_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.set_policy(OPEN_POLICY.replace('"block"', '"note"'))
-    receipt = flag(desk)
-    act = partial(desk.world.submit, retract(receipt.id, by=ANNA))
-    before_the_next_write(desk.world.store, monkeypatch, act)
-    assert ask_one(desk, pdq=PDQ, quality=90).decision == "note"
-    assert open_remedies(desk) == []
 
 
 def test_what_was_only_noted_needs_no_restoring(desk: Desk) -> None:
