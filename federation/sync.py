@@ -5,10 +5,11 @@ that only grows. What it is not: a judge of statements. It hands on envelopes of
 under the right id; `Replica.take` verifies each and sets the bad ones aside, so that no single one
 stops the rest.
 
-Two kinds of bad answer are told apart. What contradicts the log that the peer has signed is told to
-`Replica.misbehaved`, with the bytes that show it: only the peer itself can have done that. What is
-merely of no use (a broken form, a wrong number of answers) ends the sync with
-`PeerMisbehavedError`, and the next one starts where this one stopped.
+Two kinds of bad answer are told apart. What the peer's signed notes show is told to
+`Replica.misbehaved`, with the bytes that show it: two logs of one size, or entries that do not lead
+to the signed root even when both are asked for anew. Everything else ends the sync with
+`PeerMisbehavedError`, and the next one starts where this one stopped: whoever sits on the line can
+show an old checkpoint again, or garble what nobody signs, and must not have an honest peer frozen.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ from signing.notes import open_checkpoint
 
 MAX_NEW_ENTRIES: Final = 1 << 22
 """New entries of one sync: 128 MiB of ids, which are held until their root is verified."""
+
+MAX_EVIDENCE_IDS: Final = 1 << 10
+"""Entries that are kept as evidence: the first of those that do not lead to the signed root."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class Replica(Protocol):
         """
 
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
-        """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
+        """Keeps the evidence that a peer has signed two logs, and freezes the peer."""
 
 
 async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: Run) -> SyncReport:
@@ -141,10 +145,12 @@ async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: 
 
     1. The checkpoint is signed by the peer's pinned log key.
     2. It contradicts neither the state nor the checkpoint kept from before: the log has not
-       shrunk, and is the same where the size is the same.
+       shrunk, and is the same where the size is the same. A smaller one may be an old one that
+       somebody shows again, so it ends the sync; two signed roots of one size freeze the peer.
     3. The new entries are fetched in pages. The state kept from before, extended by them, has the
        root of the earlier checkpoint at its size, and that of the new one at the end: so the peer
-       has only appended, and these are the entries that it signed.
+       has only appended, and these are the entries that it signed. Where they do not fit, steps 1
+       to 3 are done once more, and then the peer is frozen.
     4. Of statements that are missing here, the envelopes are fetched. Each answer is taken over in
        one transaction that moves the cursor as well: an interruption costs one answer at most.
     5. The peer is told up to where its log was taken over, and what was set aside.
@@ -172,6 +178,14 @@ class _ContradictionError(PeerMisbehavedError):
     """The peer contradicts what it has signed."""
 
 
+class _MismatchError(PeerMisbehavedError):
+    """The entries are not those of the signed log, or not as they arrived; `served` has them."""
+
+    def __init__(self, served: bytes, *, evidence: bytes) -> None:
+        super().__init__("The entries are not those of the signed log.", evidence=evidence)
+        self.served = served
+
+
 class _Sync:
     """One sync with one peer."""
 
@@ -185,15 +199,9 @@ class _Sync:
         self._set_aside: list[SetAside] = []
 
     async def pull(self, before: int) -> SyncReport:
-        origin = self._peer.log_origin
-        frontier, old_note = await self._run(self._replica.cursor, origin)
-        self._note = await self._source.checkpoint()
-        # 1. and 2. The checkpoint.
-        new = self._open(self._note)
-        old = None if old_note is None else self._open(old_note)
-        self._check_growth(frontier, old, old_note or b"", new)
-        # 3. The entries.
-        ids = await self._fetch_entries(frontier, old, old_note or b"", new)
+        frontier, old_note = await self._run(self._replica.cursor, self._peer.log_origin)
+        # 1. to 3. The checkpoint and the entries.
+        new, ids = await self._read_log(frontier, old_note)
         # 4. The statements.
         for at in range(0, len(ids), limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES):
             page = ids[at : at + limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES]
@@ -209,6 +217,44 @@ class _Sync:
             bytes_received=self._source.bytes_received - before,
         )
 
+    async def _read_log(
+        self, frontier: Frontier, old_note: bytes | None
+    ) -> tuple[Checkpoint, bytearray]:
+        """Returns the signed state of the log, and the entries that are new.
+
+        The entries themselves are not signed: where they do not fit, they are asked for a second
+        time, with a new checkpoint, before anything is held against the peer.
+        """
+        try:
+            return await self._read_log_once(frontier, old_note)
+        except _MismatchError:
+            first_note = self._note
+        try:
+            return await self._read_log_once(frontier, old_note, first_note)
+        except _MismatchError as error:
+            pieces = dict.fromkeys((self._note, old_note or b"", first_note, error.served))
+            raise _ContradictionError(
+                str(error), evidence=b"\n".join(filter(None, pieces))
+            ) from None
+
+    async def _read_log_once(
+        self, frontier: Frontier, old_note: bytes | None, first_note: bytes | None = None
+    ) -> tuple[Checkpoint, bytearray]:
+        self._note = await self._source.checkpoint()
+        new = self._open(self._note)
+        for note in filter(None, (old_note, first_note)):
+            known = self._open(note)
+            if known.size == new.size and known.root != new.root:
+                raise _ContradictionError(
+                    "The peer signed two logs of one size.", evidence=self._note + b"\n" + note
+                )
+        old = None if old_note is None else self._open(old_note)
+        if new.size < max(frontier.size, old.size if old else 0):
+            self._give_up("The peer's log has shrunk.", old_note or b"")
+        if new.size - frontier.size > MAX_NEW_ENTRIES:
+            raise PeerUnreachableError(f"The peer has more than {MAX_NEW_ENTRIES} new entries.")
+        return new, await self._fetch_entries(frontier, old, new)
+
     def _open(self, note: bytes) -> Checkpoint:
         try:
             return open_checkpoint(note, origin=self._peer.log_origin, key=self._peer.log_key)
@@ -217,19 +263,8 @@ class _Sync:
                 f"The checkpoint cannot be believed: {error}", evidence=note
             ) from None
 
-    def _check_growth(
-        self, frontier: Frontier, old: Checkpoint | None, old_note: bytes, new: Checkpoint
-    ) -> None:
-        seen = max(frontier.size, old.size if old else 0)
-        if new.size < seen:
-            self._contradiction("The peer's log has shrunk.", old_note)
-        if old is not None and old.size == new.size and old.root != new.root:
-            self._contradiction("The peer signed two logs of one size.", old_note)
-        if new.size - frontier.size > MAX_NEW_ENTRIES:
-            raise PeerUnreachableError(f"The peer has more than {MAX_NEW_ENTRIES} new entries.")
-
     async def _fetch_entries(
-        self, frontier: Frontier, old: Checkpoint | None, old_note: bytes, new: Checkpoint
+        self, frontier: Frontier, old: Checkpoint | None, new: Checkpoint
     ) -> bytearray:
         """Returns the new entries, 32 bytes each, once they are known to be the signed log's."""
         ids = bytearray()
@@ -241,7 +276,8 @@ class _Sync:
                 frontier = await self._run(frontier.append, [bytes.fromhex(one) for one in page])
                 ids += bytes.fromhex("".join(page))
             if frontier.root() != step.root:
-                self._contradiction("The entries are not those of the signed log.", old_note)
+                served = "\n".join(_split(ids[: MAX_EVIDENCE_IDS * HASH_BYTES])).encode()
+                raise _MismatchError(served, evidence=self._note)
         return ids
 
     async def _fetch_page(self, start: int, end: int) -> Sequence[str]:
@@ -291,7 +327,7 @@ class _Sync:
                     evidence=self._note,
                 )
             if answer.state == "unknown":
-                self._contradiction("The peer does not know a statement of its own log.")
+                self._give_up("The peer does not know a statement of its own log.")
             pulled.append(self._read_one(wanted, answer.envelope))
         return pulled
 
@@ -305,7 +341,7 @@ class _Sync:
             # Perhaps of a later version; no reason to stop.
             return Pulled(wanted, None, str(error))
         if found != wanted:
-            self._contradiction("The peer served other bytes than its log commits to.", data)
+            self._give_up("The peer served other bytes than its log commits to.", data)
         return Pulled(wanted, data)
 
     def _take(
@@ -333,9 +369,9 @@ class _Sync:
                 )
             )
 
-    def _contradiction(self, message: str, evidence: bytes = b"") -> NoReturn:
-        """Raises with the bytes that show it: the newest checkpoint, then what contradicts it."""
-        raise _ContradictionError(message, evidence=self._note + b"\n" + evidence)
+    def _give_up(self, message: str, evidence: bytes = b"") -> NoReturn:
+        """Ends the sync, with the newest checkpoint and then what does not go with it."""
+        raise PeerMisbehavedError(message, evidence=self._note + b"\n" + evidence)
 
 
 def _split(ids: bytearray) -> list[StatementId]:

@@ -16,9 +16,7 @@ from protocol.checkpoint import Checkpoint
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import format_time, from_base64url, parse_time, to_base64url
 from protocol.envelope import Envelope, Signature, encode_envelope, parse_envelope
-from protocol.errors import (
-    PeerUnreachableError,
-)
+from protocol.errors import PeerUnreachableError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import (
@@ -126,6 +124,7 @@ class Peer:
         flood: how many entries, or envelopes, too many it gives.
         shift: how far from the start asked for its entries begin.
         replayed: the checkpoint it shows instead of its own.
+        garbled: how many of its next answers about entries lose their way on the line.
         generation: of its keys; a node that is set up anew under its name has others.
     """
 
@@ -139,6 +138,7 @@ class Peer:
     flood: int = 0
     shift: int = 0
     replayed: bytes | None = None
+    garbled: int = 0
     generation: int = 1
     share: tuple[int, KeyPair] | None = None
     bytes_received: int = 0
@@ -242,6 +242,9 @@ class Peer:
         self._answer()
         start += self.shift
         page = self.log[start : start + min(limit, self.page)] + ["00" * 32] * self.flood
+        if self.garbled > 0:
+            self.garbled -= 1
+            page = ["00" * 32, *page[1:]]
         self.bytes_received += 67 * len(page)
         return Entries(start=start, entries=tuple(page))
 

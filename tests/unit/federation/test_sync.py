@@ -57,10 +57,11 @@ def frozen(peer, here, complaint):
 
 
 def useless(peer, here, complaint):
-    """Syncs, and checks that the answer was of no use but froze nobody."""
-    with pytest.raises(PeerMisbehavedError, match=complaint):
+    """Syncs, and checks that the answer was of no use but froze nobody; returns the evidence."""
+    with pytest.raises(PeerMisbehavedError, match=complaint) as caught:
         sync(peer, here)
     assert not here.frozen
+    return caught.value.evidence
 
 
 def test_the_simulated_peer_offers_what_the_client_offers():
@@ -183,22 +184,61 @@ def test_what_points_at_a_skipped_statement_is_set_aside(peer, here):
     assert sync(peer, here).set_aside == 1
 
 
-def test_a_log_that_shrinks_is_frozen_with_both_checkpoints(peer, here):
+def test_a_log_that_shrinks_ends_the_sync_with_both_checkpoints(peer, here):
     peer.append(*flags(5))
     before = peer.note()
     sync(peer, here)
     peer.rewind(4)
-    evidence = frozen(peer, here, "shrunk")
-    assert evidence == peer.note() + b"\n" + before
+    assert useless(peer, here, "shrunk") == peer.note() + b"\n" + before
 
 
-def test_an_old_checkpoint_shown_again_is_a_log_that_shrinks(peer, here):
+def test_an_old_checkpoint_shown_again_freezes_nobody(peer, here):
+    """Everyone who ever read it can show it: the peer need not have done so."""
     peer.append(*flags(2))
     old = peer.note()
     peer.append(*flags(2, start=2))
     sync(peer, here)
     peer.replayed = old
-    frozen(peer, here, "shrunk")
+    useless(peer, here, "shrunk")
+    peer.replayed = None
+    peer.append(*flags(1, start=4))
+    assert sync(peer, here).accepted == 1
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_entries_garbled_once_are_asked_for_again(peer, here, known):
+    peer.append(*flags(known))
+    sync(peer, here)
+    peer.append(*flags(3, start=known))
+    peer.garbled = 1
+    assert sync(peer, here).accepted == 3
+    assert not here.frozen
+
+
+def test_two_checkpoints_of_one_size_within_one_sync_freeze_the_peer(peer, here):
+    peer.append(*flags(3))
+    peer.garbled = 1
+    entries, first = peer.entries, peer.note()
+
+    async def rewrite_after_being_asked(start, limit):
+        page = await entries(start, limit)
+        peer.equivocate()
+        return page
+
+    peer.entries = rewrite_after_being_asked
+    evidence = frozen(peer, here, "two logs of one size")
+    assert evidence.endswith(b"\n" + first)
+
+
+def test_the_entries_that_do_not_fit_are_kept_as_evidence_within_bounds(peer, here, monkeypatch):
+    monkeypatch.setattr(federation.sync, "MAX_EVIDENCE_IDS", 2)
+    peer.append(*flags(2))
+    before = peer.note()
+    sync(peer, here)
+    peer.equivocate(at=1)
+    ids = peer.append(*flags(3, start=2))
+    evidence = frozen(peer, here, "not those of the signed log")
+    assert evidence == b"\n".join((peer.note(), before, *(one.encode() for one in ids[:2])))
 
 
 def test_two_logs_of_one_size_are_frozen_with_both_checkpoints(peer, here):
@@ -237,7 +277,7 @@ def test_a_log_rewritten_while_a_sync_was_interrupted_is_frozen(peer, here):
     frozen(peer, here, "not those of the signed log")
 
 
-def test_a_log_that_shrinks_while_a_sync_was_interrupted_is_frozen(peer, here):
+def test_a_log_that_shrinks_while_a_sync_was_interrupted_ends_the_next(peer, here):
     peer.bodies = 1
     peer.append(*flags(5))
     here.fail_after = 2
@@ -245,7 +285,7 @@ def test_a_log_that_shrinks_while_a_sync_was_interrupted_is_frozen(peer, here):
         sync(peer, here)
     here.fail_after = None
     peer.rewind(3)
-    frozen(peer, here, "shrunk")
+    useless(peer, here, "shrunk")
 
 
 def test_an_interrupted_sync_goes_on_where_it_stopped(peer, here):
@@ -261,17 +301,19 @@ def test_an_interrupted_sync_goes_on_where_it_stopped(peer, here):
     assert list(here.taken) == peer.log
 
 
-def test_a_statement_of_its_own_log_that_a_peer_does_not_know_freezes_it(peer, here):
+def test_a_statement_of_its_own_log_that_a_peer_does_not_know_ends_the_sync(peer, here):
     ids = peer.append(*flags(3))
-    del peer.held[ids[1]]
-    frozen(peer, here, "does not know")
+    body = peer.held.pop(ids[1])
+    useless(peer, here, "does not know")
+    peer.held[ids[1]] = body
+    assert sync(peer, here).accepted == 3
 
 
-def test_other_bytes_than_the_log_commits_to_freeze_the_peer(peer, here):
+def test_other_bytes_than_the_log_commits_to_end_the_sync(peer, here):
     ids = peer.append(*flags(3))
     other = peer.held[ids[2]]
     peer.lies[ids[1]] = EnvelopeAnswer(id=ids[1], state="present", envelope=other.decode())
-    assert frozen(peer, here, "other bytes").endswith(b"\n" + other)
+    assert useless(peer, here, "other bytes").endswith(b"\n" + other)
 
 
 def test_an_answer_about_another_statement_is_of_no_use(peer, here):

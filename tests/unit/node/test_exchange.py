@@ -94,10 +94,10 @@ def test_a_peer_that_contradicts_its_log_is_frozen_with_one_piece_of_evidence(
     with station.running() as exchange:
         until(lambda: station.has(first), "the log is taken over")
         until(lambda: station.peers.get(A).synced is not None, "the sync has ended")
-        peer.rewind(1)
+        peer.equivocate()
         exchange.sync_soon(A)
         until(lambda: station.peers.get(A).state == "frozen", "the peer is frozen")
-    assert station.evidence(A) == ["The peer's log has shrunk."]
+    assert station.evidence(A) == ["The peer signed two logs of one size."]
 
 
 def test_a_peer_whose_address_has_no_tls_is_not_asked(station: Station) -> None:

@@ -247,18 +247,18 @@ def test_a_peer_that_contradicts_its_log_is_frozen_and_the_evidence_kept(
     peer.append(*(media_flag(PLATFORM, number) for number in range(3)))
     pull(either_desk, peer)
     honest = peer.note()
-    peer.rewind(2)
-    with pytest.raises(PeerMisbehavedError, match="shrunk"):
+    peer.equivocate()
+    with pytest.raises(PeerMisbehavedError, match="two logs"):
         pull(either_desk, peer)
     state = either_desk.peers.get(PLATFORM)
-    assert (state.state, state.problem) == ("frozen", "The peer's log has shrunk.")
+    assert (state.state, state.problem) == ("frozen", "The peer signed two logs of one size.")
     with either_desk.world.store.read() as transaction:
         ((message, body),) = transaction.peers.evidence(PLATFORM)
-    assert message == "The peer's log has shrunk."
+    assert message == "The peer signed two logs of one size."
     assert honest in body
     assert peer.note() in body
     assert either_desk.audited() == [
-        ("node", "peer.frozen", PLATFORM, "The peer's log has shrunk.")
+        ("node", "peer.frozen", PLATFORM, "The peer signed two logs of one size.")
     ]
 
 
