@@ -273,11 +273,7 @@ class Accounts:
         self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int
     ) -> list["_Found"]:
         records = transaction.statements.by_indices(hit.log_index for hit in hits)
-        disputed = {
-            one.target_index
-            for one in transaction.statements.disputes(list(records))
-            if one.state == "open"
-        }
+        disputed = {one.target_index for one in transaction.statements.open_disputes(list(records))}
         believed = {
             peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
         }

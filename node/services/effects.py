@@ -35,14 +35,16 @@ ACTED_DECISIONS = ("block", "hold", "review")
 
 
 def check_gates(statement: Statement) -> None:
-    """Returns if a media-flag's pdqs are worth matching (design: gates at the door).
+    """Returns if a media-flag's items are worth matching (docs/protocol.md section 13.4).
 
     Raises:
         InvalidError: a pdq is of low quality, or of a nearly constant picture: it would match
-            innocent pictures.
+            innocent pictures. Or an item is there twice: it would say nothing, and cost each
+            look-up.
     """
     if not isinstance(statement, MediaFlag):
         return
+    _check_repeats(statement)
     for number, item in enumerate(statement.items):
         pairs = [(frame.pdq, frame.quality) for frame in item.frames]
         if item.pdq is not None and item.quality is not None:
@@ -61,6 +63,25 @@ def check_gates(statement: Statement) -> None:
                     "send this item's exact digests alone.",
                     where=where,
                 )
+
+
+def _check_repeats(statement: MediaFlag) -> None:
+    met: set[tuple[str, str]] = set()
+    for number, item in enumerate(statement.items):
+        exact = {(kind, value) for kind in EXACT_KINDS if (value := getattr(item, kind))}
+        if not met.isdisjoint(exact):
+            raise InvalidError(
+                "An earlier item has one of this item's exact digests: name a file once.",
+                where=f"items[{number}]",
+            )
+        met |= exact
+        if item.pdq is not None:
+            if ("pdq", item.pdq) in met:
+                raise InvalidError(
+                    "An earlier item has the same pdq: send this item's exact digests alone.",
+                    where=f"items[{number}]",
+                )
+            met.add(("pdq", item.pdq))
 
 
 def end_of(statement: Statement) -> int | None:
@@ -150,10 +171,18 @@ def forget(transaction: Transaction, log_index: int, state: str) -> None:
 def _dispute(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
+    """Opens a dispute; of one organisation's disputes of one target, only the latest is open."""
+    target, state = _target(record), "open"
+    waiting = [one.log_index for one in transaction.statements.open_disputes([target])]
+    for earlier in transaction.statements.by_indices(waiting).values():
+        if earlier.issuer != record.issuer:
+            continue
+        if earlier.issued <= record.issued:
+            transaction.statements.set_dispute_state(earlier.log_index, "replaced")
+        else:
+            state = "replaced"
     items = cast("Dispute", statement).items
-    transaction.statements.add_dispute(
-        DisputeRecord(record.log_index, _target(record), items, "open")
-    )
+    transaction.statements.add_dispute(DisputeRecord(record.log_index, target, items, state))
 
 
 def _resolve(

@@ -199,8 +199,8 @@ class Flags:
             return cast("State", record.state)
         if record.ends is not None and record.ends <= int(self._clock()):
             return "expired"
-        disputes = transaction.statements.disputes([record.log_index])
-        return "disputed" if any(one.state == "open" for one in disputes) else "active"
+        disputes = transaction.statements.open_disputes([record.log_index])
+        return "disputed" if disputes else "active"
 
 
 def _found(transaction: Transaction, statement_id: str) -> StatementRecord:

@@ -314,7 +314,7 @@ class _Known:
         self._now = now
         self._records = transaction.statements.by_indices(indices)
         self._disputes: dict[int, list[DisputeRecord]] = {}
-        for dispute in transaction.statements.disputes(sorted(indices)):
+        for dispute in transaction.statements.open_disputes(sorted(indices)):
             self._disputes.setdefault(dispute.target_index, []).append(dispute)
         peers: Sequence[PeerRecord] = transaction.peers.all() if hits else ()
         self._believed = {peer.name for peer in peers if peer.state == "active"}
@@ -338,9 +338,7 @@ class _Known:
 
     def is_disputed(self, log_index: int, item: int) -> bool:
         """Whether a dispute about the item is open."""
-        return any(
-            one.state == "open" and one.covers(item) for one in self._disputes.get(log_index, ())
-        )
+        return any(one.covers(item) for one in self._disputes.get(log_index, ()))
 
 
 def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
 from node.storage.rows import DisputeRow, EnvelopeRow, StatementRow
 from node.storage.sql import join_list, split_list, split_numbers, table
@@ -42,7 +42,10 @@ class StatementRecord:
 
 @dataclass(frozen=True)
 class DisputeRecord:
-    """One dispute; `items` empty means the whole statement."""
+    """One dispute; `items` empty means the whole statement.
+
+    `state` is ``open``, ``upheld``, ``rejected``, or ``replaced`` by a later one of its issuer.
+    """
 
     log_index: int
     target_index: int
@@ -210,13 +213,18 @@ class StatementRepository:
         )
 
     def disputes(self, targets: Sequence[int]) -> list[DisputeRecord]:
-        """Returns all disputes about the statements at these places."""
+        """Returns all disputes about the statements at these places, whatever became of them."""
+        return self._disputes(targets, select(_DISPUTE))
+
+    def open_disputes(self, targets: Sequence[int]) -> list[DisputeRecord]:
+        """Returns the open disputes about the statements at these places."""
+        return self._disputes(targets, select(_DISPUTE).where(_DISPUTE.c.state == "open"))
+
+    def _disputes(self, targets: Sequence[int], query: Select[Any]) -> list[DisputeRecord]:
         return [
             DisputeRecord(row.log_index, row.target_index, split_numbers(row.items), row.state)
             for part in _chunks(sorted(set(targets)))
-            for row in self._connection.execute(
-                select(_DISPUTE).where(_DISPUTE.c.target_index.in_(part))
-            )
+            for row in self._connection.execute(query.where(_DISPUTE.c.target_index.in_(part)))
         ]
 
 

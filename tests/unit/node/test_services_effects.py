@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from effects_seen import matching_items, meet, record, remedies
 from node.storage.journal import FeedbackTotals
 from node.storage.statements import StatementRecord
 from protocol.encoding import format_time, from_base64url
@@ -16,14 +17,12 @@ from worlds import (
     CIRCLE,
     HOTLINE,
     PDQ,
-    PLATFORM,
     World,
     circle_descriptor,
     dispute,
     erase,
     feedback,
     items,
-    resolve,
     retract,
 )
 
@@ -37,43 +36,6 @@ def flag(world: World) -> Receipt:
 @pytest.fixture
 def ban(world: World) -> Receipt:
     return world.submit(account_ban(ANNA))
-
-
-def record(world: World, receipt: Receipt) -> StatementRecord:
-    with world.store.read() as transaction:
-        found = transaction.statements.by_id(receipt.id)
-    assert found is not None
-    return found
-
-
-def matching_items(world: World, receipt: Receipt) -> set[int]:
-    """The items of a media-flag that a look-up can still meet, by pdq and by exact digest."""
-    digests = [bytes.fromhex(one.sha256 or "") for one in items(3)]
-    with world.store.read() as transaction:
-        by_pdq = {one.item for one in transaction.media.pdqs_from(receipt.index, limit=100)}
-        by_digest = {one.item for one in transaction.media.with_values(digests)}
-    assert by_pdq == by_digest
-    return by_pdq
-
-
-def meet(world: World, receipt: Receipt, decisions: dict[int, str]) -> None:
-    """Has items of a statement met here, with these decisions."""
-    with world.store.write() as transaction:
-        for item, decision in decisions.items():
-            transaction.journal.count_match(receipt.index, item, decision, at=NOW)
-
-
-def remedies(world: World) -> list[tuple[int, tuple[int, ...], str]]:
-    with world.store.read() as transaction:
-        found = transaction.journal.remedies(open_only=True, limit=100)
-    return [(one.log_index, one.items, one.reason) for one in found]
-
-
-def dispute_state(world: World, receipt: Receipt) -> dict[int, str]:
-    with world.store.read() as transaction:
-        return {
-            one.log_index: one.state for one in transaction.statements.disputes([receipt.index])
-        }
 
 
 # media-flag
@@ -283,66 +245,6 @@ def test_what_is_both_retracted_and_erased_is_erased(
     world.submit_all(both if order == "retract first" else both[::-1])
     assert record(world, flag).state == "erased"
     assert matching_items(world, flag) == set()
-
-
-# dispute and resolve
-
-
-def test_a_dispute_is_open_and_changes_no_match(world: World, flag: Receipt) -> None:
-    disputed = world.submit(dispute(flag.id, items=(1,)))
-    with world.store.read() as transaction:
-        (found,) = transaction.statements.disputes([flag.index])
-    assert (found.log_index, found.items, found.state) == (disputed.index, (1,), "open")
-    assert matching_items(world, flag) == {0, 1, 2}
-    assert remedies(world) == []
-
-
-@pytest.mark.parametrize(
-    ("named", "left"), [((1,), {0, 2}), ((), set())], ids=["an item", "the whole"]
-)
-def test_an_upheld_dispute_is_a_retract_with_remedy(
-    world: World, flag: Receipt, named: tuple[int, ...], left: set[int]
-) -> None:
-    meet(world, flag, {1: "block"})
-    disputed = world.submit(dispute(flag.id, items=named))
-    world.submit(resolve(flag.id, disputed.id, "upheld", by=ANNA))
-    assert matching_items(world, flag) == left
-    assert record(world, flag).state == ("active" if left else "retracted")
-    assert remedies(world) == [(flag.index, (1,), "dispute upheld")]
-    assert dispute_state(world, flag) == {disputed.index: "upheld"}
-
-
-def test_a_rejected_dispute_is_closed_and_leaves_the_statement(world: World, flag: Receipt) -> None:
-    meet(world, flag, {1: "block"})
-    first, second = world.submit(dispute(flag.id)), world.submit(dispute(flag.id, items=(0,)))
-    world.submit(resolve(flag.id, first.id, "rejected"))
-    assert dispute_state(world, flag) == {first.index: "rejected", second.index: "open"}
-    assert matching_items(world, flag) == {0, 1, 2}
-    assert remedies(world) == []
-
-
-def test_an_upheld_dispute_about_an_account_ban_retracts_it(world: World, ban: Receipt) -> None:
-    meet(world, ban, {0: "review"})
-    disputed = world.submit(dispute(ban.id, reason="wrong-person"))
-    world.submit(resolve(ban.id, disputed.id, "upheld"))
-    assert record(world, ban).state == "retracted"
-    assert remedies(world) == [(ban.index, (0,), "dispute upheld")]
-
-
-@pytest.mark.parametrize("kind", ["retract", "erase", "resolve"])
-def test_nobody_but_the_issuer_takes_a_statement_back(
-    world: World, flag: Receipt, kind: str
-) -> None:
-    disputed = world.submit(dispute(flag.id))
-    statement = {
-        "retract": retract(flag.id, by=PLATFORM),
-        "erase": erase(flag.id, by=PLATFORM),
-        "resolve": resolve(flag.id, disputed.id, "upheld", by=PLATFORM),
-    }[kind]
-    before = world.contents()
-    with pytest.raises(RevokedError, match="Only the target's issuer"):
-        world.submit(statement)
-    assert world.contents() == before
 
 
 # feedback

@@ -126,7 +126,6 @@ def test_only_what_an_authority_stands_behind_is_accredited(desk: Desk) -> None:
 
 
 def test_the_nearest_are_shown_and_never_more_than_the_bounds(desk: Desk) -> None:
-    many = tuple(picture(pdq_at(number % 5)) for number in range(MOST_PER_VOICE * 5))
     for category in (
         "csam.act.prepub",
         "csam.act.pub",
@@ -134,23 +133,25 @@ def test_the_nearest_are_shown_and_never_more_than_the_bounds(desk: Desk) -> Non
         "csam.pose.prepub",
         "exploitative",
     ):
-        flag(desk, items=many, category=category)
+        for number in range(MOST_PER_VOICE):
+            near = tuple(picture(pdq_at(bits)) for bits in range(5))
+            flag(desk, number, items=near, category=category)
     distances = [one.distance for one in ask_one(desk, pdq=PDQ, quality=90).matches]
     assert distances == [0] * MOST_MATCHES  # 50 of each category; those farther are left out
 
 
 def test_one_voice_is_counted_fifty_times_however_often_it_speaks(desk: Desk) -> None:
-    receipt = flag(desk, items=(picture(),) * 300)
+    receipts = [flag(desk, number) for number in range(MOST_PER_VOICE * 2)]
     answer = ask_one(desk, pdq=PDQ, quality=90)
     assert len(answer.matches) == MOST_PER_VOICE
-    with desk.world.store.read() as transaction:
-        assert transaction.journal.matches(receipt.index) == MOST_PER_VOICE
+    assert sum(acted(desk, one) for one in receipts) == MOST_PER_VOICE
 
 
 def test_a_flood_of_near_entries_cannot_hide_a_graver_one_from_the_policy(desk: Desk) -> None:
     flag(desk, items=(picture(pdq_at(3)),))
     assert ask_one(desk, pdq=PDQ, quality=90).decision == "hold"
-    flag(desk, by=PLATFORM, items=(picture(),) * 300, category="exploitative")
+    for number in range(MOST_PER_VOICE * 2):
+        flag(desk, number, by=PLATFORM, category="exploitative")
     assert ask_one(desk, pdq=PDQ, quality=90).decision == "hold"
 
 

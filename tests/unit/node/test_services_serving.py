@@ -150,8 +150,10 @@ def test_the_longest_answer_fits_what_a_peer_reads(desk: Desk) -> None:
     from protocol.encoding import encode_json
     from protocol.limits import MAX_ENVELOPES_PER_REQUEST, MAX_PEER_RESPONSE_BYTES
 
-    item = MediaItem(sha256="ab" * 32, sha1="ab" * 20, md5="ab" * 16)
-    ids = [flag(desk, number, items=(item,) * 1000).id for number in range(12)]
+    many = tuple(
+        MediaItem(sha256=f"{at:064x}", sha1=f"{at:040x}", md5=f"{at:032x}") for at in range(1000)
+    )
+    ids = [flag(desk, number, items=many).id for number in range(12)]
     asked = [StatementId(ids[at % 12]) for at in range(MAX_ENVELOPES_PER_REQUEST)]
     answer = encode_json(desk.serving.envelopes(asked, reader=PLATFORM))
     assert MAX_PEER_RESPONSE_BYTES // 4 < len(answer) <= MAX_PEER_RESPONSE_BYTES

@@ -178,5 +178,6 @@ def test_disputes_are_found_by_what_they_are_about(store: Store) -> None:
             replace(part, state="upheld"),
         ]
         assert transaction.statements.disputes([]) == []
+        assert transaction.statements.open_disputes([1, *range(100, 100 + MANY)]) == [whole]
     assert [whole.covers(item) for item in (0, 1, 12)] == [True, True, True]
     assert [part.covers(item) for item in (0, 1, 12)] == [True, False, True]
