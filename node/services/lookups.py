@@ -194,15 +194,21 @@ class Lookups:
         evidence, matches = [], []
         touched: dict[tuple[int, int], int] = {}
         heard: Counter[tuple[object, ...]] = Counter()
+        voices: dict[tuple[int, bool, bool], tuple[object, ...]] = {}
         for hit, distance in sorted(hits, key=lambda one: one[1]):
             record = known.active(hit.log_index)
             if record is None:
                 continue
-            one = self._evidence(known, record, hit, distance, is_sure=_is_sure(item, hit))
             # Whoever says the same thing of a picture a thousand times is heard fifty times, and
-            # drowns out nobody else.
+            # drowns out nobody else; nor is the rest of it worth more than this look.
+            is_sure = _is_sure(item, hit)
+            alike = (hit.log_index, known.is_disputed(hit.log_index, hit.item), is_sure)
+            voice = voices.get(alike)
+            if voice is not None and heard[voice] >= MOST_PER_VOICE:
+                continue
+            one = self._evidence(known, record, hit, distance, is_sure=is_sure)
             applies = _applies(record, surface, policy.operator)
-            voice = (*self._voice(one), applies)
+            voice = voices.setdefault(alike, (*self._voice(one), applies))
             heard[voice] += 1
             if heard[voice] > MOST_PER_VOICE:
                 continue

@@ -31,7 +31,7 @@ def test_a_new_process_takes_in_the_whole_log_once(
 ) -> None:
     monkeypatch.setattr(module, "_PAGE", 2)
     for number in range(5):
-        pictures = tuple(picture(pdq_at(number)) for _ in range(number + 1))
+        pictures = tuple(picture(pdq_at(bits)) for bits in range(number + 1))
         either_desk.world.submit(media_flag(ANNA, number, items=pictures))
         either_desk.world.submit(account_ban(HOTLINE, number))
     catalogue = new_catalogue(either_desk)
