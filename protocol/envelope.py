@@ -20,14 +20,17 @@ from protocol.fields import Digest128, StatementId
 _TYPE_PREFIX = "application/vnd.schutznetz."
 _TYPE_SUFFIX = ".v1+json"
 SIGNATURE_BYTES = 64
+MAX_SPELLING_BYTES = 1024
+"""By how much an envelope may be longer than its compact JSON: order, blanks and escapes are free,
+but nobody signs them, and every holder serves them on."""
 
 
-class _WireSignature(msgspec.Struct, frozen=True):
+class _WireSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keyid: Digest128
     sig: str
 
 
-class _WireEnvelope(msgspec.Struct, frozen=True, rename="camel"):
+class _WireEnvelope(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     payload: str
     payload_type: Annotated[str, Meta(max_length=128)]
     signatures: Annotated[
@@ -102,7 +105,8 @@ def parse_envelope(data: bytes) -> Envelope:
 
     Raises:
         LimitError: longer than `limits.MAX_ENVELOPE_BYTES`.
-        MalformedError: no DSSE envelope, or base64 that is not canonical.
+        MalformedError: no DSSE envelope, or base64 that is not canonical; or it holds what nobody
+            signs: other keys, one key id twice, or more blanks than a spelling needs.
     """
     wire = convert(parse_json(data, max_bytes=limits.MAX_ENVELOPE_BYTES), _WireEnvelope)
     signatures = tuple(
@@ -111,6 +115,10 @@ def parse_envelope(data: bytes) -> Envelope:
     )
     if any(len(one.sig) != SIGNATURE_BYTES for one in signatures):
         raise MalformedError("An Ed25519 signature has 64 bytes.", where="signatures")
+    if len({one.keyid for one in signatures}) != len(signatures):
+        raise MalformedError("One key signs an envelope once.", where="signatures")
+    if len(data) > len(encode_json(wire)) + MAX_SPELLING_BYTES:
+        raise MalformedError("The envelope is padded.")
     return Envelope(wire.payload_type, from_base64(wire.payload, where="payload"), signatures)
 
 

@@ -8,6 +8,7 @@ import pytest
 from protocol import limits
 from protocol.encoding import to_base64
 from protocol.envelope import (
+    MAX_SPELLING_BYTES,
     Envelope,
     Signature,
     encode_envelope,
@@ -45,10 +46,27 @@ def test_an_envelope_is_read_and_written():
     assert encode_envelope(ENVELOPE) == wire().replace(b'": ', b'":').replace(b", ", b",")
 
 
-def test_what_is_not_known_in_an_envelope_is_ignored():
-    assert parse_envelope(wire(more=[1], signatures=[signature(cert="x")])).payload == (
-        ENVELOPE.payload
-    )
+@pytest.mark.parametrize(
+    "changes", [{"note": "x"}, {"signatures": [signature(cert="x")]}, {"payload_type": TYPE}]
+)
+def test_what_nobody_signs_does_not_ride_on_an_envelope(changes):
+    with pytest.raises(MalformedError, match="unknown field"):
+        parse_envelope(wire(**changes))
+
+
+def test_one_key_signs_an_envelope_once():
+    with pytest.raises(MalformedError, match="signs an envelope once"):
+        parse_envelope(wire(signatures=[signature(), signature(sig=to_base64(b"\1" * 64))]))
+
+
+def test_an_envelope_may_be_spelled_freely_within_bounds():
+    compact = encode_envelope(ENVELOPE)
+    pretty = json.dumps(dict(reversed(json.loads(compact).items())), indent=4).encode()
+    assert parse_envelope(pretty) == ENVELOPE
+    assert parse_envelope(compact + b" " * MAX_SPELLING_BYTES) == ENVELOPE
+    with pytest.raises(MalformedError, match="padded"):
+        parse_envelope(compact + b" " * (MAX_SPELLING_BYTES + 1))
+    assert parse_envelope(compact.replace(b"media", rb"\u006dedia")) == ENVELOPE
 
 
 def test_the_payload_is_any_bytes():
@@ -88,7 +106,7 @@ def test_an_envelope_of_another_form_is_refused_at_its_place(changes, where):
 
 
 def test_an_envelope_holds_at_most_so_many_signatures():
-    many = [signature()] * limits.MAX_SIGNATURES
+    many = [signature(keyid=f"{at:032x}") for at in range(limits.MAX_SIGNATURES)]
     assert len(parse_envelope(wire(signatures=many)).signatures) == limits.MAX_SIGNATURES
     with pytest.raises(LimitError, match="More than 16"):
         parse_envelope(wire(signatures=[*many, signature()]))
@@ -148,7 +166,7 @@ def test_no_two_pairs_of_type_and_payload_share_a_pae():
 def test_the_statement_id_depends_on_type_and_payload_alone():
     expected = hashlib.sha256(pae(TYPE, ENVELOPE.payload)).hexdigest()
     assert ENVELOPE.statement_id == statement_id(TYPE, ENVELOPE.payload) == expected
-    spaced = parse_envelope(b" " + wire(signatures=[signature(keyid="ab" * 16)], more=1))
+    spaced = parse_envelope(b" " + wire(signatures=[signature(keyid="ab" * 16)]))
     assert spaced.statement_id == expected
     assert statement_id(payload_type("erase"), ENVELOPE.payload) != expected
 

@@ -115,12 +115,11 @@ def test_one_bad_signature_of_a_known_key_refuses_the_envelope_wherever_it_stand
         verify(envelope(*([bad, good] if bad_first else [good, bad])))
 
 
-@pytest.mark.parametrize("bad_first", [True, False])
-def test_two_signatures_under_one_name_have_to_hold_both(bad_first):
+def test_two_signatures_under_one_name_are_refused_even_where_both_hold():
     good, bad = signature(KEY), signature(KEY, good=False)
-    assert verify(envelope(good, good)).keyid == KEY.kid
-    with pytest.raises(BadSignatureError, match="does not fit"):
-        verify(envelope(*([bad, good] if bad_first else [good, bad])))
+    for pair in ((good, good), (good, bad), (bad, good)):
+        with pytest.raises(MalformedError, match="signs an envelope once"):
+            verify(envelope(*pair))
 
 
 def test_each_name_is_looked_up_once():
@@ -130,7 +129,7 @@ def test_each_name_is_looked_up_once():
         asked.append(keyid)
         return KNOWN.get(keyid)
 
-    data = envelope(signature(KEY), signature(STRANGER), signature(KEY), signature(STRANGER))
+    data = envelope(signature(KEY), signature(STRANGER))
     verify_envelope(data, count, kinds=KINDS)
     assert asked == [KEY.kid, STRANGER.kid]
 
@@ -210,7 +209,6 @@ def test_a_statement_of_one_kind_is_not_one_of_another_though_its_fields_would_d
 
 def test_the_spelling_of_the_envelope_does_not_matter_and_is_kept():
     values = json.loads(envelope(signature(KEY)))
-    values["more"] = {"x": [1]}
     data = json.dumps(values, indent=3, sort_keys=True).encode()
     found = verify(data)
     assert found.envelope == data
