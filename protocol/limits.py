@@ -94,6 +94,9 @@ MAX_ACCOUNT_DAYS = 731
 MAX_REVIEW_DAYS = 731
 """Review date of a media-flag: at most 24 months after it was issued."""
 
+MAX_FEEDBACK_DAYS = 2
+"""How far the day of a feedback may lie from the day on which it was issued."""
+
 MAX_FUTURE_S = 300
 """How far ahead of the reader's clock `issued` may lie."""
 

@@ -13,7 +13,6 @@ from protocol.fields import (
     Bytes32,
     Bytes64,
     CircleName,
-    Count,
     Digest256,
     LogSize,
     NodeName,
@@ -138,6 +137,10 @@ class Receipt(Message, frozen=True, kw_only=True):
     duplicate: bool = False
 
 
+Total = Annotated[int, Meta(ge=0, le=limits.MAX_JSON_INT)]
+"""A sum of counts, over organisations and days: it may well exceed what one count can say."""
+
+
 class PeerStatus(Message, frozen=True, kw_only=True):
     """Whether one peer has taken over a statement."""
 
@@ -154,10 +157,10 @@ class StatementStatus(Message, frozen=True, kw_only=True):
     index: LogSize
     state: Literal["active", "retracted", "disputed", "erased", "expired"]
     peers: Annotated[tuple[PeerStatus, ...], Meta(max_length=limits.MAX_ITEMS)] = ()
-    matches: Count = 0
-    confirmed: Count = 0
-    refuted: Count = 0
-    unreviewed: Count = 0
+    matches: Total = 0
+    confirmed: Total = 0
+    refuted: Total = 0
+    unreviewed: Total = 0
 
 
 class StatementStatuses(Message, frozen=True, kw_only=True):

@@ -248,15 +248,14 @@ class Feedback(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parse_time(f"{self.day}T00:00:00Z", where="day")
+        issued = parse_time(f"{self.issued[:10]}T00:00:00Z")
+        apart = abs(parse_time(f"{self.day}T00:00:00Z", where="day") - issued)
+        if apart > limits.MAX_FEEDBACK_DAYS * 86_400:
+            raise ContradictionError("The day is too far from the one on which this was issued.")
 
 
 class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
-    """An authority vouches for a flagger: key, scope, from and until.
-
-    A node vouches for flaggers under its own name; a later statement about the same flagger and
-    key replaces the earlier one.
-    """
+    """A node vouches for a flagger under its own name; the latest one for a key counts."""
 
     KIND: ClassVar[str] = "accredit"
 

@@ -132,6 +132,23 @@ def simple(kind: type, **more: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
+def feedbacks(draw: st.DrawFn) -> statements.Feedback:
+    issued = draw(times)
+    row = st.builds(
+        statements.FeedbackRow, item=indices, confirmed=counts, refuted=counts, unreviewed=counts
+    )
+    return draw(
+        st.builds(
+            statements.Feedback,
+            **common(statements.Feedback, st.just(issued)),
+            target=digests,
+            day=st.just(issued[:10]),
+            rows=tuples(row, 1),
+        )
+    )
+
+
+@st.composite
 def accreditations(draw: st.DrawFn) -> statements.Accredit:
     first, last = draw(spans())
     patterns = st.just("*") | categories | categories.map("{}.*".format)
@@ -243,21 +260,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         dispute=digests,
         outcome=st.sampled_from(["upheld", "rejected"]),
     ),
-    "feedback": simple(
-        statements.Feedback,
-        target=digests,
-        day=times.map(lambda text: text[:10]),
-        rows=tuples(
-            st.builds(
-                statements.FeedbackRow,
-                item=indices,
-                confirmed=counts,
-                refuted=counts,
-                unreviewed=counts,
-            ),
-            1,
-        ),
-    ),
+    "feedback": feedbacks(),
     "accredit": accreditations(),
     "circle-descriptor": circle_descriptors(),
     "node-descriptor": node_descriptors(),

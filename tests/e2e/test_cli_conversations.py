@@ -15,6 +15,7 @@ from nodes import introduce, make_node, serving
 from signing.keys import KeyUse
 from signing.keystore import load_key
 
+TODAY = time.strftime("%Y-%m-%d", time.gmtime())
 FLAG = ("--category", "csam.act.prepub", "--reviewers", 2)
 
 
@@ -253,7 +254,7 @@ def test_a_platform_shares_its_own_finding_and_takes_it_back(network, tmp_path):
     statement = done.json["statements"][0]["id"]
     shown = call("status", statement, *network.as_platform)
     assert "media-flag, active" in shown.out
-    counts = ("--day", "2026-11-22", "--confirmed", 2, "--refuted", 1)
+    counts = ("--day", TODAY, "--confirmed", 2, "--refuted", 1)
     assert call("feedback", statement, *counts, *network.as_platform).code == 0
     assert "2 right, 1 wrong" in call("status", statement, *network.as_platform).out
     disputed = call(
@@ -269,7 +270,7 @@ def test_a_platform_shares_its_own_finding_and_takes_it_back(network, tmp_path):
 
 
 def test_feedback_says_how_many(network):
-    done = call("feedback", "ab" * 32, "--day", "2026-11-22", *network.as_platform)
+    done = call("feedback", "ab" * 32, "--day", TODAY, *network.as_platform)
     assert (done.code, "say how many" in done.err) == (2, True)
 
 

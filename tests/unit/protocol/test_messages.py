@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from payloads import ID, KEY, MESSAGES, to_bytes
 from protocol import endpoints, limits, messages
@@ -129,3 +130,12 @@ def test_paths_are_absolute_distinct_and_carry_no_value():
         assert path.startswith("/")
         assert not set(path) & set("{}?#% ")
         assert not path.endswith("/")
+
+
+@pytest.mark.parametrize("field", ["matches", "confirmed", "refuted", "unreviewed"])
+def test_a_total_may_exceed_every_single_count(field):
+    status = messages.StatementStatus(id=ID, kind="media-flag", index=0, state="active")
+    for total in (2 * 10**9, limits.MAX_JSON_INT):
+        data = encode_json(replace(status, **{field: total}))
+        found = parse_message(messages.StatementStatus, data, max_bytes=1 << 16)
+        assert getattr(found, field) == total

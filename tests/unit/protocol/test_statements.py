@@ -168,6 +168,8 @@ LATER = "2028-11-23T10:00:01Z"
 CONTRADICTIONS = [
     Case("erase", {"issued": "2026-02-30T00:00:00Z"}, "no such day", "issued"),
     Case("feedback", {"day": "2026-02-30"}, "no such day", "day"),
+    Case("feedback", {"day": "2026-11-19", "issued": T0}, "too far from"),
+    Case("feedback", {"day": "2026-11-25", "issued": T0}, "too far from"),
     flag("no such day", "basis.reviewed", basis={**BASIS, "reviewed": "2026-02-30T00:00:00Z"}),
     flag("no such day", review_by="2027-02-30T00:00:00Z"),
     flag("together", "items[1]", items=[ITEM, {"pdq": ID}]),
@@ -281,3 +283,8 @@ def test_no_error_repeats_a_value(kind):
             with pytest.raises(ProtocolError) as refused:
                 read(kind, **{field: value})
             assert "SECRET" not in str(refused.value) + refused.value.where
+
+
+@pytest.mark.parametrize("day", ["2026-11-20", "2026-11-22", "2026-11-24"])
+def test_a_feedback_is_about_a_day_near_the_one_on_which_it_was_issued(day):
+    assert read("feedback", issued=T0, day=day).day == day
