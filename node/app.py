@@ -162,7 +162,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         store=store,
         log=log,
         ingest=ingest,
-        serving=Serving(store),
+        serving=Serving(store, clock=clock),
         flags=Flags(store, author, audit, name=name, clock=clock),
         lookups=Lookups(
             store,

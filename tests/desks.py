@@ -242,7 +242,7 @@ class Desk:
 
     @cached_property
     def serving(self) -> Serving:
-        return Serving(self.world.store)
+        return Serving(self.world.store, clock=self.clock)
 
     @cached_property
     def evaluator(self) -> Evaluator:

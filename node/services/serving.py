@@ -1,6 +1,6 @@
 """Envelopes for peers: the exact bytes, to their audience only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from node.services.directory import StoredDirectory
 from node.storage.engine import Store
@@ -16,8 +16,9 @@ _ESCAPES = 1.1  # a JSON text inside a JSON string: every quotation mark gains a
 class Serving:
     """Answers peers that ask for statements by id."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
         self._store = store
+        self._clock = clock
 
     def envelopes(self, ids: Sequence[str], *, reader: str) -> Envelopes:
         """Returns the statements asked for, as far as one answer holds, and why some have no body.
@@ -28,12 +29,13 @@ class Serving:
         """
         answers: list[EnvelopeAnswer] = []
         room = MAX_PEER_RESPONSE_BYTES // 2
+        now = int(self._clock())
         with self._store.read() as transaction:
             records = transaction.statements.by_ids(ids)
             directory = StoredDirectory(transaction)
             for one in ids:
                 record = records.get(StatementId(one))
-                answer = _without_body(one, record, reader, directory)
+                answer = _without_body(one, record, reader, directory, now)
                 if answer is None:
                     assert record is not None
                     index = record.log_index
@@ -48,7 +50,11 @@ class Serving:
 
 
 def _without_body(
-    statement_id: str, record: StatementRecord | None, reader: str, directory: StoredDirectory
+    statement_id: str,
+    record: StatementRecord | None,
+    reader: str,
+    directory: StoredDirectory,
+    now: int,
 ) -> EnvelopeAnswer | None:
     if record is None:
         return EnvelopeAnswer(id=statement_id, state="unknown")
@@ -56,7 +62,8 @@ def _without_body(
         return EnvelopeAnswer(id=statement_id, state="withheld")
     if record.state == "erased":
         return EnvelopeAnswer(id=statement_id, state="erased")
-    if record.state == "expired":
+    # What has ended goes to nobody, also before the job that deletes it has run.
+    if record.state == "expired" or (record.ends is not None and record.ends <= now):
         return EnvelopeAnswer(id=statement_id, state="expired")
     return None
 

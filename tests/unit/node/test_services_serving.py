@@ -126,6 +126,15 @@ def test_what_is_gone_is_said_to_be_gone_to_its_audience_alone(either_desk: Desk
     assert states(desk, [erased.id, expired.id], OTHER) == ["withheld", "withheld"]
 
 
+def test_what_has_ended_is_not_served_even_before_it_is_deleted(desk: Desk) -> None:
+    ended = flag(desk, 1, review_by=format_time(NOW + 2)).id
+    desk.world.clock.tick(1)
+    assert states(desk, [ended], PLATFORM) == ["present"]
+    desk.world.clock.tick(1)
+    assert states(desk, [ended], PLATFORM) == ["expired"]
+    assert states(desk, [ended], HOTLINE) == ["expired"]
+
+
 def test_a_retracted_statement_is_still_served(desk: Desk) -> None:
     receipt = flag(desk)
     desk.world.submit(retract(receipt.id, by=ANNA))
