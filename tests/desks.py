@@ -17,8 +17,9 @@ from node.services.accounts import Accounts
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.catalogue import Catalogue
-from node.services.circles import Circles
+from node.services.circles import Circles, mark_of
 from node.services.clients import Client, Clients
+from node.services.directory import StoredDirectory
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
@@ -255,11 +256,17 @@ class Desk:
         )
 
     def join_circle(self) -> Receipt:
-        """Takes in the descriptor of `CIRCLE` and takes part."""
+        """Takes in the descriptor of `CIRCLE` and takes part; the audit does not tell."""
         receipt = self.world.submit(circle_descriptor())
-        with self.world.store.write() as transaction:
-            transaction.trust.join(CIRCLE)
+        self.join(CIRCLE)
         return receipt
+
+    def join(self, name: str) -> None:
+        """Takes part in a circle, as `Circles.join` does; the audit does not tell."""
+        with self.world.store.write() as transaction:
+            circle = StoredDirectory(transaction).circle(name)
+            assert circle is not None
+            transaction.trust.join(name, [mark_of(one) for one in circle.epochs])
 
     def audited(self) -> list[tuple[str, str, str | None, str | None]]:
         """The audit as (actor, action, subject, detail)."""

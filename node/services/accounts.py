@@ -13,6 +13,7 @@ from node.policy.model import AccountEvidence, Operator
 from node.services import effects
 from node.services.audit import Audit
 from node.services.authoring import Author
+from node.services.circles import confirmed_epochs
 from node.services.clients import Client
 from node.services.directory import StoredDirectory
 from node.storage.accounts import FingerprintRecord
@@ -248,11 +249,16 @@ class Accounts:
             directory = StoredDirectory(transaction)
             joined = [one for one in transaction.trust.circles() if one.joined]
             found = [directory.circle(one.name) for one in joined]
+            # A key that came with a later descriptor binds nobody who has not agreed to it.
+            confirmed = [
+                (circle, epoch)
+                for circle in found
+                if circle is not None
+                for epoch in confirmed_epochs(transaction, circle)
+            ]
         epochs = [
             (circle, epoch)
-            for circle in found
-            if circle is not None
-            for epoch in circle.epochs
+            for circle, epoch in confirmed
             if parse_time(epoch.not_before) <= now <= parse_time(epoch.not_after)
         ]
         if not epochs:

@@ -5,6 +5,7 @@ list every telephone number offline, so it belongs to a node that is no platform
 that shows a circle says so.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from node.services.authoring import Author
 from node.services.directory import StoredDirectory
 from node.services.keys import save_share
 from node.storage.engine import Store
-from protocol.encoding import convert, format_time, to_base64url
+from node.storage.transaction import Transaction
+from protocol.encoding import convert, encode_json, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
 from protocol.fields import CircleName
 from protocol.messages import Receipt
@@ -32,7 +34,12 @@ _SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True)
 class CircleState:
-    """A circle as this node knows it."""
+    """A circle as this node knows it.
+
+    Attributes:
+        unconfirmed: numbers of epochs of a circle that was joined, which came or were changed
+            since: they are not used until the operator joins again.
+    """
 
     name: str
     version: int
@@ -43,6 +50,7 @@ class CircleState:
     epoch: int
     not_after: str
     warning: str | None
+    unconfirmed: tuple[int, ...]
 
 
 class Circles:
@@ -113,7 +121,9 @@ class Circles:
         return self._author.issue(CircleDescriptor, also=audited, **fields)
 
     def join(self, name: str) -> CircleState:
-        """Has this node's bans and checks go through a circle.
+        """Has this node's bans and checks go through a circle, with the epochs that it has now.
+
+        A later descriptor may bring other keys: those are used once the operator joins again.
 
         Raises:
             NotFoundError: no descriptor of such a circle has arrived.
@@ -129,7 +139,7 @@ class Circles:
         if self._name not in {member.node for member in descriptor.members}:
             raise NotAllowedError("This node is not among the circle's members.")
         with self._store.write() as transaction:
-            transaction.trust.join(name)
+            transaction.trust.join(name, [mark_of(one) for one in descriptor.epochs])
             transaction.journal.audit(
                 "operator", "circle.join", at=int(self._clock()), subject=name, detail=None
             )
@@ -139,7 +149,8 @@ class Circles:
         """Returns every circle that is known here, and whose founder is still the one pinned."""
         with self._store.read() as transaction:
             directory = StoredDirectory(transaction)
-            found = [(one, directory.circle(one.name)) for one in transaction.trust.circles()]
+            records = transaction.trust.circles()
+            found = [(one, directory.circle(one.name)) for one in records]
         states = []
         for record, descriptor in found:
             if descriptor is None:
@@ -156,6 +167,23 @@ class Circles:
                     epoch=newest.epoch,
                     not_after=newest.not_after,
                     warning=ONE_HOLDER_WARNING if newest.threshold == 1 else None,
+                    unconfirmed=tuple(
+                        one.epoch
+                        for one in descriptor.epochs
+                        if record.joined and mark_of(one) not in record.confirmed
+                    ),
                 )
             )
         return states
+
+
+def confirmed_epochs(transaction: Transaction, circle: CircleDescriptor) -> tuple[Epoch, ...]:
+    """Returns those epochs of a circle that the operator has agreed to, exactly as they are."""
+    record = transaction.trust.circle(circle.circle)
+    confirmed = () if record is None or not record.joined else record.confirmed
+    return tuple(one for one in circle.epochs if mark_of(one) in confirmed)
+
+
+def mark_of(epoch: Epoch) -> str:
+    """Returns what tells this epoch from any other: its number, and the digest of all of it."""
+    return f"{epoch.epoch}:{hashlib.sha256(encode_json(epoch)).hexdigest()}"

@@ -211,7 +211,7 @@ class AccreditationRow(SQLModel, table=True):
 
 
 class CircleRow(SQLModel, table=True):
-    """The latest descriptor of a circle, and whether this node takes part."""
+    """The latest descriptor of a circle, whether this node takes part, and with which keys."""
 
     __tablename__ = "circle"
 
@@ -219,6 +219,7 @@ class CircleRow(SQLModel, table=True):
     version: int
     log_index: int = Field(sa_column=_big())
     joined: bool
+    confirmed: str = ""
 
 
 class ClientRow(SQLModel, table=True):

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from node.storage.rows import AccreditationRow, CircleRow, StatementRow
-from node.storage.sql import table, upsert
+from node.storage.sql import join_list, split_list, table, upsert
 
 _ACCREDITATION = table(AccreditationRow)
 _CIRCLE = table(CircleRow)
@@ -15,12 +16,16 @@ _STATEMENT = table(StatementRow)
 
 @dataclass(frozen=True)
 class CircleRecord:
-    """The latest descriptor of a circle, by its place in the log, and whether we take part."""
+    """The latest descriptor of a circle, by its place in the log, and whether we take part.
+
+    `confirmed` names the epochs that the operator has agreed to, as `node.services.circles` does.
+    """
 
     name: str
     version: int
     log_index: int
     joined: bool
+    confirmed: tuple[str, ...] = ()
 
 
 class TrustRepository:
@@ -72,22 +77,32 @@ class TrustRepository:
 
     def put_circle(self, name: str, *, version: int, log_index: int) -> None:
         """Stores the latest descriptor of a circle; whether we take part stays as it is."""
-        values = {"name": name, "version": version, "log_index": log_index, "joined": False}
-        upsert(self._connection, _CIRCLE, values, keep=("joined",))
+        values = {"name": name, "version": version, "log_index": log_index}
+        fresh = {"joined": False, "confirmed": ""}
+        upsert(self._connection, _CIRCLE, values | fresh, keep=tuple(fresh))
 
-    def join(self, name: str) -> bool:
-        """Marks that this node takes part; returns whether the circle is known."""
+    def join(self, name: str, confirmed: Iterable[str]) -> bool:
+        """Marks that this node takes part, with these epochs; returns whether the circle is known.
+
+        What was confirmed before and is not named now is no longer confirmed.
+        """
         done = self._connection.execute(
-            update(_CIRCLE).where(_CIRCLE.c.name == name).values(joined=True)
+            update(_CIRCLE)
+            .where(_CIRCLE.c.name == name)
+            .values(joined=True, confirmed=join_list(confirmed))
         )
         return done.rowcount == 1
 
     def circle(self, name: str) -> CircleRecord | None:
         """Returns the circle of this name."""
         row = self._connection.execute(select(_CIRCLE).where(_CIRCLE.c.name == name)).first()
-        return None if row is None else CircleRecord(*row)
+        return None if row is None else _circle(row)
 
     def circles(self) -> list[CircleRecord]:
         """Returns every circle, by name."""
         found = self._connection.execute(select(_CIRCLE).order_by(_CIRCLE.c.name))
-        return [CircleRecord(*row) for row in found]
+        return [_circle(row) for row in found]
+
+
+def _circle(row: Row[Any]) -> CircleRecord:
+    return CircleRecord(row.name, row.version, row.log_index, row.joined, split_list(row.confirmed))

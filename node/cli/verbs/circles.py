@@ -105,6 +105,9 @@ def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -
         show(f"{one.name}  version {one.version}  {'joined' if one.joined else 'not joined'}")
         show(f"  members  {', '.join(one.members)}")
         show(f"  key      {one.threshold} of {', '.join(one.holders)}, until {one.not_after}")
+        if one.unconfirmed:
+            numbers = ", ".join(map(str, one.unconfirmed))
+            show(f"  key {numbers} is not confirmed here and not used: run circle join again")
         if one.warning:
             show(f"  {one.warning}")
     if not found:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks, open_desk
 from meanwhile import before_the_next_write
 from node.services.accounts import CheckAnswer
-from protocol.encoding import format_time
+from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 from protocol.messages import Receipt
@@ -358,8 +359,7 @@ def test_a_check_meets_every_current_epoch_and_a_ban_is_made_in_the_newest(desk:
         epoch(4, 1, 100),
     )
     desk.world.submit(circle_descriptor(epochs=epochs))
-    with desk.world.store.write() as transaction:
-        transaction.trust.join(CIRCLE)
+    desk.join(CIRCLE)
     for number in (1, 2, 3, 4):
         desk.world.submit(ban_of(ANNA, number, EMAIL, **marks(EMAIL, epoch=number)))
     check(desk, EMAIL)
@@ -367,11 +367,28 @@ def test_a_check_meets_every_current_epoch_and_a_ban_is_made_in_the_newest(desk:
     assert stored_ban(desk, ban(desk, NORMAL)).fingerprints[0].epoch == 3
 
 
+def test_a_later_version_of_a_circle_binds_nobody_to_a_key_he_has_not_agreed_to(
+    either_desk: Desk,
+) -> None:
+    desk = either_desk
+    first = desk.join_circle()
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    epochs = (*circle_descriptor().epochs, theirs)
+    second = desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs))
+    assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 1
+    assert desk.circle.asked == [1]
+    desk.join(CIRCLE)
+    assert stored_ban(desk, ban(desk, PHONE)).fingerprints[0].epoch == 2
+    # The same key in other hands is another epoch to agree to.
+    moved = replace(theirs, holders=(Holder(index=1, node=PLATFORM),))
+    desk.world.submit(circle_descriptor(version=3, previous=second.id, epochs=(epochs[0], moved)))
+    assert stored_ban(desk, ban(desk, NORMAL)).fingerprints[0].epoch == 1
+
+
 def test_with_two_circles_a_check_asks_both_and_a_ban_has_to_be_told_apart(desk: Desk) -> None:
     desk.join_circle()
     desk.world.submit(circle_descriptor(circle=OTHER_CIRCLE))
-    with desk.world.store.write() as transaction:
-        transaction.trust.join(OTHER_CIRCLE)
+    desk.join(OTHER_CIRCLE)
     desk.world.submit(ban_of(ANNA, 1, EMAIL, **marks(EMAIL, circle=OTHER_CIRCLE)))
     assert len(check(desk, EMAIL).leads) == 1
     assert desk.circle.asked == [1, 1]

@@ -1,9 +1,10 @@
 """Circles: made by their holder, joined by their members, and shown with what to beware of."""
 
 import pytest
+from msgspec.structs import replace
 
 from desks import Desk
-from node.services.circles import ONE_HOLDER_WARNING
+from node.services.circles import ONE_HOLDER_WARNING, confirmed_epochs
 from node.services.directory import StoredDirectory
 from node.services.keys import create_keys, open_keys, save_share, share_file
 from protocol.encoding import format_time, from_base64url
@@ -109,8 +110,8 @@ def test_who_is_no_longer_a_member_cannot_join(desk: Desk) -> None:
     founded = circle_descriptor(by=PLATFORM, circle=f"{PLATFORM}/ring-1")
     first = desk.world.submit(founded)
     alone = (Member(node=PLATFORM, budget_per_day=1),)
-    replace = {"version": 2, "previous": first.id, "members": alone}
-    later = circle_descriptor(by=PLATFORM, circle=founded.circle, **replace)
+    changes = {"version": 2, "previous": first.id, "members": alone}
+    later = circle_descriptor(by=PLATFORM, circle=founded.circle, **changes)
     record(desk, later, first.index)
     with pytest.raises(NotAllowedError, match="not among the circle's members"):
         desk.circles.join(founded.circle)
@@ -129,7 +130,27 @@ def test_a_later_version_keeps_what_was_joined(desk: Desk) -> None:
     desk.circles.join(CIRCLE)
     desk.world.submit(circle_descriptor(version=2, previous=first.id))
     (state,) = desk.circles.list()
-    assert (state.version, state.joined) == (2, True)
+    assert (state.version, state.joined, state.unconfirmed) == (2, True, ())
+
+
+def test_a_key_that_came_later_is_shown_as_unconfirmed_until_the_operator_joins_again(
+    either_desk: Desk,
+) -> None:
+    desk = either_desk
+    first = desk.world.submit(circle_descriptor())
+    desk.circles.join(CIRCLE)
+    (old,) = circle_descriptor().epochs
+    new = replace(old, epoch=2, holders=(Holder(index=1, node=PLATFORM),))
+    desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=(old, new)))
+    (state,) = desk.circles.list()
+    assert (state.joined, state.unconfirmed) == (True, (2,))
+    with desk.world.store.read() as transaction:
+        descriptor = StoredDirectory(transaction).circle(CIRCLE)
+        assert descriptor is not None
+        assert confirmed_epochs(transaction, descriptor) == (old,)
+    assert desk.circles.join(CIRCLE).unconfirmed == ()
+    with desk.world.store.read() as transaction:
+        assert confirmed_epochs(transaction, descriptor) == (old, new)
 
 
 def test_a_key_that_several_must_use_together_needs_no_warning(desk: Desk) -> None:

@@ -192,11 +192,11 @@ def test_a_new_version_of_a_circle_leaves_it_to_the_operator_who_joined(store: S
         assert trust.circle("hotline.example/minors-1") == CircleRecord(
             "hotline.example/minors-1", 1, 4, joined=False
         )
-        assert trust.join("hotline.example/minors-1")
-        assert not trust.join("unknown-1")
+        assert trust.join("hotline.example/minors-1", ["1:ab"])
+        assert not trust.join("unknown-1", [])
         trust.put_circle("hotline.example/minors-1", version=2, log_index=6)
         assert trust.circle("hotline.example/minors-1") == CircleRecord(
-            "hotline.example/minors-1", 2, 6, joined=True
+            "hotline.example/minors-1", 2, 6, joined=True, confirmed=("1:ab",)
         )
         assert trust.circle("unknown-1") is None
         assert [(one.name, one.joined) for one in trust.circles()] == [

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("log_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("joined", sa.Boolean(), nullable=False),
+        sa.Column("confirmed", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
