@@ -108,7 +108,16 @@ def parse_envelope(data: bytes) -> Envelope:
         MalformedError: no DSSE envelope, or base64 that is not canonical; or it holds what nobody
             signs: other keys, one key id twice, or more blanks than a spelling needs.
     """
-    wire = convert(parse_json(data, max_bytes=limits.MAX_ENVELOPE_BYTES), _WireEnvelope)
+    value = parse_json(data, max_bytes=limits.MAX_ENVELOPE_BYTES)
+    try:
+        wire = convert(value, _WireEnvelope)
+    except MalformedError as error:
+        if "unknown field" in str(error):
+            # Never by its name, which would travel on in reasons and logs.
+            raise MalformedError(
+                "The envelope holds an unknown field.", where=error.where
+            ) from None
+        raise
     signatures = tuple(
         Signature(one.keyid, from_base64(one.sig, where=f"signatures[{at}].sig"))
         for at, one in enumerate(wire.signatures)
