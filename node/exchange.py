@@ -310,10 +310,12 @@ class Exchange:
 
     def _note_failure(self, name: str, error: SchutznetzError) -> None:
         with self._store.write() as transaction:
-            transaction.peers.note_sync(name, at=None, problem=str(error))
             known = transaction.peers.get(name)
-        # Who contradicted its own log is frozen by now, and the evidence of it is kept.
-        if isinstance(error, PeerMisbehavedError) and known is not None and known.state == "active":
+            transaction.peers.note_sync(name, at=None, problem=str(error))
+        # Who contradicted its own log is frozen by now, and the evidence of it is kept; and who
+        # does the same again at every poll is accused once.
+        is_new = known is not None and known.state == "active" and known.problem != str(error)
+        if isinstance(error, PeerMisbehavedError) and is_new:
             self._accuse(name, str(error), error.evidence)
 
     def _note_success(self, name: str) -> None:

@@ -7,7 +7,6 @@ from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
 from node.services.directory import StoredDirectory
-from node.services.ingest import in_audience
 from node.services.serving import audience_of
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
@@ -16,6 +15,7 @@ from node.storage.transaction import Transaction
 from protocol.encoding import format_time
 from protocol.errors import InvalidError, NotFoundError
 from protocol.fields import organisation_of
+from protocol.limits import MAX_JSON_INT
 from protocol.messages import PeerStatus, Receipt, StatementStatus, StatementStatuses
 from protocol.statements import (
     Basis,
@@ -186,12 +186,12 @@ class Flags:
                 _peer_status(peer, record.log_index, refusals.get(peer.name))
                 for peer in peers
                 # Who may not have the body takes over no more than its id.
-                if peer.name != self._name and in_audience(audience, peer.name, directory)
+                if peer.name != self._name and directory.includes(audience, peer.name)
             ),
             matches=transaction.journal.matches(record.log_index),
-            confirmed=totals.confirmed,
-            refuted=totals.refuted,
-            unreviewed=totals.unreviewed,
+            confirmed=min(totals.confirmed, MAX_JSON_INT),
+            refuted=min(totals.refuted, MAX_JSON_INT),
+            unreviewed=min(totals.unreviewed, MAX_JSON_INT),
         )
 
     def _state(self, transaction: Transaction, record: StatementRecord) -> State:

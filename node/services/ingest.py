@@ -195,27 +195,16 @@ class Ingest:
 
 
 def is_addressed(statement: Statement, reader: str, directory: StoredDirectory) -> bool:
-    """Whether `reader`, the name of a pinned node, may have a statement's body."""
-    if organisation_of(statement.issuer) == reader:
-        return True
+    """Whether `reader`, the name of a pinned node, may have the body of a new statement.
+
+    `StoredDirectory.audience` says the same of one that is stored.
+    """
+    described: tuple[str, ...] = ()
     if isinstance(statement, CircleDescriptor):
-        return reader in {member.node for member in statement.members}
-    target = getattr(statement, "target", None)
-    return in_audience(
-        (*statement.audience, *directory.audience_of_target(target)), reader, directory
-    )
-
-
-def in_audience(audience: tuple[str, ...], reader: str, directory: StoredDirectory) -> bool:
-    """Whether `reader`, the name of a pinned node, belongs to an audience."""
-    for name in audience:
-        if name in ("peers", f"node:{reader}"):
-            return True
-        if name.startswith("circle:"):
-            circle = directory.circle(name.removeprefix("circle:"))
-            if circle is not None and reader in {member.node for member in circle.members}:
-                return True
-    return False
+        described = tuple(f"node:{member.node}" for member in statement.members)
+    about = directory.audience_of_target(getattr(statement, "target", None))
+    issuer = f"node:{organisation_of(statement.issuer)}"
+    return directory.includes((*statement.audience, *described, *about, issuer), reader)
 
 
 def _record(

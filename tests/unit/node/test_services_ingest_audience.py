@@ -70,13 +70,25 @@ def test_what_its_own_people_say_reaches_a_node_whatever_the_audience(
     assert receipt.index == world.log.size() - 1
 
 
-def test_a_circle_is_told_to_its_members_alone(world: World) -> None:
+def test_a_circle_is_told_to_its_members_and_to_whom_it_is_addressed(world: World) -> None:
     outside = tuple(Member(node=one, budget_per_day=1) for one in (PLATFORM, "a.example"))
     with pytest.raises(NotAllowedError, match="not addressed to this node"):
-        world.submit(circle_descriptor(by=PLATFORM, circle=f"{PLATFORM}/own-1", members=outside))
+        world.submit(
+            circle_descriptor(
+                by=PLATFORM,
+                circle=f"{PLATFORM}/own-1",
+                members=outside,
+                audience=("node:a.example",),
+            )
+        )
     inside = (*outside, Member(node=HOTLINE, budget_per_day=1))
     assert not world.submit(
-        circle_descriptor(by=PLATFORM, circle=f"{PLATFORM}/own-1", members=inside)
+        circle_descriptor(
+            by=PLATFORM,
+            circle=f"{PLATFORM}/own-1",
+            members=inside,
+            audience=("node:a.example",),
+        )
     ).duplicate
 
 
