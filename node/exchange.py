@@ -121,10 +121,13 @@ class Exchange:
         self._soon(self._want_all)
 
     def log_grew(self, synced: bool) -> None:
-        """Tells the peers that this node's log has grown, unless it grew by what they said."""
-        if synced:
-            self._announced = self._own_log.size()
-        else:
+        """Tells the peers that this node's log has grown.
+
+        What a sync brought is told a moment later, by the watch: it is new to few of them, and a
+        burst is told once. But it is told, so that what goes by way of this node arrives, and so
+        that the peers acknowledge it.
+        """
+        if not synced:
             self._soon(self._set_poke)
 
     def _soon(self, function: Callable[..., None], *arguments: object) -> None:

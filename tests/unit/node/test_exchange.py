@@ -155,6 +155,14 @@ def test_a_peer_that_was_away_is_asked_again_before_the_next_poll(station: Stati
         until(lambda: station.has(statement), "it is synced without poke or poll")
 
 
+def test_what_one_peer_said_is_announced_to_the_others_and_to_itself(station: Station) -> None:
+    speaker, other = station.peer(A), station.peer(B)
+    statement = speaker.flag()
+    with station.running():
+        until(lambda: station.has(statement), "it is taken over")
+        until(lambda: bool(other.pokes) and bool(speaker.pokes), "both are poked")
+
+
 # the end
 
 
