@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 
-from node.app import open_services
+from node.app import Services, open_services
 from node.demo.wire import Wire
 from node.setup import NewNode, init_node
 from protocol.errors import UnavailableError
@@ -129,12 +130,13 @@ def _join_circle(members: Mapping[str, Member]) -> None:
     for name in (PLATFORM_A, PLATFORM_B):
         with open_services(members[name].directory, environ={}) as services:
             wait_for(
-                lambda services=services: any(  # type: ignore[misc]  # bound for this turn
-                    one.name == CIRCLE for one in services.circles.list()
-                ),
-                "the circle's descriptor reaches the platforms",
+                partial(_knows_circle, services), "the circle's descriptor reaches the platforms"
             )
             services.circles.join(CIRCLE)
+
+
+def _knows_circle(services: Services) -> bool:
+    return any(one.name == CIRCLE for one in services.circles.list())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ def _take_back(scene: Scene) -> None:
         for member in scene.members.values():
             for statement in (retract_id, upheld["id"]):
                 wait_for(
-                    lambda member=member, statement=statement: _is_at(member, statement),  # type: ignore[misc]  # bound for this turn
+                    partial(_is_at, member, statement),
                     "everybody has what was taken back",
                 )
         states = {member.name: _state(member, scene.ban_id) for member in scene.members.values()}
@@ -233,7 +234,7 @@ def _erase(scene: Scene) -> None:
         )
         for member in scene.members.values():
             wait_for(
-                lambda member=member: _state(member, scene.ban_id) == "erased",  # type: ignore[misc]  # bound for this turn
+                partial(_is_erased, member, scene.ban_id),
                 "the ban is erased everywhere",
             )
         after = [name for name in NAMES if is_on_disk(scene.members[name], parts[name])]
@@ -284,6 +285,10 @@ def _state(member: Member, statement: str) -> str | None:
         return str(member.ask("GET", f"/v1/statements/{statement}")["state"])
     except UnavailableError:
         return None
+
+
+def _is_erased(member: Member, statement: str) -> bool:
+    return _state(member, statement) == "erased"
 
 
 def _is_at(member: Member, statement: str) -> bool:
