@@ -5,7 +5,9 @@ lease, and only the one that has it goes on. The lease is short whatever the int
 are: when its holder dies, another process takes over within `_LEASE_S`.
 """
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -40,11 +42,16 @@ class Jobs:
         self._scheduler.add_job(
             self._poll, "interval", seconds=self._settings.poll_interval_s, id="poll"
         )
+        # Its first run is due at once. A job of its own for it would be removed when done, which
+        # APScheduler 3 cannot do while it shuts down: its thread would die of it.
         self._scheduler.add_job(
-            self._clean, "interval", seconds=self._settings.expire_interval_s, id="clean"
+            self._clean,
+            "interval",
+            seconds=self._settings.expire_interval_s,
+            id="clean",
+            next_run_time=datetime.fromtimestamp(time.time(), UTC),
         )
         self._scheduler.start()
-        self._scheduler.add_job(self._clean, id="clean-at-start")
 
     def close(self) -> None:
         """Ends the timer, lets a running job finish, and gives the lease back."""
