@@ -35,7 +35,7 @@ lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --group build pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --group build --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	  --group build --group dev --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and everything that tools left behind
 	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
