@@ -15,7 +15,8 @@ from node.api.app import build_api
 from node.api.server import server_config
 from node.services.accounts import CheckAnswer, Lead
 from node.services.clients import SCOPES, Client
-from node.services.lookups import ListState, MatchAnswer, MediaMatch, MediaResult
+from node.services.judging import MediaMatch, MediaResult
+from node.services.lookups import ListState, MatchAnswer
 from node.services.peers import Caller, PeerState
 from node.services.remedies import Remedy
 from node.settings import Settings

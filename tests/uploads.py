@@ -1,7 +1,8 @@
 """Questions about uploads, and what the desk that was asked remembers of them."""
 
 from desks import PLATFORM_PROGRAM, Desk, picture
-from node.services.lookups import Lookups, MatchAnswer, MediaQuery, MediaResult
+from node.services.judging import MediaResult
+from node.services.lookups import Lookups, MatchAnswer, MediaQuery
 from protocol.messages import Receipt
 from simulator import media_flag
 from worlds import ANNA

@@ -5,12 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
-from node.services.lookups import (
-    MOST_MATCHES,
-    MOST_PER_VOICE,
-    Lookups,
-    MediaQuery,
-)
+from node.services.judging import MOST_MATCHES, MOST_PER_VOICE
+from node.services.lookups import Lookups, MediaQuery
 from protocol.encoding import format_time
 from protocol.statements import MediaItem
 from simulator import DAY_S, NOW, account_ban, media_flag

@@ -1,0 +1,239 @@
+"""What the policy makes of the entries that an upload resembles, and what is shown of them.
+
+Whoever looks something up (`node.services.lookups`) finds entries; here they become evidence, the
+policy decides, and what was acted on is counted, so that it can be undone.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from node.policy.evaluation import Policy
+from node.policy.model import MediaEvidence, Operator
+from node.services import effects
+from node.storage.engine import Store
+from node.storage.media import MediaHash
+from node.storage.peers import PeerRecord
+from node.storage.statements import DisputeRecord, StatementRecord
+from node.storage.transaction import Transaction
+from protocol.categories import Vocabulary
+from protocol.encoding import format_time
+from protocol.fields import organisation_of
+
+MOST_MATCHES = 200
+"""Entries that one item's answer shows at the most, nearest first."""
+
+MOST_PER_VOICE = 50
+"""Entries of one organisation and category that one item's decision looks at, nearest first."""
+
+
+@dataclass(frozen=True, repr=False)
+class Hit:
+    """One entry that an upload resembles.
+
+    Attributes:
+        entry: the media hash that was met.
+        distance: Hamming distance in bits; 0 for exact digests.
+        is_sure: whether it says enough to act on.
+    """
+
+    entry: MediaHash
+    distance: int
+    is_sure: bool
+
+
+@dataclass(frozen=True)
+class MediaMatch:
+    """One flagged item that an upload resembles."""
+
+    statement: str
+    item: int
+    kind: str
+    distance: int
+    category: str
+    issuer_code: str | None
+    flags: tuple[str, ...]
+    issuers: tuple[str, ...]
+    accredited: bool
+    disputed: bool
+    issued: str
+
+
+@dataclass(frozen=True)
+class MediaResult:
+    """What one upload resembles, and the decision."""
+
+    decision: str
+    rule: str | None
+    why: tuple[str, ...]
+    matches: tuple[MediaMatch, ...]
+
+
+@dataclass(frozen=True)
+class Acted:
+    """One item that led to a decision; `slot` is where one of its media hashes stands."""
+
+    log_index: int
+    item: int
+    slot: int
+    decision: str
+
+
+class Known:
+    """Everything about the statements behind a set of hits, read at once."""
+
+    def __init__(self, transaction: Transaction, indices: set[int], *, now: int) -> None:
+        self._now = now
+        self._records = transaction.statements.by_indices(indices)
+        self._disputes: dict[int, list[DisputeRecord]] = {}
+        for dispute in transaction.statements.open_disputes(sorted(indices)):
+            self._disputes.setdefault(dispute.target_index, []).append(dispute)
+        peers: Sequence[PeerRecord] = transaction.peers.all() if indices else ()
+        self._believed = {peer.name for peer in peers if peer.state == "active"}
+        self._authorities = {peer.name for peer in peers if peer.authority} & self._believed
+
+    def active(self, log_index: int) -> StatementRecord | None:
+        """The statement, if it still counts at this instant."""
+        record = self._records.get(log_index)
+        if record is None or record.state != "active":
+            return None
+        # The job that expires statements runs now and then; the matcher does not wait for it.
+        return None if record.ends is not None and record.ends <= self._now else record
+
+    def is_authority(self, organisation: str) -> bool:
+        """Whether the operator holds the organisation for an authority, at this instant."""
+        return organisation in self._authorities
+
+    def is_believed(self, organisation: str) -> bool:
+        """Whether the organisation is pinned and not frozen, at this instant."""
+        return organisation in self._believed
+
+    def is_disputed(self, log_index: int, item: int) -> bool:
+        """Whether a dispute about the item is open."""
+        return any(one.covers(item) for one in self._disputes.get(log_index, ()))
+
+
+class Judge:
+    """Lets the policy decide about hits."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    def judge(
+        self,
+        known: Known,
+        policy: Policy,
+        hits: Sequence[Hit],
+        surface: str,
+        remarks: Sequence[str] = (),
+    ) -> tuple[MediaResult, list[Acted]]:
+        """Returns what is answered about one upload, and which items led to it.
+
+        Args:
+            known: about the statements behind the hits.
+            policy: that decides.
+            hits: everything the upload resembles.
+            surface: where it was met.
+            remarks: sentences to stand before the policy's own.
+        """
+        evidence, matches = [], []
+        touched: dict[tuple[int, int], int] = {}
+        heard: Counter[tuple[object, ...]] = Counter()
+        voices: dict[tuple[int, bool, bool], tuple[object, ...]] = {}
+        for hit in sorted(hits, key=lambda one: one.distance):
+            log_index, item = hit.entry.log_index, hit.entry.item
+            record = known.active(log_index)
+            if record is None:
+                continue
+            # Whoever says the same thing of a picture a thousand times is heard fifty times, and
+            # drowns out nobody else; nor is the rest of it worth more than this look.
+            alike = (log_index, known.is_disputed(log_index, item), hit.is_sure)
+            voice = voices.get(alike)
+            if voice is not None and heard[voice] >= MOST_PER_VOICE:
+                continue
+            one = self._evidence(known, record, hit)
+            applies = _applies(record, surface, policy.operator)
+            voice = voices.setdefault(alike, (*self._voice(one), applies))
+            heard[voice] += 1
+            if heard[voice] > MOST_PER_VOICE:
+                continue
+            evidence.append(one)
+            # The policy leaves aside what its issuer limited to other surfaces or countries;
+            # nobody is to see more of it, or to act on it.
+            if applies:
+                matches.append(_match(record, one))
+                touched.setdefault((log_index, item), hit.entry.slot)
+        decision = policy.decide_media(evidence, surface=surface)
+        why = (*remarks, *decision.why)
+        result = MediaResult(decision.action, decision.rule, why, tuple(matches[:MOST_MATCHES]))
+        if decision.action == "none":
+            return result, []
+        return result, [
+            Acted(index, item, slot, decision.action)
+            for (index, item), slot in sorted(touched.items())
+        ]
+
+    def _voice(self, one: MediaEvidence) -> tuple[object, ...]:
+        """What makes two entries the same to a policy, apart from distance and scope."""
+        category = self._vocabulary.get(one.category)
+        said = category.id if category.known else None
+        return (one.organisation, said, one.disputed, one.review_only)
+
+    def _evidence(self, known: Known, record: StatementRecord, hit: Hit) -> MediaEvidence:
+        organisation = organisation_of(record.issuer)
+        category = record.category or ""
+        # Whoever was frozen or removed since gave no reason to forget, nor any to act alone.
+        full = hit.is_sure and known.is_believed(organisation)
+        return MediaEvidence(
+            statement=record.id,
+            item=hit.entry.item,
+            kind=hit.entry.kind,
+            distance=hit.distance,
+            category=category,
+            review_only=self._vocabulary.get(category).review_only or not full,
+            issuer=record.issuer,
+            organisation=organisation,
+            accredited=known.is_authority(organisation),
+            disputed=known.is_disputed(hit.entry.log_index, hit.entry.item),
+            surfaces=record.surfaces,
+            jurisdictions=record.jurisdictions,
+        )
+
+
+def count_acted(store: Store, acted: Mapping[Acted, int], *, now: int) -> None:
+    """Counts what led to a decision, and asks for remedy where it was taken back meanwhile."""
+    with store.write() as transaction:
+        for one, times in acted.items():
+            transaction.journal.count_match(
+                one.log_index, one.item, one.decision, at=now, times=times
+            )
+        # What was taken back since it was read has asked nobody to restore these uploads.
+        active = transaction.media.at_slots(sorted({(one.log_index, one.slot) for one in acted}))
+        late: dict[str, set[tuple[int, int]]] = {}
+        for one in acted:
+            if (one.log_index, one.slot) not in active:
+                late.setdefault(one.decision, set()).add((one.log_index, one.item))
+        for decision, items in late.items():
+            effects.ask_late_remedy(transaction, items, decision=decision, now=now)
+
+
+def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:
+    return (not record.surfaces or surface in record.surfaces) and (
+        not record.jurisdictions or not set(record.jurisdictions).isdisjoint(operator.jurisdictions)
+    )
+
+
+def _match(record: StatementRecord, evidence: MediaEvidence) -> MediaMatch:
+    return MediaMatch(
+        statement=record.id,
+        item=evidence.item,
+        kind=evidence.kind,
+        distance=evidence.distance,
+        category=evidence.category,
+        issuer_code=record.issuer_code,
+        flags=record.flags,
+        issuers=(record.issuer,),
+        accredited=evidence.accredited,
+        disputed=evidence.disputed,
+        issued=format_time(record.issued),
+    )
