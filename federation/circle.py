@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.run import Run
+from protocol.circles import Epoch
 from protocol.encoding import encode_json, from_base64url, to_base64url
 from protocol.errors import (
     PeerMisbehavedError,
@@ -24,7 +25,6 @@ from protocol.errors import (
 )
 from protocol.limits import MAX_OPRF_ELEMENTS
 from protocol.messages import OprfAnswer, OprfRequest
-from protocol.statements import Epoch
 from signing.oprf.fingerprints import fingerprint_from_output
 from signing.oprf.shares import combine, share_public_key
 from signing.oprf.voprf import Blinded, Evaluation, blind, verify_evaluation

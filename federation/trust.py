@@ -13,6 +13,7 @@ from typing import Protocol
 
 from federation.descriptors import PinnedNode
 from protocol import limits
+from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import from_base64url, parse_time
 from protocol.errors import (
     LimitError,
@@ -21,13 +22,11 @@ from protocol.errors import (
     UnknownTargetError,
 )
 from protocol.fields import StatementId, organisation_of
+from protocol.kinds import KINDS
 from protocol.statements import (
-    KINDS,
     AccountBan,
     Accredit,
-    CircleDescriptor,
     Dispute,
-    Epoch,
     Erase,
     Feedback,
     MediaFlag,

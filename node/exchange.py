@@ -32,6 +32,7 @@ from node.services.log import OwnLog
 from node.services.replica import StoredReplica
 from node.settings import Settings
 from node.storage.engine import Store
+from protocol.circles import CircleDescriptor, Epoch
 from protocol.errors import (
     FederationError,
     NodeError,
@@ -45,7 +46,6 @@ from protocol.errors import (
 )
 from protocol.identifiers import NormalisedIdentifier
 from protocol.messages import OprfAnswer, OprfRequest, Poke
-from protocol.statements import CircleDescriptor, Epoch
 from signing.oprf.fingerprints import fingerprint_input
 
 T = TypeVar("T")

@@ -33,6 +33,12 @@ Bytes32 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z"
 Bytes64 = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{85}[AQgw]\Z")]
 """64 bytes in canonical base64url without padding: a proof."""
 
+Salt = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{21}[AQgw]\Z")]
+"""16 bytes in canonical base64url without padding: the salt of a stretch."""
+
+Digest512 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]
+"""SHA-512, 64 bytes in lower-case hexadecimal: the transcript of a key generation."""
+
 _DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 TimeField = Annotated[Time, Meta(pattern=rf"\A{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z")]

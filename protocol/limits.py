@@ -40,6 +40,24 @@ MAX_MEMBERS = 256
 MAX_HOLDERS = 32
 """Holders of shares in one epoch."""
 
+MAX_ADMINS = 16
+"""Admins of one circle: as many as may sign one envelope."""
+
+MAX_BUDGET = 10**7
+"""Elements a day, or a minute, that a member of a circle may have evaluated."""
+
+BURST_PER_MINUTE = 600
+"""Elements a minute, where a circle descriptor does not say."""
+
+MAX_KINDS = 8
+"""Kinds of identifier in a list of them."""
+
+MAX_STRETCH_KIB = 1 << 20
+"""Memory of one run of a stretch."""
+
+MAX_STRETCH_PASSES = 16
+"""Passes of a stretch."""
+
 MAX_EPOCHS = 8
 """Epochs listed in one circle descriptor."""
 

@@ -30,7 +30,6 @@ from protocol.fields import (
     Jurisdiction,
     Language,
     Milliseconds,
-    NodeName,
     Nonce,
     Quality,
     Scheme,
@@ -272,105 +271,7 @@ class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
         check_order(self.not_before, self.not_after)
 
 
-class Member(Hidden, frozen=True, kw_only=True):
-    """A member of a circle, and how many elements it may have evaluated a day."""
-
-    node: NodeName
-    budget_per_day: Annotated[int, Meta(ge=0, le=10**7)]
-
-
-class Holder(Hidden, frozen=True, kw_only=True):
-    """A node that holds the share with this index (never 0)."""
-
-    index: Annotated[int, Meta(ge=1, le=255)]
-    node: NodeName
-
-
-class Epoch(Hidden, frozen=True, kw_only=True):
-    """One key of a circle: public key, Feldman commitments, and who evaluates.
-
-    Attributes:
-        epoch: number, counting up.
-        not_before: first instant of use.
-        not_after: last instant of use.
-        threshold: how many holders must answer.
-        commitments: to the sharing polynomial, constant term (the public key) first.
-        holders: who answers.
-    """
-
-    epoch: Annotated[int, Meta(ge=1, le=10**6)]
-    not_before: TimeField
-    not_after: TimeField
-    threshold: Annotated[int, Meta(ge=1, le=limits.MAX_HOLDERS)]
-    commitments: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=limits.MAX_HOLDERS)]
-    holders: Annotated[tuple[Holder, ...], Meta(min_length=1, max_length=limits.MAX_HOLDERS)]
-
-    def __post_init__(self) -> None:
-        check_order(self.not_before, self.not_after)
-        if len(self.commitments) != self.threshold:
-            raise ContradictionError("There is one commitment for each of the holders needed.")
-        if len(self.holders) < self.threshold:
-            raise ContradictionError("There are fewer holders than the threshold asks for.")
-        if len({holder.index for holder in self.holders}) != len(self.holders):
-            raise ContradictionError("Two holders have one index.")
-
-
-class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
-    """Who shares one fingerprint key, and how: versioned, N+1 follows N."""
-
-    KIND: ClassVar[str] = "circle-descriptor"
-
-    circle: CircleName
-    version: Annotated[int, Meta(ge=1, le=10**6)]
-    members: Annotated[tuple[Member, ...], Meta(min_length=1, max_length=limits.MAX_MEMBERS)]
-    epochs: Annotated[tuple[Epoch, ...], Meta(min_length=1, max_length=limits.MAX_EPOCHS)]
-    previous: Digest256 | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if (self.version == 1) != (self.previous is None):
-            raise ContradictionError("Version 1 has no previous one, every later version names it.")
-        if len({member.node for member in self.members}) != len(self.members):
-            raise ContradictionError("A member is listed twice.")
-        if len({epoch.epoch for epoch in self.epochs}) != len(self.epochs):
-            raise ContradictionError("An epoch is listed twice.")
-
-
 S = TypeVar("S", bound=Statement)
-
-KINDS: dict[str, type[Statement]] = {
-    kind.KIND: kind
-    for kind in (
-        MediaFlag,
-        AccountBan,
-        Retract,
-        Erase,
-        Dispute,
-        Resolve,
-        Feedback,
-        Accredit,
-        CircleDescriptor,
-    )
-}
-"""Every kind that may stand in a log, by its name. `protocol.descriptors` adds the node's own."""
-
-
-def parse_statement(kind: str, payload: bytes) -> Statement:
-    """Returns the statement that `payload` holds.
-
-    Args:
-        kind: as the envelope's payload type names it.
-        payload: untrusted bytes.
-
-    Raises:
-        VersionError: an unknown kind, or an unknown field named in ``crit``.
-        LimitError: too long, too deep, too many.
-        MalformedError: anything else that the protocol does not allow.
-    """
-    known = KINDS.get(kind)
-    if known is None:
-        raise VersionError("This kind of statement is not known to this version.")
-    return parse_as(known, payload)
 
 
 def parse_as(kind: type[S], payload: bytes) -> S:

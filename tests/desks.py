@@ -30,11 +30,12 @@ from node.services.peers import Peers
 from node.services.remedies import Remedies
 from node.services.serving import Serving
 from protocol.categories import builtin_vocabulary
+from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import to_base64url
 from protocol.errors import UnavailableError
 from protocol.identifiers import NormalisedIdentifier, normalise
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, CircleDescriptor, Epoch, Fingerprint, MediaItem
+from protocol.statements import AccountBan, Fingerprint, MediaItem
 from signing.keys import KeyUse
 from signing.oprf.fingerprints import fingerprint_input
 from simulator import account_ban, make_key

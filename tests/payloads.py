@@ -9,7 +9,8 @@ from typing import Any
 
 from protocol import messages
 from protocol.descriptors import NodeDescriptor
-from protocol.statements import KINDS, Statement
+from protocol.kinds import KINDS
+from protocol.statements import Statement
 
 ID = "ab" * 32
 KEY = "A" * 43
@@ -53,6 +54,8 @@ EPOCH = {
     "threshold": 1,
     "commitments": [KEY],
     "holders": [{"index": 1, "node": "hotline.example"}],
+    "stretch": {"kinds": ["phone"], "memory_kib": 19456, "passes": 2, "salt": "A" * 22},
+    "transcript": "ab" * 64,
 }
 NODE_KEY = {"use": "request", "key": KEY, "not_before": T0, "not_after": T1}
 
@@ -94,7 +97,16 @@ PAYLOADS: dict[str, dict[str, Any]] = {
             "circle": "hotline.example/minors-1",
             "version": 2,
             "previous": ID,
-            "members": [{"node": "hotline.example", "budget_per_day": 1000}],
+            "members": [
+                {
+                    "node": "hotline.example",
+                    "budget_per_day": 1000,
+                    "burst_per_minute": 60,
+                    "party": "hotline.example",
+                }
+            ],
+            "admins": ["hotline.example"],
+            "admin_threshold": 1,
             "epochs": [EPOCH],
         },
         "node-descriptor": {

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from protocol import limits, statements
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import format_time, parse_time, to_base64url
 
@@ -166,18 +167,33 @@ def accreditations(draw: st.DrawFn) -> statements.Accredit:
     )
 
 
+def stretches() -> st.SearchStrategy[Stretch]:
+    return st.builds(
+        Stretch,
+        kinds=tuples(st.sampled_from(["phone", "email", "payment"]), 1, unique_by=lambda one: one),
+        memory_kib=st.integers(8, 1 << 20),
+        passes=st.integers(1, 16),
+        salt=st.binary(min_size=16, max_size=16).map(to_base64url),
+    )
+
+
 @st.composite
-def epochs(draw: st.DrawFn) -> statements.Epoch:
+def epochs(draw: st.DrawFn) -> Epoch:
     first, last = draw(spans())
     threshold = draw(st.integers(1, 3))
-    numbers = draw(st.lists(st.integers(1, 255), min_size=threshold, max_size=5, unique=True))
-    return statements.Epoch(
+    numbers = draw(st.lists(st.integers(1, 32), min_size=threshold, max_size=5, unique=True))
+    named = draw(st.lists(nodes, min_size=len(numbers), max_size=len(numbers), unique=True))
+    return Epoch(
         epoch=draw(st.integers(1, 10**6)),
         not_before=first,
         not_after=last,
         threshold=threshold,
         commitments=draw(tuples(keys, threshold, threshold)),
-        holders=tuple(statements.Holder(index=one, node=draw(nodes)) for one in numbers),
+        holders=tuple(
+            Holder(index=one, node=node) for one, node in zip(numbers, named, strict=True)
+        ),
+        stretch=draw(st.none() | stretches()),
+        transcript=draw(st.none() | st.binary(min_size=64, max_size=64).map(bytes.hex)),
     )
 
 
@@ -188,16 +204,19 @@ def versions() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def circle_descriptors(draw: st.DrawFn) -> statements.CircleDescriptor:
-    members = st.builds(statements.Member, node=nodes, budget_per_day=st.integers(0, 10**7))
+def circle_descriptors(draw: st.DrawFn) -> CircleDescriptor:
+    members = st.builds(Member, node=nodes, budget_per_day=st.integers(0, 10**7))
     values = {
-        **common(statements.CircleDescriptor),
+        **common(CircleDescriptor),
         "circle": circles,
         "members": tuples(members, 1, unique_by=lambda one: one.node),
         "epochs": tuples(epochs(), 1, 2, unique_by=lambda one: one.epoch),
     }
     made = {name: draw(value) for name, value in values.items()}
-    return statements.CircleDescriptor(**made, **draw(versions()))
+    named = [member.node for member in made["members"]][:16]
+    admins = draw(st.lists(st.sampled_from(named), min_size=1, unique=True))
+    made |= {"admins": tuple(admins), "admin_threshold": draw(st.integers(1, len(admins)))}
+    return CircleDescriptor(**made, **draw(versions()))
 
 
 @st.composite

@@ -19,19 +19,16 @@ from node.services.log import OwnLog
 from node.storage import rows
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
 from protocol.fields import organisation_of
 from protocol.messages import Receipt
 from protocol.statements import (
-    CircleDescriptor,
     Dispute,
-    Epoch,
     Erase,
     Feedback,
     FeedbackRow,
-    Holder,
     MediaItem,
-    Member,
     Resolve,
     Retract,
     Statement,
@@ -109,9 +106,15 @@ def circle_descriptor(*, by: str = HOTLINE, **changes: Any) -> CircleDescriptor:
             Member(node=HOTLINE, budget_per_day=1_000),
             Member(node=PLATFORM, budget_per_day=1_000),
         ),
+        "admins": (by,),
+        "admin_threshold": 1,
         "epochs": (epoch,),
     }
-    return CircleDescriptor(**_fields(by, values | changes))
+    values |= changes
+    # Who signs decides, unless it is said otherwise or is no member at all.
+    if by not in {member.node for member in values["members"]}:
+        values |= {"admins": (values["members"][0].node,)} | changes
+    return CircleDescriptor(**_fields(by, values))
 
 
 def items(count: int) -> tuple[MediaItem, ...]:

@@ -21,13 +21,14 @@ from node.storage.engine import Store
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
+from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import format_time, parse_time, to_base64url
 from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 from protocol.fields import organisation_of
 from protocol.identifiers import NormalisedIdentifier, normalise
 from protocol.limits import MAX_FINGERPRINTS
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, Basis, CircleDescriptor, Epoch, Fingerprint
+from protocol.statements import AccountBan, Basis, Fingerprint
 
 _SECONDS_PER_DAY = 86_400
 

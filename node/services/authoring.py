@@ -6,8 +6,9 @@ from typing import Any
 from node.services.ingest import Also, Ingest
 from node.services.keys import NodeKeys
 from protocol.encoding import format_time
+from protocol.kinds import parse_statement
 from protocol.messages import Receipt
-from protocol.statements import Statement, encode_statement, parse_statement
+from protocol.statements import Statement, encode_statement
 from signing.envelopes import new_nonce, sign_statement
 
 

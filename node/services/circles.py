@@ -1,12 +1,11 @@
 """Circles: who shares a fingerprint key with whom.
 
-In this version the key has one holder, the node that creates the circle. Whoever holds it could
-list every telephone number offline, so it belongs to a node that is no platform, and every place
-that shows a circle says so.
+Whoever holds a key alone could list every telephone number offline: that is for a node's own use,
+and every place that shows such a circle says so. A circle of several members has several holders.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from node.services.directory import StoredDirectory
 from node.services.keys import save_share
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
 from protocol.encoding import convert, encode_json, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
 from protocol.fields import CircleName
 from protocol.messages import Receipt
-from protocol.statements import CircleDescriptor, Epoch, Holder, Member
+from signing.oprf.shares import split_key
 from signing.oprf.voprf import generate_key
 
 ONE_HOLDER_WARNING = (
@@ -76,15 +76,45 @@ class Circles:
         self._clock = clock
 
     def create(self, name: str, members: Mapping[str, int], days: int) -> Receipt:
-        """Creates a circle whose only holder is this node; it must be started anew to evaluate.
+        """Creates a circle of this node alone, which holds its whole key.
+
+        For a node's own use: whoever holds a key alone could list every telephone number.
+
+        Raises: as `deal`; ContradictionError where there are other members.
+        """
+        receipt, _ = self.deal(name, members, days, holders=(self._name,), threshold=1)
+        return receipt
+
+    def deal(
+        self,
+        name: str,
+        members: Mapping[str, int],
+        days: int,
+        *,
+        holders: Sequence[str],
+        threshold: int,
+        stretch: Stretch | None = None,
+    ) -> tuple[Receipt, dict[str, bytes]]:
+        """Creates a circle whose key this node deals, as a *trusted dealer*; nobody else decides.
+
+        For one machine, demonstrations and tests: for a moment this node knows the whole key, and
+        nobody can check that it forgot it. Its own share is kept; it must be started anew to
+        evaluate.
 
         Args:
             name: of the circle, such as ``de-minors-1``; this node's name is put before it.
             members: elements a day by name of node; this node becomes a member too.
             days: how long the first epoch lasts.
+            holders: names of nodes, in the order of their indices 1, 2, …
+            threshold: how many of them must answer.
+            stretch: of the epoch.
+
+        Returns:
+            The statement, and by node the 32-byte share of every other holder: each goes to its
+            holder alone (`node.services.keys.save_share`).
 
         Raises:
-            ProtocolError: the name is none of a circle, a member none of a node, or the days none.
+            ProtocolError: the name is none of a circle, a member none of a node, or the like.
             KeystoreError: a share of such a circle lies here already.
             ConflictError: there is a circle of this name.
         """
@@ -93,7 +123,7 @@ class Circles:
         with self._store.read() as transaction:
             if transaction.trust.circle(name) is not None:
                 raise ConflictError("There is a circle of this name already.")
-        key = generate_key()
+        split = split_key(generate_key().private, threshold, len(holders))
         fields: dict[str, Any] = {
             "audience": (f"circle:{name}",),
             "circle": name,
@@ -102,23 +132,31 @@ class Circles:
                 Member(node=node, budget_per_day=budget)
                 for node, budget in {self._name: 0, **members}.items()
             ),
+            "admins": (self._name,),
+            "admin_threshold": 1,
             "epochs": (
                 Epoch(
                     epoch=1,
                     not_before=format_time(now),
                     not_after=format_time(now + days * _SECONDS_PER_DAY),
-                    threshold=1,
-                    commitments=(to_base64url(key.public),),
-                    holders=(Holder(index=1, node=self._name),),
+                    threshold=threshold,
+                    commitments=tuple(to_base64url(one) for one in split.commitments),
+                    holders=tuple(
+                        Holder(index=index, node=node) for index, node in enumerate(holders, 1)
+                    ),
+                    stretch=stretch,
                 ),
             ),
         }
         self._author.check(CircleDescriptor, **fields)
+        shares = {node: split.shares[index].private for index, node in enumerate(holders, 1)}
+        own = shares.pop(self._name, None)
         # The share is on disk before the descriptor promises that this node holds it. A crash in
         # between leaves a share that nobody asks for; the operator moves it away to try again.
-        save_share(self._directory, name, 1, key.private, self._passphrase())
+        if own is not None:
+            save_share(self._directory, name, 1, own, self._passphrase())
         audited = self._audit.with_statement("operator", "circle.create", subject=name)
-        return self._author.issue(CircleDescriptor, also=audited, **fields)
+        return self._author.issue(CircleDescriptor, also=audited, **fields), shares
 
     def join(self, name: str) -> CircleState:
         """Has this node's bans and checks go through a circle, with the epochs that it has now.

@@ -8,10 +8,11 @@ from federation.trust import Target
 from node.storage.peers import PeerRecord
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
+from protocol.circles import CircleDescriptor
 from protocol.descriptors import NodeDescriptor
 from protocol.envelope import parse_envelope
 from protocol.fields import StatementId, organisation_of
-from protocol.statements import Accredit, CircleDescriptor, Statement, parse_as
+from protocol.statements import Accredit, Statement, parse_as
 
 S = TypeVar("S", bound=Statement)
 

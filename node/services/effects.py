@@ -11,6 +11,7 @@ from node.storage.accounts import FingerprintRecord
 from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.statements import DisputeRecord, StatementRecord
 from node.storage.transaction import Transaction
+from protocol.circles import CircleDescriptor
 from protocol.encoding import from_base64url, parse_time
 from protocol.errors import InvalidError
 from protocol.fields import organisation_of
@@ -19,7 +20,6 @@ from protocol.pdq import is_degenerate, parse_pdq
 from protocol.statements import (
     AccountBan,
     Accredit,
-    CircleDescriptor,
     Dispute,
     Erase,
     Feedback,

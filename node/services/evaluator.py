@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from node.services.directory import StoredDirectory
 from node.services.keys import NodeKeys
 from node.storage.engine import Store
+from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import encode_json, from_base64url, parse_time, to_base64url
 from protocol.errors import (
     ConflictError,
@@ -22,7 +23,6 @@ from protocol.errors import (
 )
 from protocol.limits import MAX_PEER_RESPONSE_BYTES
 from protocol.messages import OprfAnswer, OprfRequest, parse_message
-from protocol.statements import CircleDescriptor, Epoch
 from signing.oprf.shares import verify_share
 from signing.oprf.voprf import evaluate
 

@@ -15,6 +15,7 @@ from node.storage.engine import Store
 from node.storage.peers import SetAsideRecord
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
+from protocol.circles import CircleDescriptor
 from protocol.encoding import parse_time
 from protocol.envelope import parse_envelope
 from protocol.errors import (
@@ -28,7 +29,7 @@ from protocol.errors import (
 from protocol.fields import StatementId, organisation_of
 from protocol.limits import MAX_SUBMISSION_AGE_S
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, CircleDescriptor, Erase, MediaFlag, Statement
+from protocol.statements import AccountBan, Erase, MediaFlag, Statement
 
 ENDED = "ended"
 """Where `InvalidError` says that a statement has ended: nothing is wrong with it otherwise."""

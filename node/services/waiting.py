@@ -4,6 +4,7 @@ So a statement is tried again when there is a reason to, and not whenever anythi
 cannot make the node verify the same hopeless bytes again and again.
 """
 
+from protocol.circles import CircleDescriptor
 from protocol.envelope import parse_envelope
 from protocol.errors import (
     LimitError,
@@ -13,7 +14,8 @@ from protocol.errors import (
     UnknownTargetError,
 )
 from protocol.fields import StatementId
-from protocol.statements import Accredit, CircleDescriptor, Statement, parse_statement
+from protocol.kinds import parse_statement
+from protocol.statements import Accredit, Statement
 
 TIME = "time"
 """What waits for this may be cured by the operator or by the clock."""

@@ -26,9 +26,10 @@ from protocol.encoding import (
 from protocol.envelope import encode_envelope, kind_of, parse_envelope, payload_type
 from protocol.errors import ProtocolError
 from protocol.fields import check_url
+from protocol.kinds import KINDS, parse_statement
 from protocol.messages import parse_message
 from protocol.pdq import parse_pdq
-from protocol.statements import KINDS, parse_as, parse_statement
+from protocol.statements import parse_as
 
 QUICK = settings(
     max_examples=60,

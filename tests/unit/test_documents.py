@@ -12,8 +12,9 @@ import pytest
 
 from protocol import endpoints, errors, limits, messages
 from protocol.descriptors import NodeDescriptor
+from protocol.kinds import KINDS
 from protocol.messages import Message
-from protocol.statements import KINDS, Statement
+from protocol.statements import Statement
 from signing.keys import KeyUse
 
 ROOT = Path(__file__).parents[2]

@@ -7,11 +7,12 @@ from typing import Any
 from federation.descriptors import PinnedNode
 from federation.sync import Pulled
 from federation.trust import Target, Trusted, verify_statement
+from protocol.circles import CircleDescriptor
 from protocol.errors import ProtocolError, SigningError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import SetAside
-from protocol.statements import Accredit, CircleDescriptor, Dispute, MediaFlag, Statement
+from protocol.statements import Accredit, Dispute, MediaFlag, Statement
 from simulator import NOW, Peer
 
 

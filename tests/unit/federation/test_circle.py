@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from federation.circle import fingerprint
+from protocol.circles import Epoch, Holder
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import (
     LimitError,
@@ -13,7 +14,6 @@ from protocol.errors import (
     RateLimitedError,
 )
 from protocol.messages import OprfAnswer
-from protocol.statements import Epoch, Holder
 from signing.oprf.fingerprints import fingerprint_input
 from signing.oprf.shares import split_key
 from signing.oprf.voprf import derive_key_pair, evaluate_unblinded

@@ -348,7 +348,7 @@ def test_one_of_several_signatures_suffices(here, hotline):
 
 
 def test_every_kind_that_a_flagger_signs_is_a_kind():
-    from protocol.statements import KINDS
+    from protocol.kinds import KINDS
 
     assert TARGET_KINDS < FLAGGER_KINDS < set(KINDS)
 

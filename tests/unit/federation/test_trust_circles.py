@@ -1,8 +1,8 @@
 import pytest
 
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import MalformedError, RevokedError, UnknownTargetError
-from protocol.statements import CircleDescriptor, Epoch, Holder, Member
 from simulator import DAY_S, NOW, Peer, fields
 from unit.federation.memory_node import MemoryNode
 
@@ -34,7 +34,7 @@ def epoch(number=1, threshold=1, point=b"\x01"):
         not_after=format_time(NOW + DAY_S),
         threshold=threshold,
         commitments=(to_base64url(point * 32),) * threshold,
-        holders=tuple(Holder(index=at, node=HOTLINE) for at in range(1, threshold + 1)),
+        holders=tuple(Holder(index=at, node=f"n{at}.example") for at in range(1, threshold + 1)),
     )
 
 
@@ -47,6 +47,8 @@ def circle(issuer=HOTLINE, number=200, version=1, previous=None, epochs=None, **
         "members": (Member(node=HOTLINE, budget_per_day=10),),
         "epochs": epochs or (epoch(),),
     }
+    values["admins"] = (changes.get("members", values["members"])[0].node,)
+    values["admin_threshold"] = 1
     return CircleDescriptor(**(values | changes))
 
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from node import exchange as module
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import RateLimitedError, UnavailableError
 from protocol.identifiers import normalise
-from protocol.statements import CircleDescriptor, Epoch, Holder, Member
 from signing.envelopes import new_nonce, sign_statement
 from signing.oprf.fingerprints import fingerprint_from_output, fingerprint_input
 from signing.oprf.shares import combine
@@ -40,6 +40,8 @@ def descriptor(*holders: tuple[int, str], key: Any = KEY, budget: int = 100) -> 
         circle=CIRCLE,
         version=1,
         members=(Member(node=OWN, budget_per_day=budget),),
+        admins=(OWN,),
+        admin_threshold=1,
         epochs=(
             Epoch(
                 epoch=1,

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks, open_desk
 from meanwhile import before_the_next_write
 from node.services.accounts import CheckAnswer
+from protocol.circles import Epoch, Holder
 from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, Epoch, Holder, Statement, parse_as
+from protocol.statements import AccountBan, Statement, parse_as
 from simulator import DAY_S, NOW
 from worlds import (
     ANNA,

@@ -7,6 +7,7 @@ from desks import Desk
 from node.services.circles import ONE_HOLDER_WARNING, confirmed_epochs
 from node.services.directory import StoredDirectory
 from node.services.keys import create_keys, open_keys, save_share, share_file
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, from_base64url
 from protocol.errors import (
     ConflictError,
@@ -15,7 +16,6 @@ from protocol.errors import (
     NotFoundError,
     ProtocolError,
 )
-from protocol.statements import CircleDescriptor, Epoch, Holder, Member
 from signing.keystore import Cost
 from signing.oprf.shares import verify_share
 from simulator import DAY_S, NOW

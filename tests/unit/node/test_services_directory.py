@@ -7,9 +7,10 @@ import pytest
 from desks import Desk
 from federation.trust import Target
 from node.services.directory import StoredDirectory
+from protocol.circles import Member
 from protocol.errors import NotFoundError, RevokedError, UnknownKeyError
 from protocol.fields import StatementId
-from protocol.statements import Member, Statement
+from protocol.statements import Statement
 from simulator import Peer, account_ban, accredit, media_flag
 from worlds import (
     ANNA,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from desks import Desk
+from protocol.circles import Epoch, Holder, Member
 from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.errors import (
     ConflictError,
@@ -20,7 +21,6 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.messages import OprfAnswer, OprfRequest
-from protocol.statements import Epoch, Holder, Member
 from signing.oprf.voprf import (
     Blinded,
     Evaluation,

@@ -9,8 +9,9 @@ from node.services import flags as module
 from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import InvalidError, MalformedError, NotFoundError, UnknownTargetError
+from protocol.kinds import parse_statement
 from protocol.messages import Acknowledgement, PeerStatus, Receipt, SetAside
-from protocol.statements import FeedbackRow, MediaFlag, Retract, Statement, parse_statement
+from protocol.statements import FeedbackRow, MediaFlag, Retract, Statement
 from simulator import DAY_S, NOW, account_ban, media_flag
 from worlds import ANNA, HOTLINE, PLATFORM, circle_descriptor, dispute, erase, items, retract
 

@@ -3,8 +3,8 @@
 import pytest
 
 from node.services.directory import StoredDirectory
+from protocol.circles import Member
 from protocol.errors import NotAllowedError, UnknownTargetError
-from protocol.statements import Member
 from simulator import media_flag
 from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, World, circle_descriptor, erase, retract
 

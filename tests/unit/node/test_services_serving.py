@@ -7,10 +7,11 @@ import pytest
 
 from desks import Desk
 from node.services import serving as module
+from protocol.circles import Member
 from protocol.encoding import format_time
 from protocol.fields import StatementId
 from protocol.messages import Receipt
-from protocol.statements import MediaItem, Member
+from protocol.statements import MediaItem
 from simulator import NOW, account_ban, media_flag
 from worlds import (
     ANNA,

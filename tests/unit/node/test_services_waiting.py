@@ -11,11 +11,11 @@ from node.services import replica as module
 from node.services.replica import StoredReplica
 from node.storage.engine import Store
 from node.storage.peers import SetAsideRecord
+from protocol.circles import Member
 from protocol.encoding import format_time
 from protocol.envelope import parse_envelope
 from protocol.fields import StatementId
 from protocol.messages import EnvelopeAnswer
-from protocol.statements import Member
 from simulator import NOW, Peer, accredit, media_flag
 from worlds import HOTLINE, PLATFORM, circle_descriptor, erase, items, retract
 

@@ -35,7 +35,8 @@ def node(number: int) -> str:
 
 
 def members(count: int) -> list[Any]:
-    return [{"node": node(number), "budget_per_day": 1} for number in range(count)]
+    made = [{"node": node(number), "budget_per_day": 1} for number in range(count - 1)]
+    return [{"node": "hotline.example", "budget_per_day": 1}, *made][:count]
 
 
 def epochs(count: int) -> list[Any]:

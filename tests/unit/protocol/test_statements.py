@@ -23,8 +23,8 @@ from payloads import (
 )
 from protocol import limits
 from protocol.errors import LimitError, MalformedError, ProtocolError, VersionError
+from protocol.kinds import KINDS, parse_statement
 from protocol.statements import (
-    KINDS,
     Basis,
     Fingerprint,
     MediaFlag,
@@ -32,7 +32,6 @@ from protocol.statements import (
     Statement,
     encode_statement,
     parse_as,
-    parse_statement,
 )
 
 OPTIONAL = {
@@ -192,6 +191,19 @@ CONTRADICTIONS = [
     circle("not after the beginning", "epochs[0]", not_after=T0),
     circle("one commitment", "epochs[0]", commitments=[KEY, KEY]),
     circle("fewer holders", "epochs[0]", threshold=2, commitments=[KEY, KEY]),
+    Case("circle-descriptor", {"admins": ["a.example"]}, "The admins are members"),
+    Case("circle-descriptor", {"admins": ["hotline.example"] * 2}, "The admins are members"),
+    Case("circle-descriptor", {"admin_threshold": 2}, "fewer admins"),
+    Case(
+        "circle-descriptor",
+        {"members": [{"node": "hotline.example", "budget_per_day": 1, "party": "a.example"}]},
+        "budget of a node that is no member",
+    ),
+    circle(
+        "one share",
+        "epochs[0]",
+        holders=[{"index": n, "node": "a"} for n in (1, 2)],
+    ),
     circle("one index", "epochs[0]", holders=[{"index": 1, "node": n} for n in "ab"]),
     circle("index", "epochs[0].holders[0].index", holders=[{"index": 0, "node": "a"}]),
     circle("index", "epochs[0].holders[0].index", holders=[{"index": 256, "node": "a"}]),

@@ -25,7 +25,8 @@ from protocol.errors import (
     UnknownKeyError,
     VersionError,
 )
-from protocol.statements import KINDS, Erase, Frame, MediaFlag, MediaItem, Statement, parse_as
+from protocol.kinds import KINDS
+from protocol.statements import Erase, Frame, MediaFlag, MediaItem, Statement, parse_as
 from signing.envelopes import Verified, new_nonce, sign_statement, verify_envelope
 from signing.keys import KeyUse, PublicKey, SigningKey
 
