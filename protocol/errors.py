@@ -14,6 +14,7 @@
     │   ├── RevokedError       the key was valid once, or will be, but not for this
     │   ├── UnknownTargetError points at a statement that is not known here
     │   ├── QuorumError        fewer good signatures than the rule asks for
+    │   ├── KeygenError        a key generation that must be given up; names whose fault it was
     │   └── KeystoreError      a key file that cannot be read, opened or written
     ├── FederationError        a conversation with another organisation failed
     │   ├── PeerUnreachableError   no answer within the limits of time and size
@@ -88,6 +89,19 @@ class UnknownTargetError(SigningError):
 
 class QuorumError(SigningError):
     """Fewer good signatures than the rule asks for."""
+
+
+class KeygenError(SigningError):
+    """A key generation without a dealer that must be given up (C2SP COCKTAIL-DKG).
+
+    Attributes:
+        culprit: the participant at fault, by its index from 1; 0 for whoever passed the messages
+            on; None where nobody can be named.
+    """
+
+    def __init__(self, message: str, *, culprit: int | None = None) -> None:
+        super().__init__(message)
+        self.culprit = culprit
 
 
 class KeystoreError(SigningError):
