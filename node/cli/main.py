@@ -16,6 +16,7 @@ from node.cli.options import Group, group
 from node.cli.verbs import (
     accounts,
     accreditation,
+    bench,
     circles,
     clients,
     demo,
@@ -36,7 +37,7 @@ _WrongUse: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 def build() -> Group:
     """Returns the command with all its verbs."""
     app = group("Share and match what must not come back.", callback=_root)
-    for verbs in (demo, flagger, pictures, flag, statements, match, accounts):
+    for verbs in (demo, flagger, pictures, flag, statements, match, accounts, bench):
         verbs.register(app)
     node = group("Run a node.")
     for verbs in (operate, doctor, peers, accreditation, circles, clients):

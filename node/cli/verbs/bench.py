@@ -1,0 +1,68 @@
+"""`bench`: what the software costs on this machine, beside rivals or floors of the same run.
+
+Another bench is one more function here, registered like `match`: it imports its module of
+node.bench in its body, gives it `note` to say what is being done, and ends with ``_deliver``.
+Whether goals are met changes nothing about the exit code: figures are judged by who reads them.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.cli import options
+from node.cli.output import note, show_json
+
+if TYPE_CHECKING:
+    from node.bench.report import Report
+
+
+def register(app: options.Group) -> None:
+    """Adds the group to the command."""
+    bench = options.group("Measure on this machine, beside rivals or floors of the same run.")
+    bench.command("match")(match)
+    app.add_typer(bench, name="bench")
+
+
+def match(
+    hashes: Annotated[
+        int, typer.Option(help="Entries of the index.", metavar="N", min=1_000, max=100_000_000)
+    ] = 1_000_000,
+    as_json: options.Json = False,
+) -> None:
+    """Measure exact pdq search beside faiss, pynear and threatexchange.
+
+    Takes about four minutes and 2 GiB with 1,000,000 entries, twelve minutes and 12 GiB with
+    10,000,000. Needs the extra `bench`; a rival that does not fit into the memory is left out.
+    """
+    from node.bench.match import measure
+
+    _deliver(measure(hashes, say=note), as_json=as_json)
+
+
+def _deliver(report: "Report", *, as_json: bool) -> None:
+    """Prints the report: one JSON document, or a table."""
+    document = report.to_json()
+    if as_json:
+        show_json(document)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from node.bench.report import table_rows
+
+    machine = document["machine"]
+    table = Table(
+        title=f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, load "
+        f"{machine['load_at_start']} to {machine['load_at_end']}",
+        box=None,
+        title_justify="left",
+    )
+    for name in ("figure", "value", "must", "goal", "reached"):
+        table.add_column(name, justify="left" if name in {"figure", "reached"} else "right")
+    for row in table_rows(document["figures"]):
+        table.add_row(*row)
+    # Rows are never broken where the output is a file or a pipe.
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 120
+    console.print(table)
