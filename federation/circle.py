@@ -27,7 +27,13 @@ from protocol.limits import MAX_OPRF_ELEMENTS
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.fingerprints import fingerprint_from_output
 from signing.oprf.shares import combine, share_public_key
-from signing.oprf.voprf import Blinded, Evaluation, blind, verify_evaluation
+from signing.oprf.voprf import (
+    Blinded,
+    Evaluation,
+    VerifiedEvaluation,
+    blind,
+    verify_evaluation,
+)
 
 BATCHES: Final = (1, 8, MAX_OPRF_ELEMENTS)
 """Sizes of a request; a batch is filled up with random inputs, which count in the budget too."""
@@ -83,7 +89,7 @@ async def fingerprint(
         return []
     question = await run(_prepare, inputs, epoch, circle, tuple(ask))
     waiting = deque(question.public_keys)
-    good: dict[int, Evaluation] = {}
+    good: dict[int, VerifiedEvaluation] = {}
     failure: SchutznetzError | None = None
     while len(good) < epoch.threshold:
         if len(good) + len(waiting) < epoch.threshold:
@@ -130,7 +136,7 @@ async def _ask_one(ask: Asker, question: _Question) -> OprfAnswer | SchutznetzEr
         return error
 
 
-def _verify(index: int, answer: OprfAnswer, question: _Question) -> Evaluation:
+def _verify(index: int, answer: OprfAnswer, question: _Question) -> VerifiedEvaluation:
     """Returns the answer of a holder once its proof holds."""
     if (answer.index, answer.epoch) != (index, question.epoch.epoch):
         raise _misbehaviour(index, "answered for another share or epoch", answer, question)
@@ -139,10 +145,9 @@ def _verify(index: int, answer: OprfAnswer, question: _Question) -> Evaluation:
             tuple(from_base64url(element) for element in answer.evaluated),
             from_base64url(answer.proof),
         )
-        verify_evaluation(question.public_keys[index], question.blinded, evaluation)
+        return verify_evaluation(question.public_keys[index], question.blinded, evaluation)
     except (ProtocolError, SigningError):
         raise _misbehaviour(index, "gave a proof that does not hold", answer, question) from None
-    return evaluation
 
 
 def _misbehaviour(
@@ -159,6 +164,6 @@ def _holder(epoch: Epoch, index: int) -> str:
     return next(holder.node for holder in epoch.holders if holder.index == index)
 
 
-def _finish(question: _Question, good: Mapping[int, Evaluation]) -> list[bytes]:
+def _finish(question: _Question, good: Mapping[int, VerifiedEvaluation]) -> list[bytes]:
     outputs = combine(question.blinded, good, question.public_keys, question.epoch.threshold)
     return [fingerprint_from_output(output) for output in outputs]

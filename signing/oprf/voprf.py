@@ -109,10 +109,12 @@ class VerifiedEvaluation:
     """A server's answer whose proof held. Made by `verify_evaluation` and nowhere else.
 
     Attributes:
+        public_key: under which the proof held.
         request: the blinded elements that it answers.
         points: the evaluated elements, decoded, in the same order.
     """
 
+    public_key: bytes
     request: tuple[bytes, ...]
     points: tuple[Element, ...]
 
@@ -281,7 +283,7 @@ def verify_evaluation(
         raise BadSignatureError("The proof of an evaluation does not hold.") from error
     if not hmac.compare_digest(_challenge(group, public_key, (m, z, t2, t3)), c):
         raise BadSignatureError("The proof of an evaluation does not hold.")
-    return VerifiedEvaluation(blinded.elements, evaluated)
+    return VerifiedEvaluation(public_key, blinded.elements, evaluated)
 
 
 def finalize(

@@ -106,13 +106,13 @@ def test_any_threshold_of_any_holders_on_either_backend_gives_the_undivided_outp
     )
     client = data.draw(st.sampled_from(GROUPS))
     blinded = voprf.blind(inputs, group=client)
-    answers = {
-        index: voprf.evaluate(
+    keys = {i: shares.share_public_key(split.commitments, i, group=client) for i in chosen}
+    answers = {}
+    for index in chosen:
+        answer = voprf.evaluate(
             split.shares[index], blinded.elements, group=data.draw(st.sampled_from(GROUPS))
         )
-        for index in chosen
-    }
-    keys = {i: shares.share_public_key(split.commitments, i, group=client) for i in chosen}
+        answers[index] = voprf.verify_evaluation(keys[index], blinded, answer, group=client)
     outputs = shares.combine(blinded, answers, keys, threshold, group=client)
     assert outputs == [voprf.evaluate_unblinded(key, text, group=GROUPS[-1]) for text in inputs]
 

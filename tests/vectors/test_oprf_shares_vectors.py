@@ -40,6 +40,14 @@ def answers():
     }
 
 
+def verified(group, blinded, indices):
+    keys, given = public_keys(), answers()
+    return {
+        index: voprf.verify_evaluation(keys[index], blinded, given[index], group=group)
+        for index in indices
+    }
+
+
 def public_keys():
     return {index: bytes.fromhex(share["pk"]) for index, share in HOLDERS.items()}
 
@@ -87,21 +95,28 @@ def test_lagrange_coefficients_are_those_of_the_vector(indices):
 
 @pytest.mark.parametrize("indices", list(itertools.combinations(HOLDERS, VECTOR["t"])), ids=str)
 def test_every_three_of_five_give_the_output_of_the_rfc(group, blinded, indices):
-    chosen = {index: answers()[index] for index in indices}
+    chosen = verified(group, blinded, indices)
     outputs = shares.combine(blinded, chosen, public_keys(), VECTOR["t"], group=group)
     assert tuple(outputs) == unhex(VECTOR["output_for_any_3_shares"])
 
 
 def test_two_of_five_do_not_give_the_output(group, blinded):
-    chosen = {index: answers()[index] for index in (1, 2)}
+    chosen = verified(group, blinded, (1, 2))
     outputs = shares.combine(blinded, chosen, public_keys(), 2, group=group)
     assert not set(outputs) & set(unhex(VECTOR["output_for_any_3_shares"]))
 
 
 @pytest.mark.parametrize("liar", HOLDERS)
-def test_a_wrong_share_is_named(group, blinded, liar):
-    given = answers()
-    other = given[liar % 5 + 1]
-    given[liar] = dataclasses.replace(given[liar], elements=other.elements)
+def test_a_wrong_share_does_not_pass_under_the_key_that_the_commitments_give(group, blinded, liar):
+    other = answers()[liar % 5 + 1]
+    lie = dataclasses.replace(answers()[liar], elements=other.elements)
+    with pytest.raises(BadSignatureError):
+        voprf.verify_evaluation(public_keys()[liar], blinded, lie, group=group)
+
+
+@pytest.mark.parametrize("liar", HOLDERS)
+def test_an_answer_that_passed_under_another_share_is_named(group, blinded, liar):
+    given = verified(group, blinded, HOLDERS)
+    given[liar] = given[liar % 5 + 1]
     with pytest.raises(BadSignatureError, match=f"Share {liar}"):
         shares.combine(blinded, given, public_keys(), VECTOR["t"], group=group)

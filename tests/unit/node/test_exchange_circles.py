@@ -17,7 +17,7 @@ from protocol.identifiers import normalise
 from signing.envelopes import new_nonce, sign_statement
 from signing.oprf.fingerprints import fingerprint_from_output, fingerprint_input
 from signing.oprf.shares import combine
-from signing.oprf.voprf import blind, evaluate, generate_key
+from signing.oprf.voprf import blind, evaluate, generate_key, verify_evaluation
 from unit.node.exchange_station import CIRCLE, DAY_S, KEY, OWN, WITHIN_S, A, Station, open_station
 
 EMAIL = normalise("email", "offender@example.com")
@@ -62,7 +62,7 @@ def ask(station: Station, circle: CircleDescriptor) -> list[bytes]:
 def expected() -> bytes:
     """What the key gives for the identifier, computed without any conversation."""
     blinded = blind([fingerprint_input(EMAIL.kind.value, EMAIL.scheme, EMAIL.value)])
-    evaluation = evaluate(KEY, list(blinded.elements))
+    evaluation = verify_evaluation(KEY.public, blinded, evaluate(KEY, blinded.elements))
     (output,) = combine(blinded, {1: evaluation}, {1: KEY.public}, 1)
     return fingerprint_from_output(output)
 

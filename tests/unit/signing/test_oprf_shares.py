@@ -1,7 +1,5 @@
 """One key among several holders."""
 
-import dataclasses
-
 import pytest
 
 from protocol.errors import (
@@ -17,7 +15,12 @@ KEY = voprf.derive_key_pair(b"\x09" * 32, b"shares")
 
 
 def ask(split, blinded, indices):
-    return {i: voprf.evaluate(split.shares[i], blinded.elements) for i in indices}
+    return {i: verified(split.shares[i], blinded) for i in indices}
+
+
+def verified(pair, blinded):
+    answer = voprf.evaluate(pair, blinded.elements)
+    return voprf.verify_evaluation(pair.public, blinded, answer)
 
 
 def public_keys(split):
@@ -39,8 +42,7 @@ def test_threshold_one_equals_a_plain_finalise(blinded):
     assert split.commitments == (KEY.public,)
     assert split.shares[1] == KEY
     answers = ask(split, blinded, [1])
-    verified = voprf.verify_evaluation(KEY.public, blinded, answers[1])
-    expected = voprf.finalize(blinded, verified)
+    expected = voprf.finalize(blinded, answers[1])
     assert shares.combine(blinded, answers, {1: KEY.public}, 1) == expected
 
 
@@ -56,19 +58,25 @@ def test_fewer_answers_than_the_threshold_are_refused(split, blinded):
         shares.combine(blinded, ask(split, blinded, [1]), public_keys(split), 2)
 
 
-def test_a_wrong_share_is_named_even_if_it_was_not_needed(split, blinded):
+def test_an_answer_verified_under_another_share_is_named_even_if_it_was_not_needed(split, blinded):
     answers = ask(split, blinded, [1, 2])
-    answers[3] = voprf.evaluate(split.shares[1], blinded.elements)
+    answers[3] = answers[1]
     with pytest.raises(BadSignatureError, match="Share 3"):
         shares.combine(blinded, answers, public_keys(split), 2)
 
 
-def test_a_malformed_share_is_named(split, blinded):
+def test_an_answer_to_another_request_is_named(split, blinded):
     answers = ask(split, blinded, [1, 2])
-    answers[2] = dataclasses.replace(answers[2], proof=b"")
-    with pytest.raises(MalformedError, match="Share 2") as caught:
+    answers[2] = verified(split.shares[2], voprf.blind(blinded.inputs))
+    with pytest.raises(MalformedError, match="Share 2: the evaluation answers another request"):
         shares.combine(blinded, answers, public_keys(split), 2)
-    assert caught.value.where == "evaluations[2]"
+
+
+def test_an_answer_whose_proof_nobody_checked_is_refused(split, blinded):
+    answers = ask(split, blinded, [1, 2])
+    answers[2] = voprf.evaluate(split.shares[2], blinded.elements)
+    with pytest.raises(MalformedError, match="Share 2: its answer was not verified"):
+        shares.combine(blinded, answers, public_keys(split), 2)
 
 
 def test_a_share_that_nobody_vouches_for_is_refused(split, blinded):
