@@ -29,6 +29,8 @@ _RESULT: Final[dict[str, Any]] = {
             "accredited": True,
             "disputed": False,
             "issued": "2026-11-22T10:00:00Z",
+            "at_ms": None,
+            "film": None,
         }
     ],
 }

@@ -22,15 +22,17 @@ from node.api.platform_shapes import (
     FlagRequest,
     MatchAnswer,
     MatchRequest,
+    MediaHashes,
 )
 from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
 from node.app import Services
 from node.services.clients import Client
+from node.services.films import QueryFrame
 from node.services.lookups import MediaQuery
 from protocol.errors import UnavailableError
 from protocol.fields import Surface
 from protocol.messages import Receipt
-from protocol.statements import MediaItem
+from protocol.statements import Frame, MediaItem
 
 MATCH_FILE: Final = "/v1/media/match-file"
 """The one address that takes files; its limit of size is another."""
@@ -56,7 +58,7 @@ def match(
     body: Annotated[MatchRequest, Depends(json_body(MatchRequest))],
 ) -> Response:
     """Answers what the list and the operator's policy say about up to 1000 uploads."""
-    queries = [MediaQuery(**dict(item)) for item in body.items]
+    queries = [media_query(item) for item in body.items]
     with declared_fail_mode(services):
         found = services.lookups.match(queries, surface=body.surface, client=client)
     for result in found.results:
@@ -205,7 +207,14 @@ def ban_account(
 
 def media_item(body: FlaggedHashes) -> MediaItem:
     """Returns the item of a statement that a body names; its form was checked already."""
-    return MediaItem(**dict(body))
+    values = dict(body) | {"frames": tuple(Frame(**dict(one)) for one in body.frames)}
+    return MediaItem(**values)
+
+
+def media_query(body: MediaHashes) -> MediaQuery:
+    """Returns the query for what a body names."""
+    values = dict(body) | {"frames": tuple(QueryFrame(**dict(one)) for one in body.frames)}
+    return MediaQuery(**values)
 
 
 @contextmanager

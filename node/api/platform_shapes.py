@@ -46,6 +46,16 @@ Reviewers = Annotated[int, Field(ge=1, le=99, description="How many people looke
 Decision = Literal["block", "hold", "review", "note", "none"]
 
 
+class FrameHashes(Body):
+    """One frame of a film."""
+
+    pdq: Annotated[str, like(fields.Digest256)]
+    quality: Annotated[int, like(fields.Quality)]
+    at_ms: Annotated[int, like(fields.Milliseconds)] = Field(
+        description="Where it stands, in milliseconds from the film's begin."
+    )
+
+
 class MediaHashes(Body):
     """One picture or film under its media hashes; at least one of them."""
 
@@ -58,12 +68,20 @@ class MediaHashes(Body):
     sha256: Annotated[str, like(fields.Digest256)] | None = None
     sha1: Annotated[str, like(fields.Digest160)] | None = None
     md5: Annotated[str, like(fields.Digest128)] | None = None
+    frames: Annotated[
+        tuple[FrameHashes, ...],
+        Field(
+            strict=False,
+            max_length=limits.MAX_FRAMES,
+            description="Frames of a film, about one for each second.",
+        ),
+    ] = ()
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.quality is not None and self.pdq is None:
             raise PydanticCustomError("alone", "A quality stands with its pdq only")
-        if not (self.pdq or self.sha256 or self.sha1 or self.md5):
+        if not (self.pdq or self.sha256 or self.sha1 or self.md5 or self.frames):
             raise PydanticCustomError("empty", "At least one media hash is needed")
         return self
 
@@ -78,6 +96,15 @@ class FlaggedHashes(MediaHashes):
         return self
 
 
+def _check_frames(items: "tuple[MediaHashes, ...]") -> None:
+    if sum(len(item.frames) for item in items) > limits.MAX_FRAMES_PER_STATEMENT:
+        raise PydanticCustomError(
+            "frames",
+            "All items together have at most {most} frames",
+            {"most": limits.MAX_FRAMES_PER_STATEMENT},
+        )
+
+
 class MatchRequest(Body):
     """Uploads to be looked up."""
 
@@ -86,14 +113,45 @@ class MatchRequest(Body):
         tuple[MediaHashes, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
     ]
 
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        _check_frames(self.items)
+        return self
+
+
+class Span(Answer):
+    """From where to where, in milliseconds."""
+
+    from_ms: int
+    to_ms: int
+
+
+class FilmMatch(Answer):
+    """How much of a film or stream and of what was flagged is the same."""
+
+    query_share: int = Field(
+        description="Per cent of the upload's different frames, or of those in the window."
+    )
+    target_share: int = Field(description="Per cent of the flagged film's different frames.")
+    frames: int = Field(description="Different frames of the upload that match.")
+    query: Span = Field(description="Where they stand in the upload.")
+    target: Span | None = Field(
+        description="Where the flagged film's frames stand; null for a flagged picture."
+    )
+
 
 class Match(Answer):
     """One entry of the list that an upload was found to match."""
 
     statement: str = Field(description="Id of the statement that says so.")
     item: int = Field(description="Place of the entry in the statement, from 0.")
-    kind: Literal["pdq", "sha256", "sha1", "md5"] = Field(description="What matched.")
-    distance: int = Field(description="Hamming distance of the pdq in bits; 0 for the others.")
+    kind: Literal["pdq", "sha256", "sha1", "md5", "frame", "film"] = Field(
+        description="What matched; `frame`: a picture is like one frame of a flagged film; "
+        "`film`: frames are like those of a flagged film."
+    )
+    distance: int = Field(
+        description="Hamming distance of the pdq in bits, of frames the nearest; 0 for the others."
+    )
     category: str
     issuer_code: str | None = Field(description="The issuer's own classification.")
     flags: tuple[str, ...]
@@ -101,6 +159,11 @@ class Match(Answer):
     accredited: bool
     disputed: bool = Field(description="Somebody contests it, and the issuer has not answered yet.")
     issued: str
+    at_ms: int | None = Field(
+        None,
+        description="Where the frame stands in the flagged film; null unless the kind is `frame`.",
+    )
+    film: FilmMatch | None = Field(None, description="Null unless frames were compared.")
 
 
 class MatchResult(Answer):
@@ -170,6 +233,11 @@ class FlagRequest(Body):
     surfaces: Annotated[tuple[fields.Surface, ...], Field(strict=False, max_length=3)] = ()
     jurisdictions: Jurisdictions = ()
     audience: Audience = ("peers",)
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        _check_frames(self.items)
+        return self
 
 
 class Identifier(Body):

@@ -9,6 +9,7 @@ Three properties hold for every policy, and are property-tested:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from node.policy.model import (
     EXACT_KINDS,
@@ -18,6 +19,7 @@ from node.policy.model import (
     Evidence,
     MediaEvidence,
     Operator,
+    Overlap,
     Rule,
     fits,
     strength,
@@ -75,6 +77,11 @@ class Policy:
         """Returns the greatest pdq distance that any rule takes, in bits; 0 without media rules."""
         return max((r.max_distance for r in self.rules if r.applies_to == "media"), default=0)
 
+    def takes(self, overlap: Overlap) -> bool:
+        """Says whether so much in common is a match at all: whether any rule would take it."""
+        rules = [rule for rule in self.rules if rule.applies_to == "media"]
+        return any(rule.takes(overlap) for rule in rules or (_NO_RULE,))
+
     def _is_lawful(self, entry: Evidence) -> bool:
         """Says whether a statement's own jurisdictions include one of the operator's."""
         limit = entry.jurisdictions
@@ -96,6 +103,10 @@ class Policy:
         return Decision(action, name, tuple(why))
 
 
+_NO_RULE: Final = Rule("", "media", "note", ("*",), max_distance=0)
+"""What is shown, although nothing follows, where the policy says nothing of media."""
+
+
 @dataclass(frozen=True)
 class _Finding:
     """What one rule makes of the evidence: an action, and the sentence behind the rule's name."""
@@ -111,13 +122,30 @@ def _judge_media(rule: Rule, evidence: Sequence[MediaEvidence], surface: str) ->
     if not fitting:
         return _not_fired("no match in its categories")
     near = [e for e in fitting if e.kind in EXACT_KINDS or e.distance <= rule.max_distance]
+    if near and not (enough := [e for e in near if e.overlap is None or rule.takes(e.overlap)]):
+        return _not_fired(_too_little(rule, [e.overlap for e in near if e.overlap]))
     if not near:
         nearest = min(e.distance for e in fitting)
         return _not_fired(
             f"the nearest match is at distance {nearest}, "
             f"the rule wants {rule.max_distance} or less"
         )
-    return _weigh(rule, near)
+    return _weigh(rule, enough)
+
+
+def _too_little(rule: Rule, overlaps: Sequence[Overlap]) -> str:
+    """Returns the sentence about films and streams of which too few frames matched."""
+    if streams := [one for one in overlaps if one.is_stream]:
+        most = max(one.within(rule.max_distance)[0] for one in streams)
+        return (
+            f"{_count(most, 'frame', 'frames')} of the stream matched within the window, "
+            f"the rule wants {rule.min_stream_frames}"
+        )
+    query, target = max((one.shares(rule.max_distance) for one in overlaps), key=sum)
+    return (
+        f"{query} % of the upload's frames and {target} % of the flagged film's match, "
+        f"the rule wants {rule.min_query_share} % and {rule.min_target_share} %"
+    )
 
 
 def _judge_account(rule: Rule, evidence: Sequence[AccountEvidence]) -> _Finding:

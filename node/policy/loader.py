@@ -18,6 +18,9 @@ import msgspec
 from node.policy.evaluation import Policy
 from node.policy.model import (
     ACTIONS,
+    DEFAULT_MIN_QUERY_SHARE,
+    DEFAULT_MIN_STREAM_FRAMES,
+    DEFAULT_MIN_TARGET_SHARE,
     DEFAULT_SURFACES,
     IDENTIFIER_KINDS,
     SURFACES,
@@ -42,6 +45,9 @@ MIN_DECISION_WORDS: Final = 6
 MAX_RULES: Final = 256
 """Rules in one file."""
 
+MAX_STREAM_FRAMES: Final = 1_000
+"""Frames of a stream that a rule may ask for."""
+
 TOP_KEYS: Final = (DECISION_KEY, "operator", "rule")
 OPERATOR_KEYS: Final = ("jurisdictions", "match_private_messages")
 COMMON_KEYS: Final = (
@@ -53,7 +59,13 @@ COMMON_KEYS: Final = (
     "accredited",
     "not_disputed",
 )
-MEDIA_KEYS: Final = ("surfaces", "max_distance")
+MEDIA_KEYS: Final = (
+    "surfaces",
+    "max_distance",
+    "min_query_share",
+    "min_target_share",
+    "min_stream_frames",
+)
 ACCOUNT_KEYS: Final = ("kinds", "min_kinds")
 RULE_KEYS: Final = COMMON_KEYS + MEDIA_KEYS + ACCOUNT_KEYS
 
@@ -243,6 +255,11 @@ def _read_rule(table: _Table) -> Rule:
         min_issuers=table.number("min_issuers", 1, 1, MAX_LIST),
         accredited=table.flag("accredited", default=False),
         max_distance=table.number("max_distance", PDQ_MATCH_DISTANCE, 0, PDQ_MATCH_DISTANCE),
+        min_query_share=table.number("min_query_share", DEFAULT_MIN_QUERY_SHARE, 0, 100),
+        min_target_share=table.number("min_target_share", DEFAULT_MIN_TARGET_SHARE, 0, 100),
+        min_stream_frames=table.number(
+            "min_stream_frames", DEFAULT_MIN_STREAM_FRAMES, 1, MAX_STREAM_FRAMES
+        ),
         kinds=kinds,
         min_kinds=table.number("min_kinds", 1, 1, len(IDENTIFIER_KINDS)),
         not_disputed=table.flag("not_disputed", default=action in {"block", "hold"}),
@@ -252,14 +269,24 @@ def _read_rule(table: _Table) -> Rule:
 
 
 def _check_sense(table: _Table, rule: Rule) -> None:
-    """Refuses a rule that can never fire, or that goes further without saying on what grounds."""
+    """Refuses a rule that can never fire, or that fires where nothing was recognised."""
     for key in ("categories", "surfaces", "kinds"):
         if not getattr(rule, key):
             raise table.error(key, f"{key!r} is empty, so the rule would never fire")
     if rule.min_kinds > len(rule.kinds):
         raise table.error("min_kinds", "'min_kinds' asks for more kinds than 'kinds' names")
-    if not rule.goes_beyond_review:
-        return
+    if rule.min_query_share == rule.min_target_share == 0:
+        raise table.error(
+            "min_target_share",
+            "'min_query_share' and 'min_target_share' are both 0: one frame, such as a title, "
+            "would be a match with the whole film",
+        )
+    if rule.goes_beyond_review:
+        _check_grounds(table, rule)
+
+
+def _check_grounds(table: _Table, rule: Rule) -> None:
+    """Refuses a rule that goes beyond review without saying on what grounds."""
     if "*" in rule.categories:
         raise table.error(
             "categories", f"a rule that says {rule.action!r} has to name its categories, not '*'"

@@ -26,6 +26,53 @@ DEFAULT_SURFACES: Final = ("public", "hosted")
 """Surfaces of a rule that names none; private messages are always named."""
 
 
+DEFAULT_MIN_QUERY_SHARE: Final = 0
+"""Per cent of an upload's frames that a rule asks for if it says nothing: padding is no excuse."""
+
+DEFAULT_MIN_TARGET_SHARE: Final = 80
+"""Per cent of a flagged film's frames that a rule asks for if it says nothing (vPDQ's example)."""
+
+DEFAULT_MIN_STREAM_FRAMES: Final = 3
+"""Frames of a stream that a rule asks for within the window if it says nothing."""
+
+_ALL: Final = 100
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of a film or stream and of one flagged film or picture is the same.
+
+    Attributes:
+        query: for each frame of the upload that resembles one of the flagged item's, the distance
+            to the nearest, in bits.
+        query_frames: different frames of the upload that were compared.
+        target: likewise for the frames of the flagged item; a flagged picture is its only frame.
+        target_frames: different frames of the flagged item.
+        is_stream: True if the upload has no end: then the frames are those of the window.
+    """
+
+    query: tuple[int, ...]
+    query_frames: int
+    target: tuple[int, ...]
+    target_frames: int
+    is_stream: bool = False
+
+    def within(self, max_distance: int) -> tuple[int, int]:
+        """Returns how many frames of the upload and of the flagged item are as near as that."""
+        return (
+            sum(distance <= max_distance for distance in self.query),
+            sum(distance <= max_distance for distance in self.target),
+        )
+
+    def shares(self, max_distance: int) -> tuple[int, int]:
+        """Returns the same in per cent of the frames compared, rounded down."""
+        query, target = self.within(max_distance)
+        return (
+            query * _ALL // max(1, self.query_frames),
+            target * _ALL // max(1, self.target_frames),
+        )
+
+
 @dataclass(frozen=True)
 class MediaEvidence:
     """One entry of a media statement that an upload was found to match.
@@ -33,12 +80,13 @@ class MediaEvidence:
     Attributes:
         statement: id of the statement.
         item: place of the entry in the statement, from 0.
-        kind: ``pdq``, ``sha256``, ``sha1`` or ``md5``.
-        distance: Hamming distance in bits; 0 for the exact kinds.
+        kind: ``pdq``, ``sha256``, ``sha1`` or ``md5``; ``frame`` if a picture resembles one frame
+            of a film, ``film`` if frames resemble a film's.
+        distance: Hamming distance in bits, of frames the nearest; 0 for the exact kinds.
         category: the statement's category.
         review_only: True where the vocabulary says that this category never goes beyond review,
-            or does not know it; where the organisation is frozen or no longer pinned; and where a
-            pdq was compared whose quality nobody knows.
+            or does not know it; where the organisation is frozen or no longer pinned; where a
+            pdq was compared whose quality nobody knows; and where a single frame is all there is.
         issuer: who signed.
         organisation: the organisation behind the issuer; independent issuers are counted by it.
         accredited: True if the issuer is accredited for this category by an authority that the
@@ -46,6 +94,7 @@ class MediaEvidence:
         disputed: True while a dispute about this entry is open.
         surfaces: the statement's own limit; empty means no limit.
         jurisdictions: the statement's own limit; empty means no limit.
+        overlap: set exactly if a film or stream was compared frame by frame.
     """
 
     statement: str
@@ -60,6 +109,7 @@ class MediaEvidence:
     disputed: bool
     surfaces: tuple[str, ...]
     jurisdictions: tuple[str, ...]
+    overlap: Overlap | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +184,9 @@ class Rule:
         min_issuers: organisations that have to say so, independently.
         accredited: True if one of them has to be accredited.
         max_distance: media only; greatest distance of a pdq in bits.
+        min_query_share: media only; per cent of an uploaded film's frames that have to match.
+        min_target_share: media only; per cent of the flagged film's frames that have to match.
+        min_stream_frames: media only; frames of a stream that have to match within the window.
         kinds: account only; the kinds of identifiers that count.
         min_kinds: account only; how many of them have to match in one statement.
         not_disputed: True if disputed entries do not count at all.
@@ -147,6 +200,9 @@ class Rule:
     min_issuers: int = 1
     accredited: bool = False
     max_distance: int = PDQ_MATCH_DISTANCE
+    min_query_share: int = DEFAULT_MIN_QUERY_SHARE
+    min_target_share: int = DEFAULT_MIN_TARGET_SHARE
+    min_stream_frames: int = DEFAULT_MIN_STREAM_FRAMES
     kinds: tuple[str, ...] = IDENTIFIER_KINDS
     min_kinds: int = 1
     not_disputed: bool = False
@@ -155,6 +211,23 @@ class Rule:
     def goes_beyond_review(self) -> bool:
         """True if the rule would block or hold."""
         return self.action in {"block", "hold"}
+
+    def takes(self, overlap: Overlap) -> bool:
+        """Says whether so much in common is enough: vPDQ's two shares, or frames of a stream.
+
+        Of a flagged film, a stream has to show as many different frames as the rule asks for, or
+        all: one picture that stands still, such as a title, is not the film.
+        """
+        query, target = overlap.within(self.max_distance)
+        if overlap.is_stream:
+            wanted = min(self.min_stream_frames, overlap.target_frames)
+            return query >= self.min_stream_frames and target >= wanted
+        query_share, target_share = overlap.shares(self.max_distance)
+        return (
+            query > 0
+            and query_share >= self.min_query_share
+            and target_share >= self.min_target_share
+        )
 
 
 def strength(action: str) -> int:

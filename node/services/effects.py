@@ -111,16 +111,18 @@ def apply(
 def _media_flag(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
-    found: list[tuple[int, str, str]] = []
+    found: list[tuple[int, str, str, int | None]] = []
     for number, item in enumerate(cast("MediaFlag", statement).items):
         if item.pdq is not None:
-            found.append((number, "pdq", item.pdq))
-        found += [(number, kind, value) for kind in EXACT_KINDS if (value := getattr(item, kind))]
-        found += [(number, "frame", frame.pdq) for frame in item.frames]
+            found.append((number, "pdq", item.pdq, None))
+        found += [
+            (number, kind, value, None) for kind in EXACT_KINDS if (value := getattr(item, kind))
+        ]
+        found += [(number, "frame", frame.pdq, frame.at_ms) for frame in item.frames]
     transaction.media.add(
         [
-            MediaHash(record.log_index, slot, number, kind, bytes.fromhex(value))
-            for slot, (number, kind, value) in enumerate(found)
+            MediaHash(record.log_index, slot, number, kind, bytes.fromhex(value), at_ms)
+            for slot, (number, kind, value, at_ms) in enumerate(found)
         ]
     )
 

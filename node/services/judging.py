@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from node.policy.evaluation import Policy
 from node.policy.model import MediaEvidence, Operator
 from node.services import effects
+from node.services.films import FilmHit, Span
 from node.storage.engine import Store
 from node.storage.media import MediaHash
 from node.storage.peers import PeerRecord
@@ -19,6 +20,7 @@ from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.encoding import format_time
 from protocol.fields import organisation_of
+from protocol.limits import PDQ_MATCH_DISTANCE
 
 MOST_MATCHES = 200
 """Entries that one item's answer shows at the most, nearest first."""
@@ -35,11 +37,44 @@ class Hit:
         entry: the media hash that was met.
         distance: Hamming distance in bits; 0 for exact digests.
         is_sure: whether it says enough to act on.
+        film: set exactly if a film or stream was compared frame by frame.
     """
 
     entry: MediaHash
     distance: int
     is_sure: bool
+    film: FilmHit | None = None
+
+    @classmethod
+    def of_film(cls, film: FilmHit) -> "Hit":
+        """Returns the hit that a film or stream is; what rests on one frame is not sure."""
+        query, target = len(film.overlap.query), len(film.overlap.target)
+        is_sure = query > 1 and (target > 1 or film.entry.kind == "pdq")
+        return cls(film.entry, film.distance, is_sure, film)
+
+    @property
+    def kind(self) -> str:
+        """What was met, in the words of an answer."""
+        return "film" if self.film is not None and self.entry.kind == "frame" else self.entry.kind
+
+
+@dataclass(frozen=True)
+class FilmMatch:
+    """How much of a film or stream and of what was flagged is the same.
+
+    Attributes:
+        query_share: per cent of the upload's different frames; of a stream, of those in the window.
+        target_share: per cent of the flagged film's different frames.
+        frames: different frames of the upload that match.
+        query: where they stand.
+        target: where the flagged film's stand; None for a flagged picture.
+    """
+
+    query_share: int
+    target_share: int
+    frames: int
+    query: Span
+    target: Span | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +92,8 @@ class MediaMatch:
     accredited: bool
     disputed: bool
     issued: str
+    at_ms: int | None = None
+    film: FilmMatch | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +198,7 @@ class Judge:
             # The policy leaves aside what its issuer limited to other surfaces or countries;
             # nobody is to see more of it, or to act on it.
             if applies:
-                matches.append(_match(record, one))
+                matches.append(_match(record, one, hit))
                 touched.setdefault((log_index, item), hit.entry.slot)
         decision = policy.decide_media(evidence, surface=surface)
         why = (*remarks, *decision.why)
@@ -187,7 +224,7 @@ class Judge:
         return MediaEvidence(
             statement=record.id,
             item=hit.entry.item,
-            kind=hit.entry.kind,
+            kind=hit.kind,
             distance=hit.distance,
             category=category,
             review_only=self._vocabulary.get(category).review_only or not full,
@@ -197,6 +234,7 @@ class Judge:
             disputed=known.is_disputed(hit.entry.log_index, hit.entry.item),
             surfaces=record.surfaces,
             jurisdictions=record.jurisdictions,
+            overlap=hit.film.overlap if hit.film is not None else None,
         )
 
 
@@ -223,7 +261,7 @@ def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:
     )
 
 
-def _match(record: StatementRecord, evidence: MediaEvidence) -> MediaMatch:
+def _match(record: StatementRecord, evidence: MediaEvidence, hit: Hit) -> MediaMatch:
     return MediaMatch(
         statement=record.id,
         item=evidence.item,
@@ -236,4 +274,11 @@ def _match(record: StatementRecord, evidence: MediaEvidence) -> MediaMatch:
         accredited=evidence.accredited,
         disputed=evidence.disputed,
         issued=format_time(record.issued),
+        at_ms=hit.entry.at_ms if hit.kind == "frame" else None,
+        film=None if hit.film is None else _film_match(hit.film),
     )
+
+
+def _film_match(film: FilmHit) -> FilmMatch:
+    query_share, target_share = film.overlap.shares(PDQ_MATCH_DISTANCE)
+    return FilmMatch(query_share, target_share, len(film.overlap.query), film.query, film.target)

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from node.policy.evaluation import Policy
 from node.policy.file import PolicyFile
 from node.services.audit import Audit
 from node.services.catalogue import Catalogue
 from node.services.clients import Client
+from node.services.films import QueryFrame, find_films, fit_frames
 from node.services.judging import Hit, Judge, Known, MediaResult, count_acted
 from node.storage.engine import Store
-from node.storage.media import EXACT_KINDS
+from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.limits import PDQ_MIN_QUALITY
@@ -18,18 +20,20 @@ from protocol.limits import PDQ_MIN_QUALITY
 _RECOUNT_EVERY_S = 10
 
 _LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: only exact digests were compared."
+_NO_FRAME = f"No frame has a quality of {PDQ_MIN_QUALITY} or more: none was compared."
 _UNKNOWN_QUALITY = "The pdq came without its quality: its matches lead to review at most."
 
 
 @dataclass(frozen=True, repr=False)
 class MediaQuery:
-    """The media hashes of one uploaded picture; raw bytes of digests in hexadecimal."""
+    """The media hashes of one uploaded picture or film; raw bytes of digests in hexadecimal."""
 
     pdq: str | None = None
     quality: int | None = None
     sha256: str | None = None
     sha1: str | None = None
     md5: str | None = None
+    frames: tuple[QueryFrame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,17 @@ class Lookups:
             looked_for = distinct if is_looked_for else []
             found = self._find(transaction, looked_for, policy.max_distance())
             found += [[] for _ in distinct[len(found) :]]
+            remarks = [_remarks(item) for item in distinct]
+            for number, item in enumerate(looked_for):
+                if item.frames:
+                    hits, remark = self._find_films(transaction, item, policy)
+                    found[number] += hits
+                    remarks[number] += remark
             indices = {hit.entry.log_index for hits in found for hit in hits}
             known = Known(transaction, indices, now=now)
             judged = {
-                item: self._judge.judge(known, policy, hits, surface, _remarks(item))
-                for item, hits in zip(distinct, found, strict=True)
+                item: self._judge.judge(known, policy, hits, surface, remark)
+                for item, hits, remark in zip(distinct, found, remarks, strict=True)
             }
             state = self._state(transaction, now)
         results = [judged[item][0] for item in items]
@@ -142,9 +152,25 @@ class Lookups:
             max_distance=max_distance,
         )
         for number, hits in zip(comparable, near, strict=True):
-            is_sure = items[number].quality is not None
-            found[number] += [Hit(entry, distance, is_sure=is_sure) for entry, distance in hits]
+            # A picture that is like one frame of a film says little of the film.
+            found[number] += [
+                Hit(entry, distance, items[number].quality is not None and entry.kind == "pdq")
+                for entry, distance in _nearest_frames(hits)
+            ]
         return found
+
+    def _find_films(
+        self, transaction: Transaction, item: MediaQuery, policy: Policy
+    ) -> tuple[list[Hit], tuple[str, ...]]:
+        """Returns the flagged films and pictures that a film has enough in common with."""
+        frames = fit_frames(item.frames)
+        found = find_films(self._catalogue, transaction, frames, max_distance=policy.max_distance())
+        hits = [Hit.of_film(one) for one in found.hits if policy.takes(one.overlap)]
+        if not frames:
+            return hits, (_NO_FRAME,)
+        if found.looked_at < found.frames:
+            return hits, (f"Only {found.looked_at} of {found.frames} frames were compared.",)
+        return hits, ()
 
     def _state(self, transaction: Transaction, now: int) -> ListState:
         size = transaction.logs.size(self._origin)
@@ -158,6 +184,19 @@ class Lookups:
             size=size,
             age_s=max(0, now - min(times)) if times and len(times) == len(heard) else None,
         )
+
+
+def _nearest_frames(hits: Sequence[tuple[MediaHash, int]]) -> list[tuple[MediaHash, int]]:
+    """Returns hits, nearest first, without a film's frames behind its nearest."""
+    met: set[tuple[int, int]] = set()
+    kept = []
+    for entry, distance in hits:
+        if entry.kind == "frame":
+            if (entry.log_index, entry.item) in met:
+                continue
+            met.add((entry.log_index, entry.item))
+        kept.append((entry, distance))
+    return kept
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Media hashes: exact digests by equality, and pdqs for the index in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 
@@ -11,17 +12,23 @@ from node.storage.sql import table
 _HASH = table(MediaHashRow)
 _CHUNK = 400
 EXACT_KINDS = ("sha256", "sha1", "md5")
+NEAR_KINDS = ("pdq", "frame")
+"""Kinds whose value is a pdq: of a picture, and of one frame of a film."""
 
 
 @dataclass(frozen=True, repr=False)
 class MediaHash:
-    """One media hash of one item; `slot` counts the hashes of the statement."""
+    """One media hash of one item; `slot` counts the hashes of the statement.
+
+    A frame of a film stands `at_ms` milliseconds from the film's begin.
+    """
 
     log_index: int
     slot: int
     item: int
     kind: str
     value: bytes
+    at_ms: int | None = None
 
 
 class MediaRepository:
@@ -42,6 +49,7 @@ class MediaRepository:
                     "kind": one.kind,
                     "value": one.value,
                     "active": True,
+                    "at_ms": one.at_ms,
                 }
                 for one in hashes
             ],
@@ -51,7 +59,7 @@ class MediaRepository:
         """Returns the active exact digests that equal one of `values`."""
         wanted = list(set(values))
         return [
-            MediaHash(row.log_index, row.slot, row.item, row.kind, row.value)
+            _hash(row)
             for at in range(0, len(wanted), _CHUNK)
             for row in self._connection.execute(
                 select(_HASH).where(
@@ -65,9 +73,7 @@ class MediaRepository:
     def at_slots(self, slots: Sequence[tuple[int, int]]) -> dict[tuple[int, int], MediaHash]:
         """Returns the active media hashes at these (log_index, slot)."""
         return {
-            (row.log_index, row.slot): MediaHash(
-                row.log_index, row.slot, row.item, row.kind, row.value
-            )
+            (row.log_index, row.slot): _hash(row)
             for at in range(0, len(slots), _CHUNK)
             for row in self._connection.execute(
                 select(_HASH).where(
@@ -78,13 +84,13 @@ class MediaRepository:
         }
 
     def pdqs_from(self, log_index: int, *, limit: int) -> list[MediaHash]:
-        """Returns the active pdqs of the statements from a place in the log on, in its order.
+        """Returns the active pdqs, also of frames, of the statements from a place in the log on.
 
         Args:
             log_index: first place.
             limit: about how many; a statement's pdqs are never cut apart.
         """
-        pdq = (_HASH.c.kind == "pdq") & _HASH.c.active & (_HASH.c.log_index >= log_index)
+        pdq = _HASH.c.kind.in_(NEAR_KINDS) & _HASH.c.active & (_HASH.c.log_index >= log_index)
         last = self._connection.execute(
             select(_HASH.c.log_index).where(pdq).order_by(_HASH.c.log_index).limit(1).offset(limit)
         ).scalar()
@@ -94,7 +100,30 @@ class MediaRepository:
         found = self._connection.execute(
             select(_HASH).where(pdq).order_by(_HASH.c.log_index, _HASH.c.slot)
         )
-        return [MediaHash(row.log_index, row.slot, row.item, row.kind, row.value) for row in found]
+        return [_hash(row) for row in found]
+
+    def frames_in(self, items: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+        """Returns how many different frames these films have, each a (log_index, item)."""
+        wanted = sorted(items)
+        return {
+            (row.log_index, row.item): row.frames
+            for at in range(0, len(wanted), _CHUNK)
+            for row in self._connection.execute(
+                select(
+                    _HASH.c.log_index,
+                    _HASH.c.item,
+                    func.count(func.distinct(_HASH.c.value)).label("frames"),
+                )
+                .where(
+                    # the first half is what the table's key can serve
+                    _HASH.c.log_index.in_({index for index, _ in wanted[at : at + _CHUNK]}),
+                    tuple_(_HASH.c.log_index, _HASH.c.item).in_(wanted[at : at + _CHUNK]),
+                    _HASH.c.kind == "frame",
+                    _HASH.c.active,
+                )
+                .group_by(_HASH.c.log_index, _HASH.c.item)
+            )
+        }
 
     def withdraw(self, log_index: int, items: Sequence[int]) -> int:
         """Makes items of a statement match no more; returns how many are left active.
@@ -119,3 +148,7 @@ class MediaRepository:
         return self._connection.execute(
             select(func.count()).select_from(_HASH).where(_HASH.c.active)
         ).scalar_one()
+
+
+def _hash(row: Any) -> MediaHash:
+    return MediaHash(row.log_index, row.slot, row.item, row.kind, row.value, row.at_ms)

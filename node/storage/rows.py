@@ -63,7 +63,10 @@ class EnvelopeRow(SQLModel, table=True):
 
 
 class MediaHashRow(SQLModel, table=True):
-    """One media hash of one item. `slot` counts the hashes of a statement."""
+    """One media hash of one item. `slot` counts the hashes of a statement.
+
+    A frame of a film stands `at_ms` milliseconds from the film's begin.
+    """
 
     __tablename__ = "media_hash"
     __table_args__ = (Index("ix_media_hash_value", "value", "kind"),)
@@ -74,6 +77,7 @@ class MediaHashRow(SQLModel, table=True):
     kind: str
     value: bytes = Field(sa_column=_bytes())
     active: bool = True
+    at_ms: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
 class FingerprintRow(SQLModel, table=True):
@@ -303,6 +307,32 @@ class RemedyRow(SQLModel, table=True):
     since: int = Field(sa_column=_big())
     done: int | None = Field(default=None, sa_column=Column(BigInteger))
     done_by: str | None = None
+
+
+class StreamRow(SQLModel, table=True):
+    """A stream that a client has watched: whose it is, and the strongest decision so far."""
+
+    __tablename__ = "stream"
+
+    id: bytes = Field(sa_column=_bytes(primary_key=True))
+    client: int = Field(sa_column=_big())
+    surface: str
+    opened: int = Field(sa_column=_big())
+    seen: int = Field(sa_column=_big(index=True))
+    hits: int = Field(default=0, sa_column=_big())
+    decision: str = "none"
+
+
+class StreamHitRow(SQLModel, table=True):
+    """A frame of a stream that resembled a flagged one: of the frame only its time is kept."""
+
+    __tablename__ = "stream_hit"
+
+    stream: bytes = Field(sa_column=_bytes(primary_key=True))
+    at_ms: int = Field(sa_column=_big(primary_key=True))
+    log_index: int = Field(sa_column=_big(primary_key=True))
+    slot: int = Field(primary_key=True)
+    distance: int
 
 
 class LeaseRow(SQLModel, table=True):

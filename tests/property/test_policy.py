@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.policy import AccountEvidence, MediaEvidence, Policy, default_policy, parse_policy
-from node.policy.model import ACTIONS, IDENTIFIER_KINDS, SURFACES, Operator, Rule, strength
+from node.policy.model import ACTIONS, IDENTIFIER_KINDS, SURFACES, Operator, Overlap, Rule, strength
 from protocol.errors import SettingsError
 
 CATEGORIES = ("csam.act.prepub", "csam.pose.pub", "csam.selfgen", "ncii.adult", "account.grooming")
@@ -21,6 +21,15 @@ countries = st.lists(st.sampled_from(COUNTRIES), **some).map(tuple)
 surfaces = st.lists(st.sampled_from(SURFACES), **some).map(tuple)
 flags = st.booleans()
 
+distances = st.lists(st.integers(0, 31), max_size=4).map(tuple)
+overlaps = st.builds(
+    Overlap,
+    query=distances,
+    query_frames=st.integers(4, 8),
+    target=distances,
+    target_frames=st.integers(4, 8),
+    is_stream=flags,
+)
 media = st.builds(
     MediaEvidence,
     statement=st.sampled_from(("aa" * 32, "bb" * 32)),
@@ -35,6 +44,7 @@ media = st.builds(
     disputed=flags,
     surfaces=surfaces,
     jurisdictions=countries,
+    overlap=st.none() | overlaps,
 )
 accounts = st.builds(
     AccountEvidence,
@@ -58,6 +68,9 @@ rules = st.builds(
     min_issuers=st.integers(1, 3),
     accredited=flags,
     max_distance=st.integers(0, 31),
+    min_query_share=st.integers(0, 100),
+    min_target_share=st.integers(1, 100),
+    min_stream_frames=st.integers(1, 4),
     kinds=st.lists(st.sampled_from(IDENTIFIER_KINDS), min_size=1, unique=True).map(tuple),
     min_kinds=st.integers(1, 2),
     not_disputed=flags,

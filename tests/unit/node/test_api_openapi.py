@@ -99,7 +99,9 @@ def test_every_example_is_what_it_shows(document):
             if kind is operator_shapes.Clients:
                 example = {"clients": [{**one, "number": one["id"]} for one in example["clients"]]}
             assert issubclass(kind, Answer)
-            assert json.loads(kind.model_validate(example).model_dump_json()) == content["example"]
+            # the framework leaves out of examples what is null
+            parsed = kind.model_validate(example).model_dump_json(exclude_none=True)
+            assert json.loads(parsed) == content["example"]
     assert shown > 30
 
 

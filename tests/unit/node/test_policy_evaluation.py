@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from node.policy import AccountEvidence, MediaEvidence, parse_policy
+from node.policy.model import Overlap
 
 RULE = """
 [[rule]]
@@ -67,6 +68,12 @@ LEAD = AccountEvidence(
     disputed=False,
     jurisdictions=(),
 )
+
+
+def film(query, target, *, frames=10, of=10, is_stream=False, **changes):
+    """A flagged film of which so many frames are like so many frames of the upload."""
+    overlap = Overlap((4,) * query, frames, (4,) * target, of, is_stream)
+    return replace(MATCH, kind="film", overlap=overlap, **changes)
 
 
 def media(text, *evidence, surface="public"):
@@ -302,3 +309,50 @@ def test_no_sentence_repeats_what_a_statement_says():
     sentences = " ".join(media(text, MATCH, SECOND).why + account(text, LEAD).why)
     for value in ("aa" * 32, "cc" * 32, "hotline.example", "csam.act.prepub", "account.grooming"):
         assert value not in sentences
+
+
+# films and streams
+
+
+@pytest.mark.parametrize(
+    ("keys", "query", "target", "fires"),
+    [
+        ("", 1, 8, True),
+        ("", 10, 7, False),
+        ("min_query_share = 50\n", 5, 8, True),
+        ("min_query_share = 50\n", 4, 10, False),
+        ("min_query_share = 80\nmin_target_share = 0\n", 8, 1, True),
+        ("min_query_share = 80\nmin_target_share = 0\n", 7, 10, False),
+    ],
+)
+def test_a_film_has_to_reach_both_shares_that_a_rule_asks_for(keys, query, target, fires):
+    decision = media(REVIEW + keys, film(query, target))
+    assert decision.action == ("review" if fires else "none")
+    if not fires:
+        assert f"{query * 10} % of the upload's frames and {target * 10} %" in decision.why[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "target", "of", "fires"),
+    [(3, 3, 50, True), (2, 3, 50, False), (3, 2, 50, False), (3, 2, 2, True), (3, 1, 1, True)],
+)
+def test_a_stream_has_to_show_enough_frames_of_one_thing(query, target, of, fires):
+    found = film(query, target, of=of, is_stream=True)
+    decision = media(REVIEW, found)
+    assert decision.action == ("review" if fires else "none")
+    if not fires:
+        assert f"{query} frames of the stream matched within the window" in decision.why[0]
+    assert media(REVIEW + "min_stream_frames = 4\n", found).action == "none"
+
+
+def test_frames_that_are_too_far_for_a_rule_are_not_counted_by_it():
+    overlap = Overlap((2, 2, 2, 20, 20, 20), 6, (2, 2, 2, 20, 20, 20), 6)
+    found = replace(MATCH, kind="film", distance=2, overlap=overlap)
+    assert media(REVIEW + "max_distance = 19\n", found).action == "none"
+    assert media(REVIEW + "max_distance = 20\n", found).action == "review"
+
+
+def test_without_a_rule_for_media_only_films_of_equal_frames_are_shown():
+    policy = parse_policy("[operator]\n")
+    assert policy.takes(Overlap((0,) * 8, 8, (0,) * 8, 10))
+    assert not policy.takes(Overlap((1,) * 8, 8, (1,) * 8, 10))

@@ -57,6 +57,7 @@ def test_a_media_flag_is_indexed_under_every_media_hash(world: World) -> None:
         (2, "frame", PDQ),
         (2, "frame", PDQ),
     ]
+    assert [found[receipt.index, slot].at_ms for slot in (0, 4, 5, 6)] == [None, None, 0, 500]
 
 
 def test_the_index_over_a_media_flag_says_what_the_flag_says(world: World) -> None:

@@ -48,6 +48,31 @@ def test_any_number_of_media_hashes_is_looked_up_at_once(store: Store) -> None:
         assert transaction.media.count() == MANY
 
 
+def test_a_frame_keeps_its_place_and_is_found_with_the_pdqs(store: Store) -> None:
+    frames = [MediaHash(0, slot, 0, "frame", digest(slot), slot * 500) for slot in range(3)]
+    add(store, *frames, MediaHash(0, 3, 0, "sha256", digest(3)))
+    with store.read() as transaction:
+        assert transaction.media.pdqs_from(0, limit=10) == frames
+        assert transaction.media.at_slots([(0, 2)]) == {(0, 2): frames[2]}
+
+
+def test_a_film_has_as_many_frames_as_differ_and_are_active(store: Store) -> None:
+    values = [(0, 1), (0, 1), (0, 2), (1, 1), (2, 5)]
+    add(
+        store,
+        *(
+            MediaHash(4, slot, item, "frame", digest(value), slot)
+            for slot, (item, value) in enumerate(values)
+        ),
+        MediaHash(4, 9, 0, "pdq", digest(9)),
+        MediaHash(5, 0, 0, "frame", digest(1), 0),
+    )
+    with store.write() as transaction:
+        transaction.media.withdraw(4, [2])
+        found = transaction.media.frames_in([(4, 0), (4, 1), (4, 2), (4, 3)])
+    assert found == {(4, 0): 2, (4, 1): 1}
+
+
 def test_what_was_withdrawn_is_found_nowhere_and_the_rest_is(store: Store) -> None:
     hashes = [MediaHash(0, 0, 0, "pdq", digest(0)), MediaHash(0, 1, 0, "sha256", digest(1))]
     hashes += [MediaHash(0, 2, 1, "pdq", digest(2)), MediaHash(0, 3, 1, "sha256", digest(3))]

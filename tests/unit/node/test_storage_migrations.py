@@ -11,10 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlmodel import SQLModel
 
+from films import film
 from node.storage import rows
 from node.storage.engine import Store
 from protocol.errors import SettingsError, UnavailableError
-from worlds import contents
+from simulator import media_flag
+from worlds import ANNA, contents, items, open_world
 
 
 @pytest.fixture
@@ -103,6 +105,25 @@ def test_many_processes_may_migrate_at_once(empty_database_url: str) -> None:
         store.close()
     assert failed == []
     assert not any(contents(empty_database_url).values())
+
+
+def test_the_frames_of_films_that_are_here_already_learn_where_they_stand(
+    database_url: str, engine: Engine
+) -> None:
+    with open_world(database_url) as world:
+        receipt = world.submit(media_flag(ANNA, items=(*items(1), film(range(3)), film([9]))))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE media_hash SET at_ms = NULL"))
+        for step in ("DROP TABLE stream", "DROP TABLE stream_hit"):
+            connection.execute(text(step))
+        connection.execute(text("ALTER TABLE media_hash DROP COLUMN at_ms"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    store = Store(database_url)
+    store.migrate()
+    with store.read() as transaction:
+        frames = transaction.media.pdqs_from(receipt.index, limit=100)
+    store.close()
+    assert [one.at_ms for one in frames if one.kind == "frame"] == [0, 1_000, 2_000, 0]
 
 
 @pytest.mark.parametrize(
