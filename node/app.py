@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.asking import Asking
 from node.exchange import Exchange
 from node.jobs import Jobs
 from node.matching.pool import HashPool
@@ -71,12 +72,14 @@ class Services:
     health: Health
     pool: HashPool
     policy: PolicyFile
+    asking: Asking
     exchange: Exchange
     jobs: Jobs
 
     def start(self) -> None:
         """Begins everything that runs by itself: the audit's writer, conversations and jobs."""
         self.audit.start()
+        self.asking.start()
         self.exchange.start()
         self.jobs.start()
 
@@ -115,6 +118,7 @@ def running(services: Services) -> Iterator[None]:
     finally:
         services.jobs.close()
         services.exchange.close()
+        services.asking.close()
 
 
 def passphrase_of(settings: Settings) -> bytes:
@@ -151,7 +155,8 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         store, keys, name=name, budget_per_day=settings.oprf_budget_per_day, clock=clock
     )
     peers = Peers(store, log, name=name, clock=clock)
-    exchange = Exchange(store, ingest, log, evaluator, keys=keys, settings=settings, clock=clock)
+    asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
+    exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
     maintenance = Maintenance(store, ingest, clock=clock)
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
@@ -179,7 +184,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             author,
             policy,
             audit,
-            exchange.ask_circle,
+            asking.ask_circle,
             vocabulary=vocabulary,
             default_region=settings.default_region,
             username_scope=settings.username_scope,
@@ -208,6 +213,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             timeout_s=settings.hash_timeout_s,
         ),
         policy=policy,
+        asking=asking,
         exchange=exchange,
         jobs=Jobs(maintenance, exchange.sync_all_soon, settings),
     )

@@ -1,59 +1,33 @@
-"""The node's outgoing conversations: syncing with peers, poking them, asking circles.
+"""The node's outgoing conversations about logs: syncing with peers, and poking them.
 
-One thread runs one event loop; `federation` talks on it, and everything that touches the database
-or a key is handed to threads. The rest of the node calls in from its own threads.
+All of it runs on one event loop (`node.loop`); asking circles has another (`node.asking`).
 
 What may happen here at any time: a peer is slow, lies, floods or is gone. Each sync is bounded by
 `federation.client`, concerns one peer, and leaves a sentence about what went wrong with that peer.
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import suppress
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
 
 import httpx
 import structlog
 
-from federation.circle import Asker, fingerprint
-from federation.client import PeerClient, connect
+from federation.client import PeerClient
 from federation.descriptors import PinnedNode
 from federation.gossip import poke_all
 from federation.sync import sync_peer
+from node.loop import Loop
 from node.services.directory import pinned
-from node.services.evaluator import Evaluator
 from node.services.ingest import Ingest
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.replica import StoredReplica
 from node.settings import Settings
 from node.storage.engine import Store
-from protocol.circles import CircleDescriptor, Epoch
-from protocol.errors import (
-    FederationError,
-    NodeError,
-    PeerMisbehavedError,
-    PeerRefusedError,
-    ProtocolError,
-    RateLimitedError,
-    SchutznetzError,
-    SigningError,
-    UnavailableError,
-)
-from protocol.identifiers import NormalisedIdentifier
-from protocol.messages import OprfAnswer, OprfRequest, Poke
-from signing.oprf.fingerprints import fingerprint_input
-
-T = TypeVar("T")
+from protocol.errors import FederationError, PeerMisbehavedError, SchutznetzError
+from protocol.messages import Poke
 
 _WATCH_EVERY_S = 1.0
-_STOP_WAIT_S = 5.0
-_TOO_MANY_REQUESTS = 429
-_RETRY_AFTER_S = 3_600  # where a holder does not say when its day ends
 
 _log = structlog.get_logger("node.exchange")
 
@@ -66,7 +40,6 @@ class Exchange:
         store: Store,
         ingest: Ingest,
         log: OwnLog,
-        evaluator: Evaluator,
         *,
         keys: NodeKeys,
         settings: Settings,
@@ -75,14 +48,10 @@ class Exchange:
         self._store = store
         self._ingest = ingest
         self._own_log = log
-        self._evaluator = evaluator
         self._keys = keys
         self._settings = settings
         self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
-        self._stop: asyncio.Event | None = None
+        self._loop = Loop("exchange", self._main)
         self._http: httpx.AsyncClient | None = None
         self._wanted: dict[str, asyncio.Event] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
@@ -92,33 +61,19 @@ class Exchange:
 
     def start(self) -> None:
         """Opens the loop and syncs with every peer once."""
-        self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        finally:
-            self._loop = None
-            # Whoever waits for the start is not left waiting where it failed.
-            self._ready.set()
+        self._loop.start()
 
     def close(self) -> None:
         """Ends every conversation."""
-        if self._loop is not None and self._stop is not None and self._thread is not None:
-            # The loop may have ended by itself in this moment.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_WAIT_S)
+        self._loop.close()
 
     def sync_soon(self, name: str) -> None:
         """Has the log of one peer pulled; asking again before it began changes nothing."""
-        self._soon(self._want, name)
+        self._loop.soon(self._want, name)
 
     def sync_all_soon(self) -> None:
         """Has the log of every peer pulled."""
-        self._soon(self._want_all)
+        self._loop.soon(self._want_all)
 
     def log_grew(self, synced: bool) -> None:
         """Tells the peers that this node's log has grown.
@@ -128,79 +83,13 @@ class Exchange:
         that the peers acknowledge it.
         """
         if not synced:
-            self._soon(self._set_poke)
-
-    def _soon(self, function: Callable[..., None], *arguments: object) -> None:
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has ended: the node is stopping
-                self._loop.call_soon_threadsafe(function, *arguments)
-
-    def ask_circle(
-        self,
-        descriptor: CircleDescriptor,
-        epoch: Epoch,
-        identifiers: Sequence[NormalisedIdentifier],
-    ) -> list[bytes]:
-        """Returns the fingerprint of each identifier (see `services.accounts.AskCircle`).
-
-        Raises:
-            RateLimitedError: too few holders have budget left for this node.
-            UnavailableError: fewer holders answered than the threshold asks for.
-        """
-        inputs = [fingerprint_input(one.kind.value, one.scheme, one.value) for one in identifiers]
-        with self._store.read() as transaction:
-            nodes = {holder.index: transaction.peers.get(holder.node) for holder in epoch.holders}
-        ask = {
-            index: self._asker(pinned(record))
-            for index, record in nodes.items()
-            if record is not None and record.state == "active"
-        }
-        try:
-            return self._wait(
-                fingerprint(
-                    inputs,
-                    epoch,
-                    ask,
-                    circle=descriptor.circle,
-                    misbehaved=self._accuse,
-                    run=asyncio.to_thread,
-                )
-            )
-        except (SigningError, FederationError, ProtocolError) as error:
-            # A circle whose commitments are no elements is as good as down.
-            raise _circle_failed(error.__cause__) from None
-
-    def _asker(self, node: PinnedNode) -> Asker:
-        if node.name == self._settings.name:
-            return self._ask_self
-        return partial(self._ask_node, node)
-
-    async def _ask_self(self, request: OprfRequest) -> OprfAnswer:
-        evaluate = partial(self._evaluator.evaluate, member=self._settings.name)
-        return await asyncio.to_thread(evaluate, request)
-
-    async def _ask_node(self, node: PinnedNode, request: OprfRequest) -> OprfAnswer:
-        return await self._client(node).evaluate(request)
+            self._loop.soon(self._set_poke)
 
     def _accuse(self, node: str, message: str, evidence: bytes) -> None:
         with self._store.write() as transaction:
             now = int(self._clock())
             transaction.peers.keep_evidence(node, message, evidence, at=now)
             transaction.journal.audit("node", "peer.misbehaved", at=now, subject=node, detail=None)
-
-    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None:
-            coroutine.close()
-            raise UnavailableError("This process holds no conversations with other nodes.")
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            # Two rounds of holders, each bounded by the client's own deadline.
-            return future.result(2 * self._settings.peer_timeout_s + 1)
-        except FutureTimeoutError:
-            future.cancel()
-            raise UnavailableError("The circle did not answer in time.") from None
-        except CancelledError:
-            raise UnavailableError("The node is stopping.") from None
 
     def _client(self, node: PinnedNode) -> PeerClient:
         assert self._http is not None
@@ -213,16 +102,13 @@ class Exchange:
             allow_insecure_http=self._settings.allow_insecure_http,
         )
 
-    async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def _main(self, http: httpx.AsyncClient) -> None:
         self._poke = asyncio.Event()
-        async with connect() as http:
-            self._http = http
-            tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._poke_peers())]
-            self._ready.set()
-            await self._stop.wait()
-            self._loop = None
+        self._http = http
+        tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._poke_peers())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
             tasks += self._followers.values()
             for task in tasks:
                 task.cancel()
@@ -349,20 +235,3 @@ class Exchange:
             except FederationError as error:  # an address that must not be called
                 _log.info("poke_failed", peer=node.name, error=type(error).__name__)
         return clients
-
-
-def _circle_failed(cause: BaseException | None) -> NodeError:
-    """Returns what a look-up is told when too few holders answered; `cause` is the last failure."""
-    after: int | None = None
-    if isinstance(cause, RateLimitedError):
-        after = cause.retry_after_s
-    elif isinstance(cause, PeerRefusedError) and cause.status == _TOO_MANY_REQUESTS:
-        after = cause.retry_after_s or _RETRY_AFTER_S
-    if after is not None:
-        return RateLimitedError(
-            "The circle's budget of this node for today is used up: nothing was decided.",
-            retry_after_s=after,
-        )
-    return UnavailableError(
-        "The circle could not be asked: too few of its holders answered rightly."
-    )

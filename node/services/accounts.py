@@ -34,7 +34,7 @@ _SECONDS_PER_DAY = 86_400
 
 
 class AskCircle(Protocol):
-    """Has a circle evaluate identifiers; given by `node.exchange`."""
+    """Has a circle evaluate identifiers; given by `node.asking`."""
 
     def __call__(
         self,

@@ -135,9 +135,9 @@ def test_the_job_deletes_the_body_of_what_has_ended_and_leaves_the_rest(house: H
 
 
 def test_a_ban_counts_to_its_last_second_and_is_then_deleted(house: House) -> None:
-    # The exchange asks the circle on a thread of its own, also where the node itself is the circle.
+    # Circles are asked on a thread of its own, also where the node itself is the circle.
     identifiers = [("email", "mallory@example.org")]
-    house.services.exchange.start()
+    house.services.asking.start()
     try:
         receipt = house.services.accounts.ban(
             identifiers,
@@ -160,7 +160,7 @@ def test_a_ban_counts_to_its_last_second_and_is_then_deleted(house: House) -> No
         house.clock.now = parse_time(ban.expires)
         assert house.services.accounts.check(identifiers, client=PROGRAM).leads == ()
     finally:
-        house.services.exchange.close()
+        house.services.asking.close()
     assert house.services.maintenance.expire() == 1
     assert not house.on_disk(value)
 

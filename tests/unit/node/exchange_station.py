@@ -9,6 +9,7 @@ from typing import Any
 
 from federation.descriptors import open_descriptor
 from liars import Liar, Lines, open_lines
+from node.asking import Asking
 from node.demo.cast import wait_for
 from node.exchange import Exchange
 from node.services.evaluator import Evaluator
@@ -81,6 +82,7 @@ class Station:
     store: Store
     lines: Lines
     settings: Settings
+    asking: Asking = field(init=False)
     exchange: Exchange = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,11 +96,13 @@ class Station:
         self.ingest = Ingest(self.store, self.log, name=OWN, clock=time.time)
         self.peers = Peers(self.store, self.log, name=OWN, clock=time.time)
         evaluator = Evaluator(self.store, self.keys, name=OWN, budget_per_day=9, clock=time.time)
+        self.asking = Asking(
+            self.store, evaluator, keys=self.keys, settings=self.settings, clock=time.time
+        )
         self.exchange = Exchange(
             self.store,
             self.ingest,
             self.log,
-            evaluator,
             keys=self.keys,
             settings=self.settings,
             clock=time.time,
@@ -151,6 +155,14 @@ class Station:
             yield self.exchange
         finally:
             self.exchange.close()
+
+    @contextmanager
+    def asking_circles(self) -> Iterator[Asking]:
+        self.asking.start()
+        try:
+            yield self.asking
+        finally:
+            self.asking.close()
 
 
 @contextmanager

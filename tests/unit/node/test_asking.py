@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from node import exchange as module
+from node import asking as module
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import RateLimitedError, UnavailableError
@@ -24,8 +24,7 @@ EMAIL = normalise("email", "offender@example.com")
 
 
 @pytest.fixture
-def station(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
-    monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.05)
+def station(sqlite_url: str, tmp_path: Path) -> Iterator[Station]:
     with open_station(sqlite_url, tmp_path) as station:
         yield station
 
@@ -56,7 +55,7 @@ def descriptor(*holders: tuple[int, str], key: Any = KEY, budget: int = 100) -> 
 
 
 def ask(station: Station, circle: CircleDescriptor) -> list[bytes]:
-    return station.exchange.ask_circle(circle, circle.epochs[0], [EMAIL])
+    return station.asking.ask_circle(circle, circle.epochs[0], [EMAIL])
 
 
 def expected() -> bytes:
@@ -69,7 +68,7 @@ def expected() -> bytes:
 
 def test_a_holder_elsewhere_gives_the_fingerprint(station: Station) -> None:
     station.peer(A, share=(1, KEY))
-    with station.running():
+    with station.asking_circles():
         assert ask(station, descriptor((1, A))) == [expected()]
 
 
@@ -78,7 +77,7 @@ def test_a_node_that_holds_the_share_itself_asks_itself_within_its_budget(
 ) -> None:
     circle = descriptor((1, OWN), budget=1)
     station.ingest.submit(sign_statement(circle, station.keys.statement), caller=OWN)
-    with station.running():
+    with station.asking_circles():
         assert ask(station, circle) == [expected()]
         with pytest.raises(RateLimitedError, match="budget") as caught:
             ask(station, circle)
@@ -90,14 +89,14 @@ def test_a_holder_that_gives_no_answer_leaves_everything_undecided(
     station: Station, manner: Any
 ) -> None:
     station.peer(A, share=(1, KEY), manner=manner)
-    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
+    with station.asking_circles(), pytest.raises(UnavailableError, match="could not be asked"):
         ask(station, descriptor((1, A)))
 
 
 def test_a_holder_that_is_not_pinned_or_frozen_is_not_asked(station: Station) -> None:
     frozen = station.peer(A, pinned=False, share=(1, KEY))
     station.pin(frozen, state="frozen")
-    with station.running():
+    with station.asking_circles():
         for name in (A, "nobody.example"):
             with pytest.raises(UnavailableError, match="could not be asked"):
                 ask(station, descriptor((1, name)))
@@ -109,7 +108,7 @@ def test_a_holder_whose_proof_does_not_hold_is_named_and_the_next_one_asked(
 ) -> None:
     station.peer(A, share=(1, generate_key()))
     circle = descriptor((1, A))
-    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
+    with station.asking_circles(), pytest.raises(UnavailableError, match="could not be asked"):
         ask(station, circle)
     (message,) = station.evidence(A)
     assert "gave a proof that does not hold" in message
@@ -124,7 +123,7 @@ def test_a_circle_that_takes_too_long_is_not_waited_for(
 
     monkeypatch.setattr(module, "fingerprint", never)
     began = time.monotonic()
-    with station.running(), pytest.raises(UnavailableError, match="in time"):
+    with station.asking_circles(), pytest.raises(UnavailableError, match="in time"):
         ask(station, descriptor((1, OWN)))
     assert time.monotonic() - began < 2 * station.settings.peer_timeout_s + WITHIN_S
 
@@ -135,8 +134,8 @@ def test_a_circle_whose_commitments_are_no_elements_leaves_everything_undecided(
     station.peer(A, share=(1, KEY))
     circle = descriptor((1, A))
     broken = msgspec.structs.replace(circle.epochs[0], commitments=(to_base64url(b"\xff" * 32),))
-    with station.running(), pytest.raises(UnavailableError, match="could not be asked"):
-        station.exchange.ask_circle(circle, broken, [EMAIL])
+    with station.asking_circles(), pytest.raises(UnavailableError, match="could not be asked"):
+        station.asking.ask_circle(circle, broken, [EMAIL])
 
 
 def test_a_process_without_conversations_cannot_ask(station: Station) -> None:
