@@ -25,6 +25,7 @@ from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.notes import sign_checkpoint
 from signing.oprf.fingerprints import fingerprint_from_output, fingerprint_input
+from signing.oprf.stretch import argon2id
 from signing.oprf.voprf import (
     blind,
     derive_key_pair,
@@ -62,6 +63,10 @@ RFC_PROOF_NONCE: Final = bytes.fromhex(
 )
 """Blind and proof nonce of RFC 9497 appendix A.1.2, test vector 1."""
 
+STRETCH_KIB: Final = 19_456
+STRETCH_SALT: Final = bytes([0x0F]) * 16
+"""Parameters of the stretch that is shown."""
+
 PAIRS: Final = (
     ("email", "Anna.Muster@EXAMPLE.com", None, None),
     ("phone", "030 23125 001", "DE", None),
@@ -87,6 +92,7 @@ def examples() -> dict[str, str]:
         | _descriptor()
         | _log(ids)
         | {"request": _request(), "fingerprint": _fingerprint(), "fingerprints": _pairs()}
+        | {"stretch": _stretched()}
     )
 
 
@@ -316,6 +322,23 @@ def _pairs() -> str:
         fingerprint = to_base64url(fingerprint_from_output(output))
         rows.append(f"| {given} | `{one.scheme}` | `{one.value}` | `{fingerprint}` |\n")
     return "| given | scheme | normalised | fingerprint |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _stretched() -> str:
+    kind, raw, region, scope = PAIRS[1]
+    one = normalise(kind, raw, region=region, scope=scope)
+    private_input = fingerprint_input(kind, one.scheme, one.value)
+    stretched = argon2id(private_input, memory_kib=STRETCH_KIB, passes=2, salt=STRETCH_SALT)
+    output = evaluate_unblinded(derive_key_pair(RFC_SEED, RFC_INFO), stretched)
+    return _code(
+        f"as given:    {raw}, region {region}\n"
+        f"input:       {private_input.hex()}\n"
+        f"memory_kib:  {STRETCH_KIB}\n"
+        f"passes:      2\n"
+        f"salt:        {to_base64url(STRETCH_SALT)}\n"
+        f"stretched:   {stretched.hex()}\n"
+        f"fingerprint: {to_base64url(fingerprint_from_output(output))}"
+    )
 
 
 def main() -> None:
