@@ -32,6 +32,7 @@ from protocol.errors import (
 from protocol.identifiers import NormalisedIdentifier
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.fingerprints import fingerprint_input
+from signing.oprf.stretch import Stretcher
 
 _TOO_MANY_REQUESTS = 429
 _RETRY_AFTER_S = 3_600  # where a holder does not say when its day ends
@@ -54,6 +55,7 @@ class Asking:
         self._keys = keys
         self._settings = settings
         self._clock = clock
+        self._stretcher = Stretcher(settings.stretches_at_once)
         self._http: httpx.AsyncClient | None = None
         self._loop = Loop("asking", self._main)
 
@@ -79,9 +81,11 @@ class Asking:
 
         Raises:
             RateLimitedError: too few holders have budget left for this node.
-            UnavailableError: fewer holders answered than the threshold asks for.
+            UnavailableError: fewer holders answered than the threshold asks for, or the identifiers
+                cannot be stretched in time.
         """
-        inputs = [fingerprint_input(one.kind.value, one.scheme, one.value) for one in identifiers]
+        # In the caller's thread: on the loop, a stretch would hold up every other conversation.
+        inputs = [self._input(epoch, one) for one in identifiers]
         with self._store.read() as transaction:
             nodes = {holder.index: transaction.peers.get(holder.node) for holder in epoch.holders}
         ask = {
@@ -105,6 +109,13 @@ class Asking:
         except (SigningError, FederationError, ProtocolError) as error:
             # A circle whose commitments are no elements is as good as down.
             raise _circle_failed(error.__cause__) from None
+
+    def _input(self, epoch: Epoch, one: NormalisedIdentifier) -> bytes:
+        """Returns what is blinded for an identifier; made anew each time, and kept nowhere."""
+        kind = one.kind.value
+        private_input = fingerprint_input(kind, one.scheme, one.value)
+        wait_s = self._settings.peer_timeout_s
+        return self._stretcher.stretch(kind, private_input, epoch.stretch, wait_s=wait_s)
 
     def _asker(self, node: PinnedNode) -> Asker:
         if node.name == self._settings.name:

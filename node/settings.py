@@ -180,6 +180,14 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000,
     )
+    stretches_at_once: int = _setting(
+        2,
+        "Identifiers that are stretched at one time (docs/protocol.md section 8.14). Each takes a "
+        "core, and the memory that the circle's epoch asks for, mostly 19 to 64 MiB.",
+        unit="identifiers",
+        ge=1,
+        le=64,
+    )
     check_fail_mode: Literal["closed", "open"] = _setting(
         "closed",
         "What the answer `unavailable` tells a platform to do with an upload or a sign-up that "

@@ -75,14 +75,23 @@ class Circles:
         self._passphrase = passphrase
         self._clock = clock
 
-    def create(self, name: str, members: Mapping[str, int], days: int) -> Receipt:
+    def create(
+        self,
+        name: str,
+        members: Mapping[str, int],
+        days: int,
+        *,
+        stretch: Stretch | None = None,
+    ) -> Receipt:
         """Creates a circle of this node alone, which holds its whole key.
 
         For a node's own use: whoever holds a key alone could list every telephone number.
 
         Raises: as `deal`; ContradictionError where there are other members.
         """
-        receipt, _ = self.deal(name, members, days, holders=(self._name,), threshold=1)
+        receipt, _ = self.deal(
+            name, members, days, holders=(self._name,), threshold=1, stretch=stretch
+        )
         return receipt
 
     def deal(
@@ -107,7 +116,7 @@ class Circles:
             days: how long the first epoch lasts.
             holders: names of nodes, in the order of their indices 1, 2, …
             threshold: how many of them must answer.
-            stretch: of the epoch.
+            stretch: of the epoch; `signing.oprf.stretch.choose_stretch` measures one.
 
         Returns:
             The statement, and by node the 32-byte share of every other holder: each goes to its

@@ -8,16 +8,18 @@ What it is not: a cache. A stretched input stands for the identifier as well as 
 does, and one that was kept would let whoever finds it skip the cost; nothing here keeps one.
 """
 
+import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from nacl import exceptions, pwhash
 
 from protocol.circles import Stretch
-from protocol.encoding import from_base64url
+from protocol.encoding import from_base64url, to_base64url
 from protocol.errors import LimitError, MalformedError, UnavailableError
+from protocol.fields import IdentifierKindName
 from protocol.limits import MAX_STRETCH_PASSES
 from signing.oprf.framing import MAX_FRAMED_BYTES
 
@@ -32,6 +34,13 @@ MOST_KIB: Final = 64 << 10
 """Memory above which it never goes: 64 MiB, RFC 9106 section 4's second recommended option."""
 
 LEAST_PASSES: Final = 2
+
+TARGET_MS: Final = 40.0
+"""What one identifier may cost where nobody says otherwise: little beside a sign-up, and 460
+core-days for 10^9 telephone numbers."""
+
+STRETCHED_KINDS: Final[tuple[IdentifierKindName, ...]] = ("phone",)
+"""Kinds that are stretched where nobody says otherwise: those that a machine can list whole."""
 
 _MIB: Final = 1 << 10  # in KiB
 _SALT_BYTES: Final = 16
@@ -109,6 +118,22 @@ class Stretcher:
             )
         finally:
             self._places.release()
+
+
+def choose_stretch(
+    target_ms: float = TARGET_MS, *, kinds: Sequence[IdentifierKindName] = STRETCHED_KINDS
+) -> Stretch:
+    """Return the stretch of a new epoch: measured on this machine, under a fresh salt.
+
+    Every sign-up check at every member pays it, so measure on a machine like theirs.
+
+    Args:
+        target_ms: how long one identifier may take, of one core.
+        kinds: of identifier whose inputs are stretched.
+    """
+    memory_kib, passes = measure_stretch(target_ms)
+    salt = to_base64url(secrets.token_bytes(_SALT_BYTES))
+    return Stretch(kinds=tuple(kinds), memory_kib=memory_kib, passes=passes, salt=salt)
 
 
 def measure_stretch(

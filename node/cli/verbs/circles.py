@@ -28,6 +28,18 @@ CircleName = Annotated[
 ]
 
 
+StretchMs = Annotated[
+    float,
+    typer.Option(
+        help="How long one telephone number is stretched at each check, in milliseconds of this "
+        "machine: what every guess costs whoever has the key. 0 stretches nothing.",
+        metavar="MS",
+        min=0,
+        max=10_000,
+    ),
+]
+
+
 def register(app: options.Group) -> None:
     """Adds the verbs to the group."""
     verbs = options.group("Nodes that share one fingerprint key.")
@@ -51,18 +63,22 @@ def create(
     days: Annotated[
         int, typer.Option(help="How long the key lasts.", metavar="DAYS", min=1, max=731)
     ] = 365,
+    *,
+    stretch_ms: StretchMs = 40.0,
     as_json: options.Json = False,
 ) -> None:
     """Make a circle; this node holds its key."""
     from node.app import open_services
     from node.cli.passphrases import node_environment
     from node.services.circles import ONE_HOLDER_WARNING
+    from signing.oprf.stretch import choose_stretch
 
     members = dict(_parse_member(text) for text in member)
     if len(members) != len(member):
         raise typer.BadParameter("a member is named twice", param_hint="--member")
     with open_services(directory, environ=node_environment()) as services:
-        receipt = services.circles.create(label, members, days)
+        stretch = choose_stretch(stretch_ms) if stretch_ms else None
+        receipt = services.circles.create(label, members, days, stretch=stretch)
         name = f"{services.settings.name}/{label}"
     note(ONE_HOLDER_WARNING)
     if as_json:

@@ -18,6 +18,7 @@ from signing.oprf.stretch import (
     STRETCHED_BYTES,
     Stretcher,
     argon2id,
+    choose_stretch,
     measure_stretch,
     seconds_of,
 )
@@ -171,3 +172,10 @@ def test_a_measured_cost_is_no_less_than_the_least():
     memory_kib, passes = measure_stretch(1)
     assert (memory_kib, passes) == (LEAST_KIB, LEAST_PASSES)
     assert seconds_of(memory_kib, passes) > seconds_of(1 << 10, 1)
+
+
+def test_a_new_epoch_stretches_telephone_numbers_under_a_salt_of_its_own():
+    one, other = choose_stretch(1), choose_stretch(1)
+    assert one.kinds == ("phone",)
+    assert (one.memory_kib, one.passes) == (LEAST_KIB, LEAST_PASSES)
+    assert one.salt != other.salt
