@@ -211,6 +211,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             settings.hash_workers,
             max_pixels=settings.max_pixels,
             timeout_s=settings.hash_timeout_s,
+            kernel=True,
         ),
         policy=policy,
         asking=asking,

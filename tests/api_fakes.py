@@ -293,12 +293,14 @@ class FakeAccounts:
 
 
 class FakePool:
-    def hash(self, data: bytes) -> Any:
+    """Knows one picture; a draft of it is of lower quality."""
+
+    def hash(self, data: bytes, *, draft: bool = False) -> Any:
         if not data.startswith(b"PICTURE"):
             raise InvalidError("the file is not a picture that can be read here")
         return SimpleNamespace(
             pdq=b"\xab" * 32,
-            quality=90,
+            quality=80 if draft else 90,
             sha256="1" * 64,
             sha1="2" * 40,
             md5="3" * 32,

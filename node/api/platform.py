@@ -98,7 +98,7 @@ def match_file(
     if media_type(request) == MULTIPART:
         data = one_file(request.headers["content-type"], data)
     with declared_fail_mode(services):
-        hashes = services.pool.hash(data)
+        hashes = services.pool.hash(data, draft=services.settings.lookup_draft)
         query = MediaQuery(
             pdq=hashes.pdq.hex(),
             quality=hashes.quality,

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from node.matching.media import MediaHashes, read_picture
 from protocol.errors import SchutznetzError, UnavailableError
 
 _AHEAD: Final = 4
+_MANY_BYTES: Final = 64 << 20  # files for which loading the compiled PDQ pays
 _NOT_PICTURES: Final = frozenset({"thumbs.db", "desktop.ini"})
 
 
@@ -77,7 +79,11 @@ def hash_pictures(files: Sequence[Path], *, workers: int) -> list[Read]:
 
     read = []
     with (
-        HashPool(workers=min(workers, len(files)), max_waiting=workers * _AHEAD) as pool,
+        HashPool(
+            workers=min(workers, len(files)),
+            max_waiting=workers * _AHEAD,
+            kernel=_size_of(files) >= _MANY_BYTES,
+        ) as pool,
         progress("Reading pictures", len(files)) as step,
     ):
         for one in read_all(files, pool, workers=workers):
@@ -101,6 +107,15 @@ def read_all(files: Sequence[Path], hasher: Hasher, *, workers: int) -> Iterator
             # On Ctrl-C nothing new is begun.
             for future in waiting:
                 future.cancel()
+
+
+def _size_of(files: Sequence[Path]) -> int:
+    """Returns how many bytes the files hold; one that cannot be looked at counts for nothing."""
+    total = 0
+    for path in files:
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _read(path: Path, hash_picture: Callable[[bytes], MediaHashes]) -> Read:

@@ -1,8 +1,8 @@
 """What a hash pool and its workers say to each other over a socket pair.
 
-A request is a length and the picture's bytes; an answer is a length and a small JSON document. Not
-pickles: a decoder that was taken over by a hostile file may send anything, and what the node reads
-from it must stay data.
+A request is a length, how to read the picture, and its bytes; an answer is a length and a small
+JSON document. Not pickles: a decoder that was taken over by a hostile file may send anything, and
+what the node reads from it must stay data.
 """
 
 import socket
@@ -19,6 +19,7 @@ MAX_ANSWER_BYTES: Final = 4_096
 """Length of an answer; a longer one is refused unread."""
 
 _LENGTH: Final = struct.Struct(">I")
+_REQUEST: Final = struct.Struct(">I?")
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
@@ -72,9 +73,32 @@ def receive(connection: socket.socket, *, max_bytes: int, timeout_s: float | Non
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     (length,) = _LENGTH.unpack(_receive_exactly(connection, _LENGTH.size, deadline))
-    if length > max_bytes:
-        raise MalformedError("a hash worker and its pool disagree about the length of a message")
-    return _receive_exactly(connection, length, deadline)
+    return _receive_exactly(connection, _allowed(length, max_bytes), deadline)
+
+
+def send_request(connection: socket.socket, data: bytes, *, draft: bool) -> None:
+    """The picture file `data` is handed to a worker.
+
+    Args:
+        connection: a stream socket.
+        data: the whole file.
+        draft: as node.matching.media.hash_picture.
+
+    Raises:
+        TimeoutError, OSError: as send.
+    """
+    connection.sendall(_REQUEST.pack(len(data), draft))
+    connection.sendall(data)
+
+
+def receive_request(connection: socket.socket, *, max_bytes: int) -> tuple[bytes, bool]:
+    """The next picture file from the pool, and whether a draft of it will do; waits for ever.
+
+    Raises:
+        EOFError, MalformedError, OSError: as receive.
+    """
+    length, draft = _REQUEST.unpack(_receive_exactly(connection, _REQUEST.size, None))
+    return _receive_exactly(connection, _allowed(length, max_bytes), None), draft
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -93,6 +117,12 @@ def decode_answer(payload: bytes) -> Answer:
     except (msgspec.DecodeError, ValueError):
         raise MalformedError("a hash worker sent something that is no answer") from None
     return answer
+
+
+def _allowed(length: int, max_bytes: int) -> int:
+    if length > max_bytes:
+        raise MalformedError("a hash worker and its pool disagree about the length of a message")
+    return length
 
 
 def _receive_exactly(connection: socket.socket, size: int, deadline: float | None) -> bytes:

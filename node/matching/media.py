@@ -20,13 +20,16 @@ import hashlib
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 from node.matching.formats import refuse_known_others
 from protocol.errors import InvalidError, LimitError
 from protocol.pdq import PDQ_BYTES, Pdq
+
+if TYPE_CHECKING:
+    from node.matching.pixels import PdqFunction
 
 DEFAULT_MAX_PIXELS: Final = 64_000_000
 """Pixels that a picture may declare; 64 million cost about 2 GiB while they are hashed."""
@@ -60,7 +63,13 @@ class MediaHashes:
     format: Annotated[str, Meta(max_length=8)] = field(repr=False)
 
 
-def hash_picture(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MediaHashes:
+def hash_picture(
+    data: bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    draft: bool = False,
+    pdq_of: "PdqFunction | None" = None,
+) -> MediaHashes:
     """The media hashes of the picture file `data`.
 
     The caller owes a bound on time and memory where `data` comes from a stranger: see HashPool.
@@ -68,6 +77,9 @@ def hash_picture(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MediaH
     Args:
         data: the whole file.
         max_pixels: width × height above which nothing is decoded.
+        draft: a large JPEG is decoded in less than its full size, against rule 6: for look-ups
+            that must be cheap, never for a flag. Some bits of the pdq change (docs/adr/0010).
+        pdq_of: what computes the pdq; pdqhash where it is not given. Both give the same bits.
 
     Raises:
         InvalidError: not a picture, of a format or kind that is not read, broken or cut short.
@@ -78,17 +90,17 @@ def hash_picture(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MediaH
     refuse_known_others(data)
     from node.matching import pixels  # noqa: PLC0415 - Pillow and NumPy only when needed
 
-    shown, kind = pixels.decode(data, max_pixels=max_pixels)
-    pdq, quality = pixels.pdq_of(shown)
+    picture = pixels.decode(data, max_pixels=max_pixels, draft=draft)
+    pdq, quality = (pdq_of or pixels.pdq_of)(picture.pixels, picture.orientation)
     return MediaHashes(
         pdq=pdq,
         quality=quality,
         sha256=hashlib.sha256(data).hexdigest(),
         sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
         md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        width=shown.shape[1],
-        height=shown.shape[0],
-        format=kind,
+        width=picture.width,
+        height=picture.height,
+        format=picture.kind,
     )
 
 

@@ -2,20 +2,29 @@
 
 Apart from node.matching.media because importing Pillow, NumPy and pdqhash takes longer than the
 command line may take to start.
+
+Two ways lead to each result, and both give the same bits (docs/adr/0010):
+
+- Pillow says what a file is and whether it is read at all; the pixels of an ordinary JPEG come from
+  simplejpeg, which is libjpeg-turbo with the same transform in half of Pillow's time. Whatever it
+  will not decode without a complaint is Pillow's again, to accept or to refuse.
+- The pdq comes from pdqhash, or from node.matching.pdq_kernel where `load_kernel` found it exact.
 """
 
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pdqhash
+import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from node.matching.formats import FORMAT_NAMES, FORMATS
+from node.matching.formats import FORMAT_NAMES, FORMATS, is_huffman_coded
 from node.matching.reference import REFERENCE, reference_picture
 from protocol.errors import InvalidError, LimitError, UnavailableError
 from protocol.pdq import Pdq
@@ -26,19 +35,40 @@ if TYPE_CHECKING:
 MIN_SIDE_PX: Final = 16
 """Shorter pictures are refused: below it the pdq no longer resembles the full-size picture's."""
 
-_TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each EXIF orientation but 1 (EXIF 2.32, section 4.6.4)."""
+DRAFT_SIDE_PX: Final = 512
+"""Neither side of a draft is shorter: below it a draft is farther from the full picture."""
+
+_UPRIGHT: Final = 1
+_ORIENTATIONS: Final = range(1, 9)
+_LYING: Final = 5
+"""EXIF orientations (EXIF 2.32, section 4.6.4); from 5 on, width and height change places."""
 
 _pillow_settings = threading.Lock()
 """Pillow's pixel cap and Python's warning filters belong to the process: one change at a time."""
+
+
+PdqFunction = Callable[["NDArray[np.uint8]", int], tuple[Pdq, int]]
+"""From RGB pixels [height, width, 3], C-contiguous, and their EXIF orientation to the pdq and
+quality (0 to 100) of the picture as it is displayed."""
+
+
+@dataclass(frozen=True, repr=False)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: RGB as they lie in the file, uint8 [height, width, 3], C-contiguous.
+        orientation: EXIF's, 1 to 8: how a browser turns them.
+        width: pixels, as displayed at full resolution.
+        height: likewise.
+        kind: the file's format.
+    """
+
+    pixels: "NDArray[np.uint8]"
+    orientation: int
+    width: int
+    height: int
+    kind: str
 
 
 def check_pdqhash() -> None:
@@ -50,32 +80,98 @@ def check_pdqhash() -> None:
     Raises:
         UnavailableError: it does not, so that pictures hashed here would match nowhere.
     """
-    for name, (width, height), expected in REFERENCE:
-        pdq, _quality = pdq_of(reference_picture(name, width, height))
-        if pdq.hex() != expected:
-            raise UnavailableError(
-                "the installed pdqhash computes other values than the reference; "
-                "reinstall its wheel, or build it with CXXFLAGS=-ffp-contract=off"
-            )
+    if not _is_exact(pdq_of):
+        raise UnavailableError(
+            "the installed pdqhash computes other values than the reference; "
+            "reinstall its wheel, or build it with CXXFLAGS=-ffp-contract=off"
+        )
 
 
-def pdq_of(pixels: "NDArray[np.uint8]") -> tuple[Pdq, int]:
-    """The pdq and quality (0 to 100) of RGB `pixels`, [height, width, 3]."""
-    bits, quality = pdqhash.compute(pixels)
+def load_kernel() -> PdqFunction | None:
+    """The compiled PDQ, once it has given the reference values; None where it does not.
+
+    Takes half a second, and some seconds more where it was never compiled before.
+    """
+    try:
+        from node.matching import pdq_kernel  # noqa: PLC0415 - numba only where it is wanted
+
+        def kernel(pixels: "NDArray[np.uint8]", orientation: int) -> tuple[Pdq, int]:
+            pdq, quality = pdq_kernel.pdq_of(pixels, orientation=orientation)
+            return Pdq(pdq), quality
+
+        return kernel if _is_exact(kernel) else None
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a compiler may fail in any way; pdqhash is there
+        return None
+
+
+def pdq_of(pixels: "NDArray[np.uint8]", orientation: int = _UPRIGHT) -> tuple[Pdq, int]:
+    """The pdq and quality (0 to 100) of RGB `pixels`, [height, width, 3], by pdqhash."""
+    # pdqhash reads the luma as if it lay row by row, whatever NumPy made of it
+    upright = np.ascontiguousarray(_turned(pixels, orientation))
+    bits, quality = pdqhash.compute(upright)
     return Pdq(np.packbits(bits).tobytes()), int(quality)
 
 
-def decode(data: bytes, *, max_pixels: int) -> tuple["NDArray[np.uint8]", str]:
-    """The pixels [height, width, 3] as a browser shows the picture file, and its format.
+def decode(data: bytes, *, max_pixels: int, draft: bool = False) -> Picture:
+    """The picture in the file `data`, with what a browser does to show it.
+
+    Args:
+        data: the whole file.
+        max_pixels: width × height above which nothing is decoded.
+        draft: a JPEG may be decoded in grey and at 1/2, 1/4 or 1/8 of its size, as long as neither
+            side becomes shorter than DRAFT_SIDE_PX. Changes some bits of the pdq.
 
     Raises:
         InvalidError: not a picture, of a kind that is not read, broken or cut short.
         LimitError: more pixels than allowed, or a side under MIN_SIDE_PX; nothing was decoded.
         MemoryError: as it says.
     """
+    with _opened(data, max_pixels) as image:
+        width, height = image.size
+        if min(width, height) < MIN_SIDE_PX:
+            raise LimitError(
+                f"the picture is less than {MIN_SIDE_PX} pixels wide or high; "
+                "pictures this small cannot be told apart"
+            )
+        try:
+            with _pillow_set(max_pixels):
+                orientation = _orientation(image)
+            if draft:
+                image.draft("L", (DRAFT_SIDE_PX, DRAFT_SIDE_PX))
+            pixels = None if image.size != (width, height) else _quick_jpeg(image, data)
+            if pixels is None:
+                image.load()
+                pixels = np.asarray(_on_white(image))
+        except (InvalidError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - a decoder given hostile bytes may raise anything at all
+            raise _broken() from None
+        # JPEG files with a second, embedded picture (many phones) are named MPO by Pillow
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+    if orientation >= _LYING:
+        width, height = height, width
+    return Picture(pixels, orientation, width, height, kind)
+
+
+def _is_exact(function: PdqFunction) -> bool:
+    """Whether a way to compute pdqs gives the reference values."""
+    return all(
+        function(reference_picture(name, width, height), _UPRIGHT)[0].hex() == expected
+        for name, (width, height), expected in REFERENCE
+    )
+
+
+def _opened(data: bytes, max_pixels: int) -> "Image.Image":
+    """What Pillow makes of the file's header; its pixels are not decoded yet.
+
+    Raises:
+        InvalidError, LimitError, MemoryError: as decode.
+    """
     try:
         with _pillow_set(max_pixels):
-            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise InvalidError(
             f"the file is not a picture that can be read here; use {FORMAT_NAMES}"
@@ -86,26 +182,25 @@ def decode(data: bytes, *, max_pixels: int) -> tuple["NDArray[np.uint8]", str]:
         ) from None
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - a decoder given hostile bytes may raise anything at all
+    except Exception:  # noqa: BLE001 - as in decode
         raise _broken() from None
-    with image:
-        if min(image.size) < MIN_SIDE_PX:
-            raise LimitError(
-                f"the picture is less than {MIN_SIDE_PX} pixels wide or high; "
-                "pictures this small cannot be told apart"
-            )
-        try:
-            image.load()
-            with _pillow_set(max_pixels):
-                orientation = _orientation(image)
-            rgb = _on_white(_turned(image, orientation))
-        except (InvalidError, MemoryError):
-            raise
-        except Exception:  # noqa: BLE001 - as above; the message could quote the file
-            raise _broken() from None
-        # JPEG files with a second, embedded picture (many phones) are named MPO by Pillow
-        kind = "JPEG" if image.format == "MPO" else str(image.format)
-    return np.asarray(rgb), kind
+
+
+def _quick_jpeg(image: "Image.Image", data: bytes) -> "NDArray[np.uint8] | None":
+    """The pixels of an ordinary JPEG, equal to Pillow's; None where Pillow must see to it.
+
+    Ordinary is: Huffman-coded, 8 bits, grey or three colours, without any fault. A decoder that
+    tolerates a fault may fill in other pixels than Pillow, or read what Pillow refuses.
+    """
+    if image.format not in {"JPEG", "MPO"} or image.mode not in {"L", "RGB"}:
+        return None
+    if not is_huffman_coded(data):
+        return None
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except (ValueError, RuntimeError):
+        return None
+    return pixels if pixels.shape == (image.height, image.width, 3) else None
 
 
 @contextmanager
@@ -136,14 +231,17 @@ def _orientation(image: "Image.Image") -> int:
         exif.load(image.info.get("exif", b""))
         value: Any = exif.get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - hostile EXIF; browsers show such a picture as it lies
-        return 1
-    return value if value in _TURNS else 1
+        return _UPRIGHT
+    return value if value in _ORIENTATIONS else _UPRIGHT
 
 
-def _turned(image: "Image.Image", orientation: int) -> "Image.Image":
-    """The image upright, as a browser shows it."""
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _turned(pixels: "NDArray[np.uint8]", orientation: int) -> "NDArray[np.uint8]":
+    """A view of the pixels as a browser shows them."""
+    if orientation >= _LYING:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if orientation in {2, 3, 6, 7} else pixels
 
 
 def _on_white(image: "Image.Image") -> "Image.Image":

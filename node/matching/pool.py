@@ -34,11 +34,18 @@ _STOP_TIMEOUT_S: Final = 10.0
 # measured (docs/adr/0004): an idle worker reserves 124 MiB, a file is held twice, a pixel costs 27
 _BASE_MIB: Final = 320
 _BYTES_PER_PIXEL: Final = 30
+_KERNEL_MIB: Final = 320  # numba and LLVM reserve 275 MiB while they compile (docs/adr/0010)
 
 
-def memory_for(max_pixels: int) -> int:
-    """MiB of address space in which a worker can hash a picture of `max_pixels`."""
-    return _BASE_MIB + (max_pixels * _BYTES_PER_PIXEL >> 20)
+def memory_for(max_pixels: int, *, kernel: bool = False) -> int:
+    """MiB of address space in which a worker can hash a picture of `max_pixels`.
+
+    Args:
+        max_pixels: width × height.
+        kernel: whether the worker loads the compiled PDQ.
+    """
+    base = _BASE_MIB + _KERNEL_MIB if kernel else _BASE_MIB
+    return base + (max_pixels * _BYTES_PER_PIXEL >> 20)
 
 
 class _WorkerLostError(Exception):
@@ -48,7 +55,7 @@ class _WorkerLostError(Exception):
 class _Worker:
     """One process and the socket to it; used by one thread at a time."""
 
-    def __init__(self, *, max_pixels: int, memory_mib: int, timeout_s: float) -> None:
+    def __init__(self, *, max_pixels: int, memory_mib: int, timeout_s: float, kernel: bool) -> None:
         self._connection, theirs = socket.socketpair()
         environment = {
             # settings may name secrets: no worker needs one
@@ -63,6 +70,7 @@ class _Worker:
                 [
                     *(sys.executable, "-P", "-m", "node.matching.worker"),
                     *(str(max_pixels), str(memory_mib), str(timeout_s)),
+                    "kernel" if kernel else "plain",
                 ],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -90,7 +98,7 @@ class _Worker:
             raise UnavailableError(answer.sentence)
         raise UnavailableError("a process that hashes pictures could not be started")
 
-    def ask(self, data: bytes, timeout_s: float) -> frames.Answer:
+    def ask(self, data: bytes, timeout_s: float, *, draft: bool) -> frames.Answer:
         """What the worker says about the picture file `data`.
 
         Raises:
@@ -99,7 +107,7 @@ class _Worker:
         """
         try:
             self._connection.settimeout(timeout_s)
-            frames.send(self._connection, data)
+            frames.send_request(self._connection, data, draft=draft)
         except TimeoutError:
             raise
         except OSError:
@@ -146,6 +154,8 @@ class HashPool:
         timeout_s: wall-clock seconds for one picture, once a worker has it.
         memory_mib: address space of one worker; memory_for(max_pixels) if not given.
         max_waiting: callers that may wait for a free worker; each holds a file in memory.
+        kernel: the workers load the compiled PDQ, each once it is ready. Many times faster and the
+            same bits, but half a second of a processor for each worker: not for a few pictures.
 
     Raises:
         UnavailableError: a worker does not start, or its pdqhash is not exact.
@@ -159,11 +169,13 @@ class HashPool:
         memory_mib: int | None = None,
         *,
         max_waiting: int = 64,
+        kernel: bool = False,
     ) -> None:
         self._workers = workers
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
-        self._memory_mib = memory_for(max_pixels) if memory_mib is None else memory_mib
+        self._kernel = kernel
+        self._memory_mib = memory_mib or memory_for(max_pixels, kernel=kernel)
         self._max_waiting = max_waiting
         self._changed = threading.Condition()  # guards the four below
         self._idle: list[_Worker | None] = []  # None: a place whose worker is to be started
@@ -180,10 +192,14 @@ class HashPool:
             raise
         self._idle += started
 
-    def hash(self, data: bytes) -> MediaHashes:
+    def hash(self, data: bytes, *, draft: bool = False) -> MediaHashes:
         """The media hashes of the picture file `data`; waits for a worker and for its answer.
 
         Safe from any thread. The bytes reach the worker through a socket, never a file.
+
+        Args:
+            data: the whole file.
+            draft: as hash_picture; never for what becomes a flag.
 
         Raises:
             InvalidError: as hash_picture; or the picture made its worker die.
@@ -197,7 +213,7 @@ class HashPool:
         keep = False
         try:
             worker = self._ready(place)
-            answer = worker.ask(data, self._timeout_s)
+            answer = worker.ask(data, self._timeout_s, draft=draft)
             keep = not isinstance(answer, frames.Exhausted)
         except TimeoutError:
             raise LimitError(
@@ -277,6 +293,7 @@ class HashPool:
             max_pixels=self._max_pixels,
             memory_mib=self._memory_mib,
             timeout_s=self._timeout_s,
+            kernel=self._kernel,
         )
 
     def _hashes(self, answer: frames.Answer) -> MediaHashes:

@@ -98,6 +98,14 @@ def test_a_file_is_hashed_and_looked_up(client, services, content_type):
     assert services.lookups.asked[0].sha256 == "1" * 64
 
 
+@pytest.mark.parametrize(("draft", "quality"), [(False, 90), (True, 80)])
+def test_a_draft_is_hashed_only_where_the_operator_said_so(tmp_path, draft, quality):
+    services = api_fakes.fake_services(tmp_path, url=URL, lookup_draft=draft)
+    client = TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+    found = post_file(client, b"PICTURE", Content_Type="image/jpeg").json()
+    assert found["hashes"]["quality"] == quality
+
+
 def test_a_file_may_come_as_a_form(client):
     response = client.post(
         "/v1/media/match-file?surface=public",

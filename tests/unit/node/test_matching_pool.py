@@ -321,7 +321,7 @@ def test_a_worker_answers_until_the_other_side_hangs_up(monkeypatch):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for data in (PICTURE, b"hello", made.png(9_000, 9_000, b"")):
-            frames.send(ours, data)
+            frames.send_request(ours, data, draft=False)
         ours.shutdown(socket.SHUT_WR)
         worker.serve(theirs, max_pixels=4_000_000, memory_mib=1_000, timeout_s=7)
         answers = [
@@ -335,6 +335,63 @@ def test_a_worker_answers_until_the_other_side_hangs_up(monkeypatch):
     assert limits[resource.RLIMIT_AS][0] == 1_000 << 20
     used = resource.getrusage(resource.RUSAGE_SELF)
     assert limits[resource.RLIMIT_CPU][0] <= used.ru_utime + used.ru_stime + 9
+
+
+def test_a_worker_with_the_kernel_says_the_same_before_and_after_it_is_loaded(monkeypatch):
+    limits = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limit: limits.append(limit))
+    kernel = worker.Kernel()
+    ours, theirs = socket.socketpair()
+    serving = threading.Thread(
+        target=worker.serve,
+        args=(theirs,),
+        kwargs={"max_pixels": 4_000_000, "memory_mib": 1, "timeout_s": 7, "kernel": kernel},
+    )
+
+    def ask():
+        frames.send_request(ours, PICTURE, draft=False)
+        return frames.receive(ours, max_bytes=frames.MAX_ANSWER_BYTES)
+
+    with ours, theirs:
+        serving.start()
+        assert frames.decode_answer(frames.receive(ours, max_bytes=4_096)) == frames.Ready()
+        before = ask()
+        kernel.wait()
+        assert kernel.pdq_of is not None
+        assert ask() == before
+        ours.shutdown(socket.SHUT_WR)
+        serving.join()
+    assert frames.decode_answer(before) == frames.Hashed(hash_picture(PICTURE))
+
+
+def test_a_kernel_that_may_not_use_enough_memory_is_done_without(monkeypatch):
+    def exhausted():
+        raise MemoryError
+
+    monkeypatch.setattr("node.matching.pixels.load_kernel", exhausted)
+    kernel = worker.Kernel()
+    kernel.load_soon()
+    kernel.wait()
+    assert kernel.pdq_of is None
+    assert not kernel.is_loading()
+
+
+def test_a_pool_with_the_kernel_has_room_for_its_compiler_and_says_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # nothing is compiled there yet
+    with HashPool(1, max_pixels=1_000_000, kernel=True) as pool:
+        (child,) = workers_of(pool)
+        soft, _hard = resource.prlimit(child.pid, resource.RLIMIT_AS)
+        assert soft == memory_for(1_000_000, kernel=True) << 20
+        assert pool.hash(PICTURE) == hash_picture(PICTURE)
+        wait_until(lambda: any(tmp_path.rglob("*transform*.nbc")))
+        assert pool.hash(PICTURE) == hash_picture(PICTURE)
+        assert workers_of(pool) == [child]
+
+
+def test_a_pool_may_be_asked_for_a_draft(pool):
+    data = made.encoded(made.photograph().resize((1_600, 1_200)), "JPEG")
+    assert pool.hash(data, draft=True) == hash_picture(data, draft=True)
+    assert pool.hash(data) == hash_picture(data)
 
 
 def test_a_worker_with_a_wrong_pdqhash_says_so_and_ends(monkeypatch):
