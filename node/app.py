@@ -185,6 +185,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             policy,
             audit,
             asking.ask_circle,
+            origin=log.origin,
             vocabulary=vocabulary,
             default_region=settings.default_region,
             username_scope=settings.username_scope,

@@ -196,6 +196,7 @@ class Desk:
             self.policy,
             self.audit,
             self.circle,
+            origin=self.world.log.origin,
             vocabulary=builtin_vocabulary(),
             default_region=None,
             username_scope=self.world.name,

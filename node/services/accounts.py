@@ -16,6 +16,7 @@ from node.services.authoring import Author
 from node.services.circles import confirmed_epochs
 from node.services.clients import Client
 from node.services.directory import StoredDirectory
+from node.services.equality import Fingerprints
 from node.storage.accounts import FingerprintRecord
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
@@ -95,6 +96,7 @@ class Accounts:
         audit: Audit,
         ask: AskCircle,
         *,
+        origin: str,
         vocabulary: Vocabulary,
         default_region: str | None,
         username_scope: str,
@@ -105,6 +107,7 @@ class Accounts:
         self._policy = policy
         self._audit = audit
         self._ask = ask
+        self._fingerprints = Fingerprints(origin)
         self._vocabulary = vocabulary
         self._region = default_region
         self._scope = username_scope
@@ -140,7 +143,7 @@ class Accounts:
             for one, value in zip(normalised, found, strict=True):
                 asked[one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value] = None
         with self._store.read() as transaction:
-            met = transaction.accounts.with_values([value for *_, value in asked])
+            met = self._fingerprints.with_values(transaction, [value for *_, value in asked])
             # An issuer that calls one identifier by several kinds must not gain weight by it.
             hits = [hit for hit in met if _mark(hit) in asked]
             found_bans = self._leads(transaction, hits, now)

@@ -9,6 +9,7 @@ from node.policy.file import PolicyFile
 from node.services.audit import Audit
 from node.services.catalogue import Catalogue
 from node.services.clients import Client
+from node.services.equality import Digests
 from node.services.films import QueryFrame, find_films, fit_frames
 from node.services.judging import Hit, Judge, Known, MediaResult, count_acted
 from node.storage.engine import Store
@@ -78,6 +79,7 @@ class Lookups:
         self._audit = audit
         self._name = name
         self._origin = origin
+        self._digests = Digests(origin)
         self._judge = Judge(vocabulary)
         self._clock = clock
         self._counted: _Counted | None = None
@@ -142,7 +144,7 @@ class Lookups:
                 if value := getattr(item, kind):
                     asked.setdefault((kind, bytes.fromhex(value)), []).append(number)
         if asked:
-            for hit in transaction.media.with_values([value for _, value in asked]):
+            for hit in self._digests.with_values(transaction, [value for _, value in asked]):
                 for number in asked.get((hit.kind, hit.value), ()):
                     found[number].append(Hit(hit, 0, is_sure=True))
         comparable = [number for number, item in enumerate(items) if _has_good_pdq(item)]

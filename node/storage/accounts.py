@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from node.storage.rows import FingerprintRow
 from node.storage.sql import table
@@ -41,6 +41,32 @@ class AccountRepository:
         """
         found = self._connection.execute(
             select(_FINGERPRINT).where(_FINGERPRINT.c.value.in_(list(values)))
+        )
+        return [FingerprintRecord(**row) for row in found.mappings()]
+
+    def at_places(self, places: Sequence[tuple[int, int]]) -> list[FingerprintRecord]:
+        """Returns the fingerprints at these (log_index, slot)."""
+        at = tuple_(_FINGERPRINT.c.log_index, _FINGERPRINT.c.slot)
+        found = self._connection.execute(select(_FINGERPRINT).where(at.in_(places)))
+        return [FingerprintRecord(**row) for row in found.mappings()]
+
+    def fingerprints_from(self, log_index: int, *, limit: int) -> list[FingerprintRecord]:
+        """Returns the fingerprints of the bans from a place in the log on, in its order.
+
+        Args:
+            log_index: first place.
+            limit: about how many; a ban's fingerprints are never cut apart.
+        """
+        index = _FINGERPRINT.c.log_index
+        wanted = index >= log_index
+        last = self._connection.execute(
+            select(index).where(wanted).order_by(index).limit(1).offset(limit)
+        ).scalar()
+        if last is not None:
+            # The ban at `last` goes whole, even where it began before the limit.
+            wanted &= index <= last
+        found = self._connection.execute(
+            select(_FINGERPRINT).where(wanted).order_by(index, _FINGERPRINT.c.slot)
         )
         return [FingerprintRecord(**row) for row in found.mappings()]
 

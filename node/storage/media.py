@@ -90,15 +90,26 @@ class MediaRepository:
             log_index: first place.
             limit: about how many; a statement's pdqs are never cut apart.
         """
-        pdq = _HASH.c.kind.in_(NEAR_KINDS) & _HASH.c.active & (_HASH.c.log_index >= log_index)
+        return self._from(log_index, NEAR_KINDS, limit)
+
+    def digests_from(self, log_index: int, *, limit: int) -> list[MediaHash]:
+        """Returns the active exact digests in the way in which `pdqs_from` returns pdqs."""
+        return self._from(log_index, EXACT_KINDS, limit)
+
+    def _from(self, log_index: int, kinds: Sequence[str], limit: int) -> list[MediaHash]:
+        wanted = _HASH.c.kind.in_(kinds) & _HASH.c.active & (_HASH.c.log_index >= log_index)
         last = self._connection.execute(
-            select(_HASH.c.log_index).where(pdq).order_by(_HASH.c.log_index).limit(1).offset(limit)
+            select(_HASH.c.log_index)
+            .where(wanted)
+            .order_by(_HASH.c.log_index)
+            .limit(1)
+            .offset(limit)
         ).scalar()
         if last is not None:
             # The statement at `last` goes whole, even where it began before the limit.
-            pdq &= _HASH.c.log_index <= last
+            wanted &= _HASH.c.log_index <= last
         found = self._connection.execute(
-            select(_HASH).where(pdq).order_by(_HASH.c.log_index, _HASH.c.slot)
+            select(_HASH).where(wanted).order_by(_HASH.c.log_index, _HASH.c.slot)
         )
         return [_hash(row) for row in found]
 
