@@ -135,6 +135,22 @@ class ScanIndex:
         """Number of entries that a query can find."""
         return self._alive
 
+    def memory_bytes(self) -> int:
+        """Bytes of all blocks, full or not."""
+        return len(self._blocks) * BLOCK_ROWS * (8 * _WORDS + 8 + 1)
+
+    def entries(self) -> "tuple[NDArray[np.int64], NDArray[np.uint8]]":
+        """Copies of all that can be found: keys, int64 [n], ascending, and pdqs, uint8 [n, 32]."""
+        with self._lock:
+            rows = [np.flatnonzero(block.alive[: block.used]) for block in self._blocks]
+            pairs = list(zip(self._blocks, rows, strict=True))
+            keys = np.concatenate([np.zeros(0, np.int64), *(one.keys[r] for one, r in pairs)])
+            words = np.concatenate(
+                [np.zeros((0, _WORDS), np.uint64), *(one.words[:, r].T for one, r in pairs)]
+            )
+        order = np.argsort(keys, kind="stable")
+        return keys[order], np.ascontiguousarray(words[order]).view(np.uint8)
+
     def _compact(self) -> None:
         """Only living rows are left. A reader that holds the old blocks still sees them whole."""
         blocks: tuple[_Block, ...] = ()

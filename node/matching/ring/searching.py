@@ -1,0 +1,371 @@
+"""One question: which buckets, which of their entries pass the filter, which rows are near.
+
+A query is bound by the latency of memory, so everything that it will need is asked for as early as
+its address is known: first the bounds of all buckets and every cache line of their filters, then
+the numbers of all rows that passed, then the rows.
+"""
+
+import numpy as np
+from numba.np.numpy_support import carray
+
+from node.matching.compiled import compiled
+from node.matching.ring.chunks import packed, to_chunks
+from node.matching.ring.lanes import (
+    Address,
+    Word,
+    filters_within,
+    halves_within,
+    inlined,
+    load16,
+    load32,
+    load64,
+    load_counter,
+    lowest_one,
+    ones32,
+    ones64,
+    pointer_to,
+    prefetch,
+    store8,
+    store32,
+    store64,
+)
+from node.matching.ring.layout import (
+    BLOCK,
+    CHUNKS,
+    HALF_BYTES,
+    MASKS,
+    MASKS_WITHIN,
+    MOST_PASSED,
+    RING_DISTANCE,
+    ROWS_A_PASSED,
+    SEARCH,
+    SEGMENT,
+    STARTS,
+)
+
+_U16 = np.uint16
+_U32 = np.uint32
+_U64 = np.uint64
+_I64 = np.int64
+
+_LINE = 64
+_MOST_LINES = 8  # of one bucket that are asked for ahead; the processor notices longer runs
+_LANES = 32
+_ROWS_A_STEP = 8
+_NEAR_BITS = 40  # up to this distance the first 128 bits alone refuse almost every row
+_SMALL = 4_096  # rows that are not worth asking whether a scan is quicker
+_ENTRIES_A_ROW = 4  # a scan reads 16 bytes a row, a filter 2 an entry
+
+
+@inlined
+def flips_for(most: Word) -> Word:
+    """How many flips a bucket's number may have, q - 1, for a greatest distance."""
+    return most // _U64(CHUNKS)
+
+
+@inlined
+def report(search: Word, found: Word, key: Word, distance: Word, number: Word) -> Word:
+    """One more is found; it is written where there is room."""
+    if found < search[0].capacity:
+        store64(search[0].keys + found * _U64(8), key)
+        store8(search[0].distances + found, np.uint8(distance))
+        if search[0].numbers != _U64(0):
+            store32(search[0].numbers + found * _U64(4), number)
+    return found + _U64(1)
+
+
+@inlined
+def is_dead(dead: Address, row: Word) -> Word:
+    """Whether a row was removed, by its bit; `dead` is 0 where none was."""
+    if dead == _U64(0):
+        return False
+    word = load64(dead + (row >> _U64(6)) * _U64(8))
+    return ((word >> (row & _U64(63))) & _U64(1)) != _U64(0)
+
+
+@inlined
+def distance_within(near: Address, far: Address, question: Address, most: Word) -> Word:
+    """The distance of one row, or some number above `most`."""
+    distance = ones64(load64(near) ^ load64(question))
+    distance += ones64(load64(near + _U64(8)) ^ load64(question + _U64(8)))
+    if distance <= most:
+        distance += ones64(load64(far) ^ load64(question + _U64(16)))
+        distance += ones64(load64(far + _U64(8)) ^ load64(question + _U64(24)))
+    return distance
+
+
+@inlined
+def differing(near: Address, far: Address, question: Address, chunk: Word) -> Word:
+    """How many bits of one chunk, uint64, a row differs in."""
+    offset = chunk * _U64(2)
+    here = near + offset
+    if chunk >= _U64(CHUNKS // 2):
+        here = far + offset - _U64(HALF_BYTES)
+    return ones32(_U32(load16(here) ^ load16(question + offset)))
+
+
+@inlined
+def is_met_before(near: Address, far: Address, question: Address, table: Word, flips: Word) -> Word:
+    """Whether a table below `table` accepts the row: then that one reports it."""
+    here = differing(near, far, question, _U64(0))
+    for j in range(table):
+        following = differing(near, far, question, _U64(j) + _U64(1))
+        if _U64(here) <= flips and _U64(here + following) <= _U64(2) * flips + _U64(1):
+            return True
+        here = following
+    return False
+
+
+@inlined
+def look_at_row(
+    search: Word,
+    part: Word,
+    row: Word,
+    question: Address,
+    table: Word,
+    flips: Word,
+    number: Word,
+    found: Word,
+) -> Word:
+    """Reports one row if it is near, alive, and not reported by a table below `table`."""
+    near = part.near + row * _U64(HALF_BYTES)
+    far = part.far + row * _U64(HALF_BYTES)
+    distance = distance_within(near, far, question, search[0].most)
+    if (
+        distance > search[0].most
+        or is_met_before(near, far, question, table, flips)
+        or is_dead(part.dead, row)
+    ):
+        return found
+    key = packed(part.keys, row, part.key_bits) + part.key_base
+    return report(search, found, key, distance, number)
+
+
+@inlined
+def scan(
+    search: Word, part: Word, rows: Word, question: Address, table: Word, number: Word, found: Word
+) -> Word:
+    """Looks at every row and reports what no table below `table` accepts.
+
+    Args:
+        search: the SEARCH.
+        part: a SEGMENT or a BLOCK.
+        rows: how many it has, uint64.
+        question: address of its chunks.
+        table: 0 to report everything.
+        number: of the question in its batch, uint32.
+        found: how many were found before.
+
+    Returns:
+        How many are found in all.
+    """
+    most = search[0].most
+    flips = flips_for(most)
+    whole = _U64(most > _U64(_NEAR_BITS))
+    near = part.near
+    far = part.far
+    q0 = load64(question)
+    q1 = load64(question + _U64(8))
+    q2 = load64(question + _U64(16))
+    q3 = load64(question + _U64(24))
+    step = _U64(0)
+    while step < rows:
+        offset = step * _U64(HALF_BYTES)
+        passed = halves_within(near + offset, far + offset, whole, q0, q1, q2, q3, most)
+        while passed:
+            row = step + _U64(lowest_one(passed))
+            passed &= passed - _U32(1)
+            if row < rows:
+                found = look_at_row(search, part, row, question, table, flips, number, found)
+                if found == search[0].limit:
+                    return found
+        step += _U64(_ROWS_A_STEP)
+    return found
+
+
+@inlined
+def enough_of(rows: Word) -> Word:
+    """How many entries of one question may pass the filter before a scan is quicker."""
+    return max(_U64(MOST_PASSED), rows // _U64(ROWS_A_PASSED))
+
+
+@inlined
+def pass_filter(
+    filters: Address, following: Word, flips: Word, bounds: Word, places: Word, count: Word
+) -> Word:
+    """Writes the places of the entries that pass; returns how many there are then in `places`.
+
+    Ends early, with `places` full up to its last 32, where more pass than there is room for.
+
+    Args:
+        filters: address of the table's.
+        following: the question's next chunk, uint16.
+        flips: q - 1.
+        bounds: uint32 [masks, 2].
+        places: uint64 [capacity], written from `count` on.
+        count: how many are there already.
+    """
+    for f in range(bounds.shape[0]):
+        most = _U16(_U64(2) * flips + _U64(1) - _U64(ones32(_U32(MASKS[f]))))
+        place = bounds[f, 0]
+        end = bounds[f, 1]
+        while place < end:
+            near = filters_within(filters + _U64(place) * _U64(2), following, most)
+            left = end - place
+            if left < _U32(_LANES):
+                near &= (_U32(1) << left) - _U32(1)
+            while near:
+                places[count] = _U64(place + lowest_one(near))
+                near &= near - _U32(1)
+                count += 1
+            if count > places.shape[0] - _LANES:
+                return count
+            place += _U32(_LANES)
+    return count
+
+
+@inlined
+def find_buckets(search: Word, segment: Word, question: Address, masks: Word) -> Word:
+    """Writes the bounds of every bucket to look at, and asks for their filters.
+
+    Returns:
+        How many entries they hold together.
+    """
+    bounds = search[0].bounds
+    starts = segment.starts
+    filters = segment.filters
+    filter_stride = segment.filter_stride
+    entries = _U64(0)
+    for j in range(CHUNKS):
+        chunk = load16(question + _U64(2 * j))
+        for f in range(masks):
+            at = starts + _U64(chunk ^ MASKS[f]) * _U64(4)
+            start = load32(at)
+            end = load32(at + _U64(4))
+            bounds[j, f, 0] = start
+            bounds[j, f, 1] = end
+            entries += _U64(end - start)
+            line = filters + _U64(start) * _U64(2)
+            behind = line + min(_U64(end - start) * _U64(2) + _U64(_LINE - 1), _U64(512))
+            while line < behind:
+                prefetch(line)
+                line += _U64(_LINE)
+        starts += _U64(4 * STARTS)
+        filters += filter_stride
+    return entries
+
+
+@inlined
+def look_at_rows(
+    search: Word, segment: Word, question: Address, passed: Word, tables: Word, found: Word
+) -> Word:
+    """Reports which of the entries that passed are near; returns how many are found in all.
+
+    Args:
+        search: the SEARCH.
+        segment: the SEGMENT.
+        question: address of its chunks.
+        passed: uint64, the places of entries within their tables; the rows' numbers afterwards.
+            Those of table j are from `search.first[j]` to `search.first[j + 1]`.
+        tables: how many tables have entries there.
+        found: how many were found before.
+    """
+    first = search[0].first
+    flips = flips_for(search[0].most)
+    number_stride = segment.number_stride
+    bits = segment.number_bits
+    near = segment.near
+    table = segment.numbers - number_stride  # table 0 has none: there the place is the number
+    for j in range(tables):
+        for k in range(first[j], first[j + 1]):
+            if j:
+                prefetch(table + ((passed[k] * bits) >> _U64(3)))
+            else:
+                prefetch(near + passed[k] * _U64(HALF_BYTES))
+        table += number_stride
+    table = segment.numbers
+    for j in range(1, tables):
+        for k in range(first[j], first[j + 1]):
+            row = packed(table, passed[k], bits)
+            passed[k] = row
+            prefetch(near + row * _U64(HALF_BYTES))
+        table += number_stride
+    for j in range(tables):
+        for k in range(first[j], first[j + 1]):
+            found = look_at_row(search, segment, passed[k], question, j, flips, _U32(0), found)
+            if found == search[0].limit:
+                return found
+    return found
+
+
+@inlined
+def search_tables(search: Word, segment: Word, question: Address, found: Word) -> Word:
+    """Looks for the question in a segment; returns how many are found in all.
+
+    Where the buckets hold so much, or so much of it passes the filter, that looking at all rows in
+    their order is quicker, that is done instead: a query costs at most about two scans.
+    """
+    flips = flips_for(search[0].most)
+    rows = segment.rows
+    entries = find_buckets(search, segment, question, MASKS_WITHIN[flips])
+    search[0].entries = entries
+    if entries > rows * _U64(_ENTRIES_A_ROW) and rows > _U64(_SMALL):
+        return scan(search, segment, rows, question, 0, _U32(0), found)
+    enough = np.int64(enough_of(rows))
+    bounds = search[0].bounds[:, : MASKS_WITHIN[flips]]
+    passed = carray(pointer_to(search[0].passed), (search[0].passed_size,), np.uint64)
+    passed = passed[: enough + 2 * _LANES]
+    first = search[0].first
+    filters = segment.filters
+    filter_stride = segment.filter_stride
+    first[0] = 0
+    for j in range(CHUNKS):
+        following = load16(question + _U64(2 * ((j + 1) & (CHUNKS - 1))))
+        count = pass_filter(filters, following, flips, bounds[j], passed, first[j])
+        if count > enough:
+            found = look_at_rows(search, segment, question, passed, j, found)
+            if found == search[0].limit:
+                return found
+            return scan(search, segment, rows, question, j, _U32(0), found)
+        first[j + 1] = count
+        filters += filter_stride
+    search[0].survivors = _U64(first[CHUNKS])
+    return look_at_rows(search, segment, question, passed, CHUNKS, found)
+
+
+@inlined
+def search_everywhere(search: Word, question: Address) -> Word:
+    """Looks for the question in all segments and blocks; returns how many are found."""
+    found = _U64(0)
+    limit = search[0].limit
+    segments = carray(pointer_to(search[0].segments), (search[0].segment_count,), SEGMENT)
+    for k in range(search[0].segment_count):
+        if search[0].most <= _U64(RING_DISTANCE):
+            found = search_tables(search, segments[k], question, found)
+        else:
+            found = scan(search, segments[k], segments[k].rows, question, 0, _U32(0), found)
+        if found == limit:
+            return found
+    blocks = carray(pointer_to(search[0].blocks), (search[0].block_count,), BLOCK)
+    for k in range(search[0].block_count):
+        rows = load_counter(blocks[k].used)
+        found = scan(search, blocks[k], rows, question, 0, _U32(0), found)
+        if found == limit:
+            return found
+    return found
+
+
+@compiled
+def search_one(address: Address) -> Word:
+    """Answers `search.asked`; returns how many are found, of which `capacity` are written.
+
+    Args:
+        address: of a SEARCH, as a Python int.
+    """
+    search = carray(pointer_to(_U64(address)), (1,), SEARCH)
+    asked = search[0].asked
+    question = search[0].question
+    for word in range(4):
+        question[word] = asked[word]
+    to_chunks(question.view(np.uint16))
+    return _I64(search_everywhere(search, question.ctypes.data))
