@@ -184,7 +184,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             author,
             policy,
             audit,
-            asking.ask_circle,
+            asking.ask_circles,
             origin=log.origin,
             vocabulary=vocabulary,
             default_region=settings.default_region,

@@ -1,24 +1,31 @@
 """Asking circles for fingerprints, on an event loop of its own.
 
-What may happen here at any time: a holder is slow, lies or is gone. Nothing is looked up here: the
+What may happen here at any time: a holder is slow, lies or is gone. What is remembered here is not
+secret: the public keys of shares, how fast holders answer, who lied. Nothing is looked up: the
 fingerprints are compared elsewhere (`node.services.accounts`).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Final
 
 import httpx
+import structlog
 
-from federation.circle import Asker, fingerprint
+from federation.circle import Asker, Lie, Panel
 from federation.client import PeerClient
 from federation.descriptors import PinnedNode
 from node.loop import Loop
-from node.services.directory import pinned
+from node.services.circles import mark_of
+from node.services.directory import StoredDirectory, pinned
 from node.services.evaluator import Evaluator
 from node.services.keys import NodeKeys
 from node.settings import Settings
 from node.storage.engine import Store
+from node.storage.peers import PeerRecord
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.errors import (
     FederationError,
@@ -29,13 +36,23 @@ from protocol.errors import (
     SigningError,
     UnavailableError,
 )
+from protocol.fields import StatementId
 from protocol.identifiers import NormalisedIdentifier
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.fingerprints import fingerprint_input
 from signing.oprf.stretch import Stretcher
 
+OUTCOMES: Final = ("answered", "spent", "late", "unavailable")
+"""What may come of asking: fingerprints, no budget left, no answer in time, too few answers."""
+
+CircleKey = tuple[CircleDescriptor, Epoch]
+
 _TOO_MANY_REQUESTS = 429
+_MOST_PANELS = 64
+_LATE_S = 1.0  # the loop ends a question itself; this is for a loop that hangs
 _RETRY_AFTER_S = 3_600  # where a holder does not say when its day ends
+
+_log = structlog.get_logger("node.asking")
 
 
 class Asking:
@@ -56,6 +73,10 @@ class Asking:
         self._settings = settings
         self._clock = clock
         self._stretcher = Stretcher(settings.stretches_at_once)
+        self._lock = threading.Lock()
+        self._panels: dict[tuple[str, str], Panel] = {}
+        self._nodes: dict[str, tuple[StatementId, PinnedNode]] = {}
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._http: httpx.AsyncClient | None = None
         self._loop = Loop("asking", self._main)
 
@@ -77,44 +98,128 @@ class Asking:
         epoch: Epoch,
         identifiers: Sequence[NormalisedIdentifier],
     ) -> list[bytes]:
-        """Returns the fingerprint of each identifier (see `services.accounts.AskCircle`).
+        """Returns the fingerprint of each identifier under one key.
+
+        Raises: as `ask_circles`.
+        """
+        (found,) = self.ask_circles([(descriptor, epoch)], identifiers)
+        return found
+
+    def ask_circles(
+        self,
+        keys: Sequence[CircleKey],
+        identifiers: Sequence[NormalisedIdentifier],
+    ) -> list[list[bytes]]:
+        """Returns the fingerprints under each key (see `services.accounts.AskCircles`).
+
+        All keys are asked at once, and all of it ends within `account_check_deadline_s`.
 
         Raises:
             RateLimitedError: too few holders have budget left for this node.
-            UnavailableError: fewer holders answered than the threshold asks for, or the identifiers
-                cannot be stretched in time.
+            UnavailableError: fewer holders of one of the keys answered in time than its threshold
+                asks for, or the identifiers cannot be stretched in time.
         """
+        ends = time.monotonic() + self._settings.account_check_deadline_s
         # In the caller's thread: on the loop, a stretch would hold up every other conversation.
-        inputs = [self._input(epoch, one) for one in identifiers]
-        with self._store.read() as transaction:
-            nodes = {holder.index: transaction.peers.get(holder.node) for holder in epoch.holders}
-        ask = {
-            index: self._asker(pinned(record))
-            for index, record in nodes.items()
-            if record is not None and record.state == "active"
-        }
+        # Waiting for a place to stretch leaves half of the time for the conversation.
+        prepared = [
+            [self._input(epoch, one, wait_s=(ends - time.monotonic()) / 2) for one in identifiers]
+            for _, epoch in keys
+        ]
         try:
-            # Two rounds of holders, each bounded by the client's own deadline.
-            return self._loop.wait(
-                fingerprint(
-                    inputs,
-                    epoch,
-                    ask,
-                    circle=descriptor.circle,
-                    misbehaved=self._accuse,
-                    run=asyncio.to_thread,
-                ),
-                2 * self._settings.peer_timeout_s + 1,
-            )
+            panels = [self._panel(descriptor, epoch) for descriptor, epoch in keys]
+            asked = zip(panels, prepared, self._askers(keys), strict=True)
+            questions = [partial(self._fingerprint, *one) for one in asked]
+            left_s = ends - time.monotonic()
+            found = self._loop.wait(_all(questions, left_s), left_s + _LATE_S)
+        except TimeoutError:
+            self._count("late")
+            raise UnavailableError("The circle did not answer in time.") from None
         except (SigningError, FederationError, ProtocolError) as error:
             # A circle whose commitments are no elements is as good as down.
-            raise _circle_failed(error.__cause__) from None
+            failure = _circle_failed(error.__cause__)
+            self._count("spent" if isinstance(failure, RateLimitedError) else "unavailable")
+            raise failure from None
+        self._count("answered")
+        return found
 
-    def _input(self, epoch: Epoch, one: NormalisedIdentifier) -> bytes:
+    def outcomes(self) -> dict[str, int]:
+        """Returns how often circles were asked in this process, by what came of it."""
+        with self._lock:
+            return dict(self._outcomes)
+
+    def failing(self) -> dict[str, list[str]]:
+        """Returns by circle the holders that this process leaves alone, since they keep failing."""
+        found: dict[str, list[str]] = {}
+        for panel in list(self._panels.values()):
+            names = {one.index: one.node for one in panel.epoch.holders}
+            found.setdefault(panel.circle, []).extend(
+                names[index] for index in panel.holders.failing()
+            )
+        return {circle: sorted(set(names)) for circle, names in found.items() if names}
+
+    def _count(self, outcome: str) -> None:
+        with self._lock:
+            self._outcomes[outcome] += 1
+
+    def _panel(self, descriptor: CircleDescriptor, epoch: Epoch) -> Panel:
+        """Returns what is remembered of the holders of a key, for as long as it is just that key.
+
+        Raises:
+            MalformedError: the epoch's commitments are no elements.
+        """
+        key = (descriptor.circle, mark_of(epoch))
+        with self._lock:
+            panel = self._panels.pop(key, None) or Panel(descriptor.circle, epoch)
+            self._panels[key] = panel  # the last one is the one used last
+            if len(self._panels) > _MOST_PANELS:
+                del self._panels[next(iter(self._panels))]
+        return panel
+
+    def _askers(self, keys: Sequence[CircleKey]) -> list[dict[int, Asker]]:
+        """Returns for each key how its holders are asked: those pinned, active and not frozen."""
+        with self._store.read() as transaction:
+            names = {holder.node for _, epoch in keys for holder in epoch.holders}
+            records = {name: transaction.peers.get(name) for name in names}
+            frozen = {(one.circle, one.node) for one in transaction.trust.frozen_holders()}
+        found = [
+            self._pinned(record)
+            for record in records.values()
+            if record is not None and record.state == "active"
+        ]
+        now = self._clock()
+        nodes = {one.name: one for one in found if one.expires > now}
+        return [
+            {
+                holder.index: self._asker(nodes[holder.node])
+                for holder in epoch.holders
+                if holder.node in nodes and (descriptor.circle, holder.node) not in frozen
+            }
+            for descriptor, epoch in keys
+        ]
+
+    def _pinned(self, record: PeerRecord) -> PinnedNode:
+        """Returns a pinned node; its descriptor is read once."""
+        known = self._nodes.get(record.name)
+        if known is None or known[0] != record.descriptor_id:
+            known = self._nodes[record.name] = (record.descriptor_id, pinned(record))
+        return known[1]
+
+    async def _fingerprint(
+        self, panel: Panel, inputs: Sequence[bytes], ask: dict[int, Asker]
+    ) -> list[bytes]:
+        return await panel.fingerprint(
+            inputs,
+            ask,
+            misbehaved=self._accuse,
+            run=asyncio.to_thread,
+            first=[one.index for one in panel.epoch.holders if one.node == self._settings.name],
+        )
+
+    def _input(self, epoch: Epoch, one: NormalisedIdentifier, *, wait_s: float) -> bytes:
         """Returns what is blinded for an identifier; made anew each time, and kept nowhere."""
         kind = one.kind.value
         private_input = fingerprint_input(kind, one.scheme, one.value)
-        wait_s = self._settings.peer_timeout_s
         return self._stretcher.stretch(kind, private_input, epoch.stretch, wait_s=wait_s)
 
     def _asker(self, node: PinnedNode) -> Asker:
@@ -138,11 +243,35 @@ class Asking:
         )
         return await client.evaluate(request)
 
-    def _accuse(self, node: str, message: str, evidence: bytes) -> None:
+    def _accuse(self, lie: Lie) -> None:
+        """Keeps the evidence, and asks this holder no more until the operator says otherwise."""
+        now = int(self._clock())
         with self._store.write() as transaction:
-            now = int(self._clock())
-            transaction.peers.keep_evidence(node, message, evidence, at=now)
-            transaction.journal.audit("node", "peer.misbehaved", at=now, subject=node, detail=None)
+            if not transaction.trust.freeze_holder(
+                lie.circle, lie.node, since=now, message=lie.message
+            ):
+                return  # another question that was under way has met it too
+            descriptor = StoredDirectory(transaction).circle_id(lie.circle)
+            evidence = lie.evidence(descriptor or "")
+            # What freezes is grave: room for it is kept behind what else the peer did.
+            transaction.peers.keep_evidence(lie.node, lie.message, evidence, at=now, grave=True)
+            transaction.journal.audit(
+                "node", "circle.freeze-holder", at=now, subject=lie.node, detail=lie.circle
+            )
+        _log.warning("holder_frozen", peer=lie.node, circle=lie.circle)
+
+
+async def _all(
+    questions: Sequence[Callable[[], Awaitable[list[bytes]]]], within_s: float
+) -> list[list[bytes]]:
+    """Returns the answers to all questions; where one fails, the others are given up."""
+    async with asyncio.timeout(within_s):
+        tasks = [asyncio.ensure_future(question()) for question in questions]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
 def _circle_failed(cause: BaseException | None) -> NodeError:

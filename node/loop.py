@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -69,7 +68,8 @@ class Loop:
         """Returns what a coroutine returns that runs on the loop; called from another thread.
 
         Raises:
-            UnavailableError: there is no loop, it ended meanwhile, or the time is over.
+            UnavailableError: there is no loop, or it ended meanwhile.
+            TimeoutError: the time is over.
         """
         if self._loop is None:
             coroutine.close()
@@ -77,9 +77,9 @@ class Loop:
         future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result(timeout_s)
-        except FutureTimeoutError:
+        except TimeoutError:
             future.cancel()
-            raise UnavailableError("The circle did not answer in time.") from None
+            raise
         except CancelledError:
             raise UnavailableError("The node is stopping.") from None
 

@@ -194,6 +194,13 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
+    account_check_deadline_s: float = _setting(
+        5.0,
+        "Longest time for asking circles about one sign-up. After it, the check is `unavailable`.",
+        unit="seconds",
+        ge=0.1,
+        le=60,
+    )
     check_fail_mode: Literal["closed", "open"] = _setting(
         "closed",
         "What the answer `unavailable` tells a platform to do with an upload or a sign-up that "

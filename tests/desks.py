@@ -78,14 +78,16 @@ class FakeCircle:
 
     def __call__(
         self,
-        descriptor: CircleDescriptor,
-        epoch: Epoch,
+        keys: Sequence[tuple[CircleDescriptor, Epoch]],
         identifiers: Sequence[NormalisedIdentifier],
-    ) -> list[bytes]:
-        self.asked.append(len(identifiers))
+    ) -> list[list[bytes]]:
+        self.asked.extend(len(identifiers) for _ in keys)
         if self.down:
             raise UnavailableError("The circle could not be asked.")
-        return [fake_fingerprint(descriptor.circle, epoch.epoch, one) for one in identifiers]
+        return [
+            [fake_fingerprint(descriptor.circle, epoch.epoch, one) for one in identifiers]
+            for descriptor, epoch in keys
+        ]
 
 
 def fake_fingerprint(circle: str, epoch: int, one: NormalisedIdentifier) -> bytes:

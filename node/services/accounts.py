@@ -34,20 +34,19 @@ from protocol.statements import AccountBan, Basis, Fingerprint
 _SECONDS_PER_DAY = 86_400
 
 
-class AskCircle(Protocol):
-    """Has a circle evaluate identifiers; given by `node.asking`."""
+class AskCircles(Protocol):
+    """Has circles evaluate identifiers; given by `node.asking`."""
 
     def __call__(
         self,
-        descriptor: CircleDescriptor,
-        epoch: Epoch,
+        keys: Sequence[tuple[CircleDescriptor, Epoch]],
         identifiers: Sequence[NormalisedIdentifier],
-    ) -> list[bytes]:
-        """Returns the 32-byte fingerprint of each identifier.
+    ) -> list[list[bytes]]:
+        """Returns for each key the 32-byte fingerprint of each identifier.
 
         Raises:
             RateLimitedError: too few holders have budget left for this node.
-            UnavailableError: fewer holders answered than the threshold asks for.
+            UnavailableError: fewer holders answered in time than the threshold asks for.
         """
 
 
@@ -94,7 +93,7 @@ class Accounts:
         author: Author,
         policy: PolicyFile,
         audit: Audit,
-        ask: AskCircle,
+        ask: AskCircles,
         *,
         origin: str,
         vocabulary: Vocabulary,
@@ -138,8 +137,9 @@ class Accounts:
         now = int(self._clock())
         policy = self._policy.current()
         asked: dict[_Mark, None] = {}
-        for descriptor, epoch in self._epochs(now):
-            found = self._ask(descriptor, epoch, normalised)
+        keys = self._epochs(now)
+        answers = self._ask(keys, normalised)
+        for (descriptor, epoch), found in zip(keys, answers, strict=True):
             for one, value in zip(normalised, found, strict=True):
                 asked[one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value] = None
         with self._store.read() as transaction:
@@ -191,7 +191,7 @@ class Accounts:
         normalised = self._normalise(identifiers, region, username_scope)
         now = int(self._clock())
         descriptor, epoch = self._newest(now)
-        values = self._ask(descriptor, epoch, normalised)
+        (values,) = self._ask([(descriptor, epoch)], normalised)
         return self._author.issue(
             AccountBan,
             also=self._audit.with_statement(client.name, "account.ban"),

@@ -273,6 +273,17 @@ class BudgetRow(SQLModel, table=True):
     used: int = Field(sa_column=_big())
 
 
+class FrozenHolderRow(SQLModel, table=True):
+    """A holder of a circle's key that gave a false answer here: not asked until it is thawed."""
+
+    __tablename__ = "frozen_holder"
+
+    circle: str = Field(primary_key=True)
+    node: str = Field(primary_key=True)
+    since: int = Field(sa_column=_big())
+    message: str
+
+
 class OprfCacheRow(SQLModel, table=True):
     """An answer given lately: the same blinded list again costs nothing."""
 

@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
-from node.storage.rows import AccreditationRow, CircleRow, StatementRow
-from node.storage.sql import join_list, split_list, table, upsert
+from node.storage.rows import AccreditationRow, CircleRow, FrozenHolderRow, StatementRow
+from node.storage.sql import insert_new, join_list, split_list, table, upsert
 
 _ACCREDITATION = table(AccreditationRow)
 _CIRCLE = table(CircleRow)
+_FROZEN = table(FrozenHolderRow)
 _STATEMENT = table(StatementRow)
 
 
@@ -26,6 +27,16 @@ class CircleRecord:
     log_index: int
     joined: bool
     confirmed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrozenHolder:
+    """A holder of a circle's key that is not asked, since when (Unix seconds), and why."""
+
+    circle: str
+    node: str
+    since: int
+    message: str
 
 
 class TrustRepository:
@@ -102,6 +113,23 @@ class TrustRepository:
         """Returns every circle, by name."""
         found = self._connection.execute(select(_CIRCLE).order_by(_CIRCLE.c.name))
         return [_circle(row) for row in found]
+
+    def freeze_holder(self, circle: str, node: str, *, since: int, message: str) -> bool:
+        """Has a holder of a circle's key asked no more; returns whether it was asked until now."""
+        values = {"circle": circle, "node": node, "since": since, "message": message}
+        return insert_new(self._connection, _FROZEN, values)
+
+    def thaw_holder(self, circle: str, node: str) -> bool:
+        """Has a holder asked again; returns whether it was frozen."""
+        done = self._connection.execute(
+            delete(_FROZEN).where(_FROZEN.c.circle == circle, _FROZEN.c.node == node)
+        )
+        return done.rowcount == 1
+
+    def frozen_holders(self) -> list[FrozenHolder]:
+        """Returns every holder that is not asked, by circle and name."""
+        found = self._connection.execute(select(_FROZEN).order_by(_FROZEN.c.circle, _FROZEN.c.node))
+        return [FrozenHolder(**row) for row in found.mappings()]
 
 
 def _circle(row: Row[Any]) -> CircleRecord:

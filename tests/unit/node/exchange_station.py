@@ -169,7 +169,11 @@ class Station:
 def open_station(sqlite_url: str, directory: Path) -> Iterator[Station]:
     """A node over a migrated database that waits half a second for a peer."""
     settings = Settings(
-        directory=directory, name=OWN, url="http://127.0.0.1:8440", peer_timeout_s=0.5
+        directory=directory,
+        name=OWN,
+        url="http://127.0.0.1:8440",
+        peer_timeout_s=0.5,
+        account_check_deadline_s=2.0,
     )
     store = Store(sqlite_url)
     with open_lines() as lines:
