@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from protocol import endpoints, limits
+from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.encoding import encode_json, parse_json
 from protocol.errors import (
     FederationError,
@@ -168,6 +169,10 @@ class PeerClient:
     async def evaluate(self, request: OprfRequest) -> OprfAnswer:
         """Returns blinded elements under the node's share, the proof not verified."""
         return await self._ask(endpoints.OPRF, request, OprfAnswer)
+
+    async def ceremony(self, request: CeremonyRequest) -> CeremonyAnswer:
+        """Tells a participant of a ceremony how it stands; returns how far it has come itself."""
+        return await self._ask(endpoints.CEREMONY, request, CeremonyAnswer)
 
     async def submit(self, envelope: bytes) -> Receipt:
         """Hands one signed statement over."""

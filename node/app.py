@@ -20,8 +20,11 @@ from node.services.accounts import Accounts
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.catalogue import Catalogue
+from node.services.ceremonies import Ceremonies
+from node.services.ceremony_ledger import Ledger
 from node.services.circles import Circles
 from node.services.clients import Clients
+from node.services.coordination import Coordination
 from node.services.directory import descriptor_of
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
@@ -32,6 +35,7 @@ from node.services.keys import NodeKeys, open_keys
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
+from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.remedies import Remedies
 from node.services.serving import Serving
@@ -66,6 +70,9 @@ class Services:
     clients: Clients
     flaggers: Flaggers
     circles: Circles
+    ceremonies: Ceremonies
+    participation: Participation
+    coordination: Coordination
     audit: Audit
     remedies: Remedies
     maintenance: Maintenance
@@ -158,6 +165,24 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
     maintenance = Maintenance(store, ingest, clock=clock)
+    ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
+    ceremonies = Ceremonies(
+        store,
+        keys,
+        directory=settings.directory,
+        name=name,
+        passphrase=lambda: passphrase_of(settings),
+        clock=clock,
+    )
+    participation = Participation(
+        store,
+        ledger,
+        keys,
+        directory=settings.directory,
+        name=name,
+        passphrase=lambda: passphrase_of(settings),
+        clock=clock,
+    )
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
@@ -202,6 +227,18 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             directory=settings.directory,
             name=name,
             passphrase=lambda: passphrase_of(settings),
+            clock=clock,
+        ),
+        ceremonies=ceremonies,
+        participation=participation,
+        coordination=Coordination(
+            store,
+            ingest,
+            audit,
+            ceremonies=ceremonies,
+            participation=participation,
+            ledger=ledger,
+            name=name,
             clock=clock,
         ),
         audit=audit,

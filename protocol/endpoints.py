@@ -24,6 +24,9 @@ POKE = "/federation/v1/poke"
 OPRF = "/federation/v1/oprf"
 """Evaluation of blinded elements under this node's share."""
 
+CEREMONY = "/federation/v1/ceremony"
+"""A step of a ceremony, from its coordinator to a participant."""
+
 STATEMENTS = "/v1/statements"
 """Submission of one envelope, for flaggers."""
 

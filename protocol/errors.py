@@ -19,7 +19,8 @@
     ├── FederationError        a conversation with another organisation failed
     │   ├── PeerUnreachableError   no answer within the limits of time and size
     │   ├── PeerRefusedError       the peer answered, and said no
-    │   └── PeerMisbehavedError    the peer's answer breaks the protocol; carries the evidence
+    │   ├── PeerMisbehavedError    the peer's answer breaks the protocol; carries the evidence
+    │   └── CeremonyError          a ceremony that must be given up; names the node at fault
     └── NodeError              this node cannot do what it was asked
         ├── InvalidError       the request is understood but cannot be taken as it is
         ├── NotFoundError      there is no such thing
@@ -139,6 +140,20 @@ class PeerMisbehavedError(FederationError):
 
     def __init__(self, message: str, *, evidence: bytes) -> None:
         super().__init__(message)
+        self.evidence = evidence
+
+
+class CeremonyError(FederationError):
+    """A ceremony of several nodes that must be given up.
+
+    Attributes:
+        culprit: name of the node at fault; None where nobody can be named.
+        evidence: the bytes that show it, if there are any.
+    """
+
+    def __init__(self, message: str, *, culprit: str | None = None, evidence: bytes = b"") -> None:
+        super().__init__(message)
+        self.culprit = culprit
         self.evidence = evidence
 
 

@@ -58,6 +58,15 @@ MAX_STRETCH_KIB = 1 << 20
 MAX_STRETCH_PASSES = 16
 """Passes of a stretch."""
 
+MAX_CEREMONY_ENVELOPE_BYTES = 16 << 10
+"""One envelope of a ceremony: a message of round 1 among `MAX_HOLDERS` fills a third of it."""
+
+MAX_CEREMONY_DAYS = 30
+"""How long a ceremony may take: its plan ends at most so long after it was proposed."""
+
+MAX_OPEN_CEREMONIES = 16
+"""Ceremonies that wait at one node for its operator, of one coordinator."""
+
 MAX_EPOCHS = 8
 """Epochs listed in one circle descriptor."""
 

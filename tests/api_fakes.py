@@ -23,6 +23,7 @@ from node.settings import Settings
 from node.storage.access import ClientRecord
 from node.storage.journal import AuditEntry
 from node.storage.peers import SetAsideRecord
+from protocol.ceremonies import CeremonyAnswer, CeremonyRequest, parse_plan
 from protocol.descriptors import fingerprint_of, parse_fingerprint
 from protocol.encoding import to_base64url
 from protocol.envelope import parse_envelope
@@ -337,6 +338,13 @@ class FakeEvaluator:
         return OprfAnswer(index=1, epoch=request.epoch, evaluated=request.blinded, proof="A" * 86)
 
 
+class FakeParticipation:
+    def answer(self, request: CeremonyRequest, *, caller: str) -> CeremonyAnswer:
+        plan = parse_plan(request.plan.encode())
+        assert plan.coordinator != caller
+        return CeremonyAnswer(state="unconfirmed")
+
+
 class FakeHealth:
     def __init__(self) -> None:
         self.wrong: tuple[str, ...] = ()
@@ -360,6 +368,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         lookups=FakeLookups(),
         accounts=FakeAccounts(statements),
         evaluator=FakeEvaluator(),
+        participation=FakeParticipation(),
         peers=FakePeers(),
         clients=FakeClients(),
         audit=FakeAudit(),

@@ -96,6 +96,7 @@ ENDPOINTS = (
     Endpoint("POST", "/federation/v1/ack", "node", 204, examples.ACKNOWLEDGEMENT),
     Endpoint("POST", "/federation/v1/poke", "node", 204, examples.POKE),
     Endpoint("POST", "/federation/v1/oprf", "node", 200, examples.OPRF_REQUEST),
+    Endpoint("POST", "/federation/v1/ceremony", "node", 200, examples.CEREMONY_REQUEST),
     Endpoint("GET", "/v1/admin/status", "admin"),
     Endpoint("GET", "/metrics", "admin"),
     Endpoint("GET", "/v1/admin/peers", "admin"),

@@ -14,6 +14,7 @@ from node.api.metrics import Metrics
 from node.api.openapi import VERSION, Shape, describe
 from node.app import Services
 from protocol import messages
+from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.endpoints import STATEMENTS
 from protocol.limits import MAX_ENVELOPE_BYTES
 
@@ -27,6 +28,8 @@ ROUTERS: Final = (
 )
 
 SHAPES: Final[tuple[Shape, ...]] = (
+    CeremonyAnswer,
+    CeremonyRequest,
     platform_s.MatchRequest,
     platform_s.MatchAnswer,
     platform_s.FileAnswer,

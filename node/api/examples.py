@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from protocol.ceremonies import ceremony_id
+
 STATEMENT: Final = "5f2b7c0e8d1a4b3c9e6f7a8b0c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d"
 DISPUTE: Final = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
 PDQ: Final = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22"
@@ -150,6 +152,17 @@ OPRF_ANSWER: Final = {
     "evaluated": [_BYTES32],
     "proof": "A" * 86,
 }
+_PLAN: Final = (
+    '{"circle":"hotline.example/de-minors-1","version":1,"coordinator":"hotline.example",'
+    '"nonce":"AAAAAAAAAAAAAAAAAAAAAA","issued":"2026-11-22T10:00:00Z",'
+    '"expires":"2026-12-06T10:00:00Z","members":[{"node":"hotline.example","budget_per_day":0},'
+    '{"node":"platform.example","budget_per_day":5000}],"admins":["hotline.example",'
+    '"platform.example"],"admin_threshold":2,"generate":{"epoch":1,'
+    '"not_before":"2026-11-22T10:00:00Z","not_after":"2027-11-22T10:00:00Z","threshold":2,'
+    '"holders":[{"index":1,"node":"hotline.example"},{"index":2,"node":"platform.example"}]}}'
+)
+CEREMONY_REQUEST: Final = {"ceremony": ceremony_id(_PLAN.encode()), "plan": _PLAN}
+CEREMONY_ANSWER: Final = {"state": "unconfirmed"}
 FINGERPRINT: Final = "aaaa-bbbb-cccc-dddd-eeee-ffff-gggg-hhhh-tdvs"
 WELL_KNOWN: Final = {
     "name": "hotline.example",

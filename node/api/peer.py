@@ -10,7 +10,8 @@ from node.api.auth import ServicesDep, Signed, signed_by
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED
-from protocol.endpoints import ACKNOWLEDGE, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
+from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
+from protocol.endpoints import ACKNOWLEDGE, CEREMONY, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
 from protocol.messages import (
     Acknowledgement,
     Entries,
@@ -122,3 +123,18 @@ def evaluate(signed: Peer, services: ServicesDep) -> Response:
     """Evaluates under this node's share, against the caller's budget (RFC 9497 section 3.3.2)."""
     asked = parse_peer_message(OprfRequest, signed.body)
     return message_answer(services.evaluator.evaluate(asked, member=signed.name))
+
+
+@router.post(
+    CEREMONY,
+    summary="A step of a ceremony",
+    **documented(
+        body=content(CeremonyRequest, examples.CEREMONY_REQUEST),
+        answers={200: shaped("How far this node is.", CeremonyAnswer, examples.CEREMONY_ANSWER)},
+        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
+    ),
+)
+def ceremony(signed: Peer, services: ServicesDep) -> Response:
+    """Goes as far in a ceremony as what the coordinator passes on, and the operator, allow."""
+    asked = parse_peer_message(CeremonyRequest, signed.body)
+    return message_answer(services.participation.answer(asked, caller=signed.name))

@@ -1,6 +1,10 @@
-"""The keys of this node, opened once at start; nothing else in the node touches a key file."""
+"""The keys of this node; nothing else in the node touches a key file.
 
-from collections.abc import Mapping
+They are opened once at start, but for shares of circles' keys: these may come while the node runs,
+from a ceremony that another process of the same node took part in.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +36,44 @@ class NodeKeys:
     shares: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
 
 
+class Shares(Mapping[tuple[str, int], bytes]):
+    """The shares in a node's directory by (circle, epoch), each opened when it is first asked for.
+
+    A file that was replaced is opened again: that is a ceremony that was held anew.
+    """
+
+    def __init__(self, directory: Path, passphrase: bytes) -> None:
+        self._directory = directory
+        self._passphrase = passphrase
+        self._opened: dict[tuple[str, int], tuple[tuple[int, int], bytes]] = {}
+
+    def __getitem__(self, key: tuple[str, int]) -> bytes:
+        path = share_file(self._directory, *key)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        version = (found.st_ino, found.st_mtime_ns)
+        known = self._opened.get(key)
+        if known is None or known[0] != version:
+            known = (version, load_secret(path, path.stem, self._passphrase))
+            self._opened[key] = known
+        return known[1]
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        for path in sorted((self._directory / "keys").glob(f"{_SHARE}*.key")):
+            circle, _, epoch = path.stem.removeprefix(_SHARE).rpartition("-")
+            if not circle or not epoch.isdecimal():
+                raise KeystoreError(f"{path.name} in the folder of keys has no name of a share.")
+            yield circle.replace(_SLASH, "/"), int(epoch)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"Shares({len(self)}, hidden)"
+
+
 def key_file(directory: Path, use: KeyUse) -> Path:
     """Returns where the key for one use lies in a node's directory."""
     return directory / "keys" / f"{use}.key"
@@ -57,7 +99,10 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
     opened = {
         use.value: load_key(key_file(directory, use), passphrase, use=use) for use in OPERATIONAL
     }
-    return NodeKeys(**opened, shares=_open_shares(directory, passphrase))
+    shares = Shares(directory, passphrase)
+    for one in shares:
+        shares[one]  # a node whose share does not open says so when it starts
+    return NodeKeys(**opened, shares=shares)
 
 
 def save_share(directory: Path, circle: str, epoch: int, share: bytes, passphrase: bytes) -> None:
@@ -66,16 +111,42 @@ def save_share(directory: Path, circle: str, epoch: int, share: bytes, passphras
     save_secret(path, _purpose(circle, epoch), share, passphrase)
 
 
+def put_share(directory: Path, circle: str, epoch: int, share: bytes, passphrase: bytes) -> None:
+    """Stores a share that a ceremony gave, where one of an earlier attempt may lie.
+
+    The caller has seen that no descriptor promises the earlier one. A crash between the two steps
+    leaves none, and the ceremony gives it again.
+    """
+    path = share_file(directory, circle, epoch)
+    if path.exists():
+        if load_secret(path, path.stem, passphrase) == share:
+            return
+        path.unlink()
+    save_share(directory, circle, epoch, share, passphrase)
+
+
+def save_ceremony_key(directory: Path, ceremony: str, private: bytes, passphrase: bytes) -> None:
+    """Stores the static key of one ceremony, for as long as that lasts."""
+    purpose = _ceremony_purpose(ceremony)
+    save_secret(directory / "keys" / f"{purpose}.key", purpose, private, passphrase)
+
+
+def load_ceremony_key(directory: Path, ceremony: str, passphrase: bytes) -> bytes | None:
+    """Returns the static key of one ceremony; None where there is none."""
+    purpose = _ceremony_purpose(ceremony)
+    path = directory / "keys" / f"{purpose}.key"
+    return load_secret(path, purpose, passphrase) if path.exists() else None
+
+
+def forget_ceremony_key(directory: Path, ceremony: str) -> None:
+    """The static key of a ceremony is gone: with it and what was sent, its share could be had."""
+    (directory / "keys" / f"{_ceremony_purpose(ceremony)}.key").unlink(missing_ok=True)
+
+
+def _ceremony_purpose(ceremony: str) -> str:
+    return f"ceremony-{ceremony}"
+
+
 def _purpose(circle: str, epoch: int) -> str:
     """The purpose sealed with a share: circle and epoch, in letters that a file name may have."""
     return f"{_SHARE}{circle.replace('/', _SLASH)}-{epoch}"
-
-
-def _open_shares(directory: Path, passphrase: bytes) -> dict[tuple[str, int], bytes]:
-    shares = {}
-    for path in sorted((directory / "keys").glob(f"{_SHARE}*.key")):
-        circle, _, epoch = path.stem.removeprefix(_SHARE).rpartition("-")
-        if not circle or not epoch.isdecimal():
-            raise KeystoreError(f"{path.name} in the folder of keys has no name of a share.")
-        shares[circle.replace(_SLASH, "/"), int(epoch)] = load_secret(path, path.stem, passphrase)
-    return shares

@@ -226,6 +226,37 @@ class CircleRow(SQLModel, table=True):
     confirmed: str = ""
 
 
+class CeremonyRow(SQLModel, table=True):
+    """A ceremony that this node takes part in, or coordinates: its plan, and how far it is."""
+
+    __tablename__ = "ceremony"
+
+    id: bytes = Field(sa_column=_bytes(primary_key=True))
+    circle: str = Field(index=True)
+    version: int
+    coordinator: str
+    plan: bytes = Field(sa_column=_bytes())
+    state: str
+    reason: str | None = None
+    culprit: str | None = None
+    at: int = Field(sa_column=_big())
+    session: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
+    shown: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
+    epoch: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
+    descriptor: bytes | None = Field(default=None, sa_column=_bytes(nullable=True))
+
+
+class CeremonyPartRow(SQLModel, table=True):
+    """What one node has said in a ceremony, byte for byte."""
+
+    __tablename__ = "ceremony_part"
+
+    ceremony: bytes = Field(sa_column=_bytes(primary_key=True))
+    node: str = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    body: bytes = Field(sa_column=_bytes())
+
+
 class ClientRow(SQLModel, table=True):
     """A program of the operator's own that may call this node; its key only as a digest."""
 

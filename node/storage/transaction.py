@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
+from node.storage.ceremonies import CeremonyRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
@@ -57,6 +58,11 @@ class Transaction:
     def trust(self) -> TrustRepository:
         """Accreditations and circles."""
         return TrustRepository(self._connection)
+
+    @cached_property
+    def ceremonies(self) -> CeremonyRepository:
+        """Ceremonies of circles."""
+        return CeremonyRepository(self._connection)
 
     @cached_property
     def access(self) -> AccessRepository:

@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 
-from signing.dkg import rounds
+from signing.dkg import rounds, sessions
 from signing.dkg.ciphersuite import CIPHERSUITE, sign, verify_signature
 from signing.dkg.messages import parse_commitment
 from signing.oprf import shares, voprf
@@ -59,14 +59,14 @@ def payload(vector, index):
 def session_of(vector, group):
     tag = bytes.fromhex(vector["session_tag"])
     publics = unhex(vector["config"]["static_public_keys"])
-    return rounds.open_session(tag, vector["t"], publics, group=group)
+    return sessions.open_session(tag, vector["t"], publics, group=group)
 
 
 def seats_of(vector, group):
     session = session_of(vector, group)
     privates = unhex(vector["config"]["static_secret_keys"])
     pairs = [voprf.load_key_pair(private, group=group) for private in privates]
-    return [rounds.take_seat(session, pair) for pair in pairs]
+    return [sessions.take_seat(session, pair) for pair in pairs]
 
 
 def messages_of(vector):
@@ -191,5 +191,13 @@ def test_every_subset_of_the_threshold_gives_the_output_of_the_whole_key(vector,
     publics = {index: pair.public for index, pair in pairs.items()}
     expected = [voprf.evaluate_unblinded(whole, b"an account", group=group)]
     for chosen in itertools.combinations(pairs, vector["t"]):
-        answers = {i: voprf.evaluate(pairs[i], blinded.elements, group=group) for i in chosen}
+        answers = {
+            i: voprf.verify_evaluation(
+                publics[i],
+                blinded,
+                voprf.evaluate(pairs[i], blinded.elements, group=group),
+                group=group,
+            )
+            for i in chosen
+        }
         assert shares.combine(blinded, answers, publics, vector["t"], group=group) == expected

@@ -114,8 +114,8 @@ def test_the_frames_of_films_that_are_here_already_learn_where_they_stand(
         receipt = world.submit(media_flag(ANNA, items=(*items(1), film(range(3)), film([9]))))
     with engine.begin() as connection:
         connection.execute(text("UPDATE media_hash SET at_ms = NULL"))
-        for step in ("DROP TABLE stream", "DROP TABLE stream_hit", "DROP TABLE frozen_holder"):
-            connection.execute(text(step))
+        for name in ("stream", "stream_hit", "frozen_holder", "ceremony", "ceremony_part"):
+            connection.execute(text(f"DROP TABLE {name}"))
         connection.execute(text("ALTER TABLE media_hash DROP COLUMN at_ms"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     store = Store(database_url)

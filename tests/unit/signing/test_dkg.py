@@ -11,7 +11,7 @@ from protocol.errors import (
     MalformedError,
     UnknownKeyError,
 )
-from signing.dkg import ciphersuite, messages, rounds
+from signing.dkg import ciphersuite, messages, rounds, sessions
 from signing.oprf import shares, voprf
 from signing.oprf.elements import ORDER
 from signing.oprf.group import default_group
@@ -26,8 +26,8 @@ LENGTH = slice(32 * 2 + 64 + 32, 32 * 2 + 64 + 32 + 8)  # of the first ciphertex
 
 def seats(session_id=b"one", threshold=2, count=3):
     statics = STATICS[:count]
-    session = rounds.open_session(session_id, threshold, [pair.public for pair in statics])
-    return [rounds.take_seat(session, pair) for pair in statics]
+    session = sessions.open_session(session_id, threshold, [pair.public for pair in statics])
+    return [sessions.take_seat(session, pair) for pair in statics]
 
 
 def generate(places, group=None):
@@ -114,7 +114,15 @@ def test_every_threshold_of_holders_gives_one_output_and_shares_fit(group, thres
     publics = {index: pair.public for index, pair in pairs.items()}
     outputs = set()
     for chosen in itertools.combinations(pairs, threshold):
-        answers = {i: voprf.evaluate(pairs[i], blinded.elements, group=group) for i in chosen}
+        answers = {
+            i: voprf.verify_evaluation(
+                publics[i],
+                blinded,
+                voprf.evaluate(pairs[i], blinded.elements, group=group),
+                group=group,
+            )
+            for i in chosen
+        }
         outputs.update(shares.combine(blinded, answers, publics, threshold, group=group))
     assert len(outputs) == 1
 
@@ -124,7 +132,7 @@ def test_two_generations_never_give_the_same_key():
 
 
 def test_a_participant_who_starts_again_gets_the_same_from_the_same_bytes(places, said, candidates):
-    again = rounds.receive(rounds.take_seat(places[0].session, STATICS[0]), said, own=said[0])
+    again = rounds.receive(sessions.take_seat(places[0].session, STATICS[0]), said, own=said[0])
     assert again == candidates[0]
     assert rounds.certify(places[0], again) == rounds.certify(places[0], candidates[0])
 
@@ -142,18 +150,18 @@ def test_nothing_secret_is_in_a_repr(places, said, candidates):
 @pytest.mark.parametrize("threshold", [0, 4, -1, True, 1.0])
 def test_a_threshold_out_of_range_opens_no_session(threshold):
     with pytest.raises(MalformedError, match="1 to the number"):
-        rounds.open_session(b"", threshold, [pair.public for pair in STATICS[:3]])
+        sessions.open_session(b"", threshold, [pair.public for pair in STATICS[:3]])
 
 
 def test_too_many_participants_open_no_session():
     with pytest.raises(LimitError, match="at most 32"):
-        rounds.open_session(b"", 2, [STATICS[0].public] * 33)
+        sessions.open_session(b"", 2, [STATICS[0].public] * 33)
 
 
 def test_the_second_holder_of_a_static_key_is_named():
     publics = [STATICS[0].public, STATICS[1].public, STATICS[0].public]
     with pytest.raises(KeygenError, match="Participant 3: A static key is that") as caught:
-        rounds.open_session(b"", 2, publics)
+        sessions.open_session(b"", 2, publics)
     assert caught.value.culprit == 3
 
 
@@ -164,19 +172,19 @@ def test_the_second_holder_of_a_static_key_is_named():
 )
 def test_a_static_key_that_is_no_point_is_named(bad):
     with pytest.raises(KeygenError, match="Participant 2") as caught:
-        rounds.open_session(b"", 2, [STATICS[0].public, bad])
+        sessions.open_session(b"", 2, [STATICS[0].public, bad])
     assert caught.value.culprit == 2
 
 
 def test_whoever_is_not_in_the_session_takes_no_seat(places):
     with pytest.raises(UnknownKeyError, match="no participant"):
-        rounds.take_seat(places[0].session, STATICS[4])
+        sessions.take_seat(places[0].session, STATICS[4])
 
 
 def test_the_context_binds_session_and_order():
     publics = [pair.public for pair in STATICS[:3]]
     contexts = {
-        rounds.open_session(name, 2, row).context
+        sessions.open_session(name, 2, row).context
         for name in (b"", b"a", b"b")
         for row in itertools.permutations(publics)
     }
@@ -281,14 +289,14 @@ def test_a_coordinator_who_changes_what_was_sent_is_named(places, said):
     other = rounds.commit(places[0])
     with pytest.raises(KeygenError, match="Another message came back") as caught:
         rounds.receive(places[0], [other, *said[1:]], own=said[0])
-    assert caught.value.culprit == rounds.COORDINATOR
+    assert caught.value.culprit == sessions.COORDINATOR
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])
 def test_a_coordinator_who_leaves_out_or_adds_a_message_is_named(places, said, count):
     with pytest.raises(KeygenError, match="passed on") as caught:
         rounds.receive(places[0], (said * 2)[:count], own=said[0])
-    assert caught.value.culprit == rounds.COORDINATOR
+    assert caught.value.culprit == sessions.COORDINATOR
 
 
 def test_a_split_view_ends_in_round_3(places, said):
@@ -343,7 +351,7 @@ def test_a_missing_certificate_is_the_coordinators_fault(places, candidates):
     signatures = [rounds.certify(*pair) for pair in zip(places, candidates, strict=True)]
     with pytest.raises(KeygenError, match="signature was passed on") as caught:
         rounds.conclude(places[0], candidates[0], signatures[:2])
-    assert caught.value.culprit == rounds.COORDINATOR
+    assert caught.value.culprit == sessions.COORDINATOR
 
 
 def test_participants_whose_contributions_cancel_out_end_it_without_a_name(scalars):

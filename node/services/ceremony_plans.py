@@ -1,0 +1,156 @@
+"""Plans of ceremonies: whether they fit what this node knows, and what to beware of in them."""
+
+from typing import Any, Final
+
+from federation.ceremony import holders_of, participants_of
+from node.services.directory import StoredDirectory
+from node.services.keys import NodeKeys
+from node.storage.ceremonies import CeremonyRecord
+from node.storage.transaction import Transaction
+from protocol.ceremonies import NewEpoch, Plan, describe, draft_epoch, parse_plan
+from protocol.encoding import format_time, parse_time
+from protocol.errors import ConflictError
+from protocol.fields import organisation_of
+from protocol.limits import MAX_FUTURE_S
+from protocol.statements import Statement
+from protocol.succession import check_succession
+from signing.envelopes import new_nonce, sign_statement
+
+OPEN: Final = ("unconfirmed", "confirmed", "committed", "certified", "generated")
+"""States of a ceremony that may still come to something, and may still be refused here."""
+
+AGREED: Final = ("confirmed", "committed", "certified", "generated", "signed")
+"""States in which this node's operator has agreed: at most one ceremony for a version is."""
+
+
+def check_plan(plan: Plan, name: str, directory: StoredDirectory) -> None:
+    """Returns if this node may agree to a plan.
+
+    1. Whoever coordinates has a part in it; it founded the circle, or is an admin of its latest
+       version.
+    2. Everybody who has a part in it is pinned here and not frozen: else their words could not be
+       told from anybody's.
+    3. What comes of it may follow the latest version that is known here, if one is.
+
+    Raises:
+        ConflictError: it may not, as far as this node knows.
+        MalformedError: what comes of it may not follow the latest version.
+    """
+    current = directory.circle(plan.circle)
+    admins = () if current is None else current.admins
+    everybody = participants_of(plan, admins)
+    # 1
+    may_conduct = admins if current is not None else (organisation_of(plan.circle),)
+    if plan.version > 1 and current is None:
+        may_conduct = plan.admins
+    if plan.coordinator not in everybody or plan.coordinator not in may_conduct:
+        raise ConflictError("Whoever conducts it is no admin of the circle.")
+    # 2
+    strangers = unknown_nodes(plan, name, directory)
+    if strangers:
+        raise ConflictError(
+            f"Not pinned here, or frozen: {', '.join(strangers)}. Add them first, by their "
+            "fingerprints: schutznetz node peer add"
+        )
+    # 3
+    if current is None:
+        return
+    if plan.version <= current.version:
+        raise ConflictError("The circle has this version already.")
+    if plan.version > current.version + 1:
+        raise ConflictError("The version before this one has not arrived here yet.")
+    previous = directory.circle_id(plan.circle)
+    assert previous is not None
+    draft = None if plan.generate is None else draft_epoch(plan.generate)
+    check_succession(current, previous, describe(plan, draft, issued=plan.issued))
+
+
+def unknown_nodes(plan: Plan, name: str, directory: StoredDirectory) -> tuple[str, ...]:
+    """Returns who has a part in the plan and is not pinned and active here."""
+    current = directory.circle(plan.circle)
+    found = []
+    for one in participants_of(plan, () if current is None else current.admins):
+        node = directory.node(one)
+        if one != name and (node is None or node.state != "active"):
+            found.append(one)
+    return tuple(found)
+
+
+def warnings_about(plan: Plan, name: str, directory: StoredDirectory) -> tuple[str, ...]:
+    """Returns what the operator should know before agreeing, one sentence each."""
+    found = [
+        f"{one} is not pinned here, or frozen: without that, this node cannot confirm."
+        for one in unknown_nodes(plan, name, directory)
+    ]
+    current = directory.circle(plan.circle)
+    if current is None and plan.version > 1:
+        found.append(
+            "The version before is not known here: what it takes over cannot be compared. The "
+            "admins of that version must sign it all the same."
+        )
+    parties = {member.node: member.party or member.node for member in plan.members}
+    if plan.generate is not None:
+        found += _about_key(plan.generate, [parties[one] for one in holders_of(plan)])
+    if plan.admin_threshold == 1 and len(plan.admins) > 1:
+        found.append("One admin alone decides about every later version.")
+    return tuple(found)
+
+
+def _about_key(new: NewEpoch, parties: list[str]) -> list[str]:
+    found = []
+    count, threshold = len(new.holders), new.threshold
+    if threshold == 1:
+        found.append("One node alone holds the whole key: it could list every telephone number.")
+    elif len(set(parties)) < len(parties):
+        found.append("Several holders are of one party: together they count as one.")
+    if threshold == count > 1:
+        found.append("All holders must answer: when one is down, nobody can check a sign-up.")
+    if new.stretch is None or "phone" not in new.stretch.kinds:
+        found.append(
+            "Telephone numbers are not stretched: whoever gets the key lists all of them in hours."
+        )
+    return found
+
+
+def check_time(plan: Plan, now: int) -> None:
+    """Returns if a ceremony may go on.
+
+    Raises:
+        ConflictError: its time is over, or has not come.
+    """
+    if not parse_time(plan.issued) - MAX_FUTURE_S <= now <= parse_time(plan.expires):
+        raise ConflictError("The time for this ceremony is over, or has not come.")
+
+
+def check_rivals(transaction: Transaction, record: CeremonyRecord, *, now: int) -> None:
+    """Returns if this node has agreed to no other plan for the same version of the circle.
+
+    Raises:
+        ConflictError: it has, and that one may still come to something.
+    """
+    for rival in transaction.ceremonies.rivals(record, AGREED):
+        if parse_time(parse_plan(rival.plan).expires) >= now:
+            raise ConflictError(
+                "Another ceremony for this version of the circle was confirmed here: refuse that "
+                f"one first, {rival.id[:12]}, or let its time pass."
+            )
+
+
+def say(
+    keys: NodeKeys, name: str, now: int, plan: Plan, kind: type[Statement], **fields: Any
+) -> bytes:
+    """Returns one step of this node in a ceremony, signed.
+
+    Raises:
+        MalformedError: a programming mistake; nothing in a step comes from outside.
+    """
+    return sign_statement(
+        kind(
+            issuer=name,
+            nonce=new_nonce(),
+            issued=format_time(now),
+            audience=(f"circle:{plan.circle}",),
+            **fields,
+        ),
+        keys.statement,
+    )
