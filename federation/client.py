@@ -12,14 +12,15 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx
+import msgspec
 
 from protocol import endpoints, limits
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.encoding import encode_json, parse_json
+from protocol.encoding import convert, encode_json, parse_json
 from protocol.errors import (
     FederationError,
     PeerMisbehavedError,
@@ -30,6 +31,7 @@ from protocol.errors import (
 from protocol.fields import StatementId
 from protocol.messages import (
     Acknowledgement,
+    BudgetLeft,
     Entries,
     EntriesRequest,
     Envelopes,
@@ -277,7 +279,8 @@ async def _parse(kind: type[M], body: bytes) -> M:
 
 
 def _refusal(response: httpx.Response, body: bytes) -> PeerRefusedError:
-    said = _detail(body)
+    problem = _problem(body)
+    said = _detail(problem)
     after = response.headers.get("retry-after", "")
     # The other form, a date, is not used between nodes; who sends one is asked again as usual.
     retry_after_s = min(int(after), MAX_RETRY_AFTER_S) if _SECONDS.fullmatch(after) else None
@@ -285,22 +288,37 @@ def _refusal(response: httpx.Response, body: bytes) -> PeerRefusedError:
         f"The peer refused ({response.status_code}){f': {said}' if said else '.'}",
         status=response.status_code,
         retry_after_s=retry_after_s,
+        budget=_budget(problem),
     )
 
 
-def _detail(body: bytes) -> str:
-    """Returns the sentence of a problem document (RFC 9457), one harmless line of bounded length.
-
-    It was written by the peer: control characters could forge lines of a log or move a cursor.
-    """
+def _problem(body: bytes) -> dict[str, Any]:
+    """Returns a problem document (RFC 9457), empty where it is none; nothing is checked."""
     try:
         problem = parse_json(body, max_bytes=MAX_ERROR_BYTES)
     except ProtocolError:
-        return ""
-    detail = problem.get("detail") if isinstance(problem, dict) else None
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    """Returns the sentence of a problem document, one harmless line of bounded length.
+
+    It was written by the peer: control characters could forge lines of a log or move a cursor.
+    """
+    detail = problem.get("detail")
     if not isinstance(detail, str):
         return ""
     return _NOT_PRINTABLE.sub(" ", detail)[:_MAX_DETAIL_CHARS].strip()
+
+
+def _budget(problem: Mapping[str, Any]) -> dict[str, int] | None:
+    """Returns what a holder says is left, if it says so in the form of `BudgetLeft`."""
+    try:
+        left = convert(problem.get("budget"), BudgetLeft)
+    except ProtocolError:
+        return None
+    return msgspec.structs.asdict(left)
 
 
 def _is_loopback(url: str) -> bool:

@@ -19,6 +19,7 @@ from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
 from node.services.audit import Audit
 from node.services.authoring import Author
+from node.services.budgets import Allowance, Budgets
 from node.services.catalogue import Catalogue
 from node.services.ceremonies import Ceremonies
 from node.services.ceremony_ledger import Ledger
@@ -66,6 +67,7 @@ class Services:
     lookups: Lookups
     accounts: Accounts
     evaluator: Evaluator
+    budgets: Budgets
     peers: Peers
     clients: Clients
     flaggers: Flaggers
@@ -158,9 +160,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     ingest = Ingest(store, log, name=name, clock=clock)
     author = Author(ingest, keys, name=name, clock=clock)
     catalogue = Catalogue(store, ScanIndex(), origin=log.origin)
-    evaluator = Evaluator(
-        store, keys, name=name, budget_per_day=settings.oprf_budget_per_day, clock=clock
-    )
+    most = Allowance(settings.oprf_budget_per_day, settings.oprf_burst_per_minute)
+    budgets = Budgets(store, name=name, most=most, clock=clock)
+    evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
@@ -217,6 +219,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             clock=clock,
         ),
         evaluator=evaluator,
+        budgets=budgets,
         peers=peers,
         clients=Clients(store, clock=clock),
         flaggers=Flaggers(store, author, audit, name=name, clock=clock),

@@ -8,7 +8,7 @@ fingerprints are compared elsewhere (`node.services.accounts`).
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -277,14 +277,18 @@ async def _all(
 def _circle_failed(cause: BaseException | None) -> NodeError:
     """Returns what a look-up is told when too few holders answered; `cause` is the last failure."""
     after: int | None = None
+    left: Mapping[str, int] | None = None
     if isinstance(cause, RateLimitedError):
-        after = cause.retry_after_s
+        after, left = cause.retry_after_s, cause.budget
     elif isinstance(cause, PeerRefusedError) and cause.status == _TOO_MANY_REQUESTS:
-        after = cause.retry_after_s or _RETRY_AFTER_S
+        after, left = cause.retry_after_s or _RETRY_AFTER_S, cause.budget
     if after is not None:
+        minute = left is not None and left["minute_left"] < left["day_left"]
+        span = "one minute" if minute else "today"
         return RateLimitedError(
-            "The circle's budget of this node for today is used up: nothing was decided.",
+            f"The circle's budget of this node for {span} is used up: nothing was decided.",
             retry_after_s=after,
+            budget=left,
         )
     return UnavailableError(
         "The circle could not be asked: too few of its holders answered rightly."

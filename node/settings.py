@@ -42,7 +42,7 @@ from node.settings_sources import (
 )
 from protocol.errors import SettingsError
 from protocol.fields import NodeName, Url
-from protocol.limits import MAX_PEER_REQUEST_BYTES, MAX_URL_CHARS
+from protocol.limits import BURST_PER_MINUTE, MAX_PEER_REQUEST_BYTES, MAX_URL_CHARS
 
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = "postgresql+psycopg://"
@@ -184,6 +184,13 @@ class Settings(BaseSettings):
         "is what keeps a member from guessing its way through all phone numbers.",
         unit="evaluations",
         ge=0,
+        le=100_000,
+    )
+    oprf_burst_per_minute: int = _setting(
+        BURST_PER_MINUTE,
+        "How many of these in any one minute. A batch of a check counts 1, 8 or 64.",
+        unit="evaluations",
+        ge=1,
         le=100_000,
     )
     stretches_at_once: int = _setting(

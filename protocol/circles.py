@@ -135,6 +135,10 @@ class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True)
             raise ContradictionError("A member is listed twice.")
         if not {member.party or member.node for member in self.members} <= members:
             raise ContradictionError("A member shares the budget of a node that is no member.")
+        # Else nobody could say whose budget it is.
+        sharing = {one.node for one in self.members if one.party not in (None, one.node)}
+        if sharing & {one.party for one in self.members}:
+            raise ContradictionError("A node whose budget is shared has a budget of its own.")
         if len(set(self.admins)) != len(self.admins) or not set(self.admins) <= members:
             raise ContradictionError("The admins are members, each listed once.")
         if self.admin_threshold > len(self.admins):

@@ -35,6 +35,8 @@ A parser given *any* bytes raises `ProtocolError` and nothing else. A programmin
 fingerprint, a key or a statement body (docs/threat-model.md, rule 10).
 """
 
+from collections.abc import Mapping
+
 
 class SchutznetzError(Exception):
     """Base of every error that the project raises on purpose."""
@@ -123,12 +125,21 @@ class PeerRefusedError(FederationError):
     Attributes:
         status: the HTTP status of the refusal.
         retry_after_s: seconds to wait before asking again, where the peer said so.
+        budget: what it says is left of this node's budget there, as `RateLimitedError` has it.
     """
 
-    def __init__(self, message: str, *, status: int, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after_s: int | None = None,
+        budget: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.budget = budget
 
 
 class PeerMisbehavedError(FederationError):
@@ -186,11 +197,16 @@ class RateLimitedError(NodeError):
 
     Attributes:
         retry_after_s: seconds until it makes sense to ask again.
+        budget: what is left, as `protocol.messages.BudgetLeft` has it; None where it is not a
+            budget of a circle that was used up.
     """
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: int, budget: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.budget = budget
 
 
 class NotAllowedError(NodeError):

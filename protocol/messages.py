@@ -26,6 +26,10 @@ class Message(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """What all bodies have in common: nothing but being strict and frozen."""
 
 
+Budget = Annotated[int, Meta(ge=0, le=limits.MAX_BUDGET)]
+"""A number of elements."""
+
+
 class WellKnown(Message, frozen=True, kw_only=True):
     """`GET /.well-known/schutznetz`: who answers here. Unsigned: it is for people."""
 
@@ -127,6 +131,18 @@ class OprfAnswer(Message, frozen=True, kw_only=True):
         tuple[Bytes32, ...], Meta(min_length=1, max_length=limits.MAX_OPRF_ELEMENTS)
     ]
     proof: Bytes64
+
+
+class BudgetLeft(Message, frozen=True, kw_only=True):
+    """What is left of a party's budget at one holder: member `budget` of its problem with 429.
+
+    A batch that is larger than one of the limits is never evaluated: ask for a smaller one.
+    """
+
+    day_limit: Budget
+    day_left: Budget
+    minute_limit: Budget
+    minute_left: Budget
 
 
 class Receipt(Message, frozen=True, kw_only=True):

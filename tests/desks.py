@@ -16,6 +16,7 @@ from node.policy.file import PolicyFile, default_policy
 from node.services.accounts import Accounts
 from node.services.audit import Audit
 from node.services.authoring import Author
+from node.services.budgets import Allowance, Budgets
 from node.services.catalogue import Catalogue
 from node.services.circles import Circles, mark_of
 from node.services.clients import Client, Clients
@@ -143,6 +144,7 @@ class Desk:
     directory: Path
     circle: FakeCircle = field(default_factory=FakeCircle)
     budget_per_day: int = 5_000
+    burst_per_minute: int = 5_000
     keys: NodeKeys = field(init=False)
 
     def __post_init__(self) -> None:
@@ -250,13 +252,18 @@ class Desk:
         return Serving(self.world.store, clock=self.clock)
 
     @cached_property
+    def budgets(self) -> Budgets:
+        most = Allowance(self.budget_per_day, self.burst_per_minute)
+        return Budgets(self.world.store, name=self.world.name, most=most, clock=self.clock)
+
+    @cached_property
     def evaluator(self) -> Evaluator:
+        return self.new_evaluator()
+
+    def new_evaluator(self) -> Evaluator:
+        """That of one process; each process keeps answers of its own."""
         return Evaluator(
-            self.world.store,
-            self.keys,
-            name=self.world.name,
-            budget_per_day=self.budget_per_day,
-            clock=self.clock,
+            self.world.store, self.keys, self.budgets, name=self.world.name, clock=self.clock
         )
 
     def join_circle(self) -> Receipt:

@@ -156,6 +156,12 @@ MESSAGES: dict[type[messages.Message], dict[str, Any]] = {
     messages.Poke: {"origin": "hotline.example/log/1", "size": 3},
     messages.OprfRequest: {"circle": "hotline.example/minors-1", "epoch": 1, "blinded": [KEY]},
     messages.OprfAnswer: {"index": 1, "epoch": 1, "evaluated": [KEY], "proof": "A" * 86},
+    messages.BudgetLeft: {
+        "day_limit": 5_000,
+        "day_left": 12,
+        "minute_limit": 600,
+        "minute_left": 0,
+    },
     messages.Receipt: {"id": ID, "index": 3, "duplicate": True},
     messages.StatementStatuses: {"statements": [_STATUS], "next": 6},
 }

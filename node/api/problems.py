@@ -112,6 +112,11 @@ class Problem(BaseModel):
     detail: str = Field(description="One sentence about this very problem.")
     errors: list[FieldError] | None = Field(None, description="The fields at fault.")
     reasons: list[str] | None = Field(None, description="`/readyz` only: what is not ready.")
+    budget: dict[str, int] | None = Field(
+        None,
+        description="`rate-limited` by a circle's budget only: `day_limit`, `day_left`, "
+        "`minute_limit` and `minute_left`, in elements (docs/protocol.md, BudgetLeft).",
+    )
     fail_mode: str | None = Field(
         None,
         description="`unavailable` only: what the operator has declared for such a time. `closed`: "
@@ -174,12 +179,15 @@ def to_problem(error: Exception) -> ProblemError:
     if kind in _SENTENCES:
         return ProblemError(kind, _SENTENCES[kind])
     header = {}
+    extra: dict[str, Any] = {}
     if isinstance(error, errors.RateLimitedError):
         header["Retry-After"] = str(max(1, error.retry_after_s))
+        if error.budget is not None:
+            extra["budget"] = dict(error.budget)
     fields = []
     if isinstance(error, errors.ProtocolError | errors.InvalidError):
         fields.append((error.where, str(error)))
-    return ProblemError(kind, str(error), fields=fields, header=header)
+    return ProblemError(kind, str(error), fields=fields, header=header, extra=extra)
 
 
 def to_response(problem: ProblemError) -> Response:

@@ -1,6 +1,7 @@
 """What this node knows, as `federation.trust` looks it up: inside one transaction."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from federation.descriptors import PinnedNode, pin
@@ -132,7 +133,17 @@ class StoredDirectory:
     def _stored(self, kind: type[S], log_index: int) -> S:
         # The envelope was verified when it was accepted, and the database is trusted with it.
         body = self._transaction.statements.envelopes([log_index])[log_index]
-        return parse_as(kind, parse_envelope(body).payload)
+        found: S = _parsed(kind, body)
+        return found
+
+
+@lru_cache(maxsize=128)
+def _parsed(kind: type[S], envelope: bytes) -> S:
+    """Parses a body once: a holder needs its circle, and the circle's founder, for every request.
+
+    Same bytes, same value: which bytes count is asked of the database each time.
+    """
+    return parse_as(kind, parse_envelope(envelope).payload)
 
 
 def log_name(node: PinnedNode) -> str:
@@ -145,7 +156,8 @@ def log_name(node: PinnedNode) -> str:
 
 def descriptor_of(record: PeerRecord) -> NodeDescriptor:
     """Returns the descriptor of a pinned node; it was verified when it was pinned."""
-    return parse_as(NodeDescriptor, parse_envelope(record.descriptor).payload)
+    found: NodeDescriptor = _parsed(NodeDescriptor, record.descriptor)
+    return found
 
 
 def pinned(record: PeerRecord) -> PinnedNode:

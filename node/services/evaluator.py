@@ -2,12 +2,21 @@
 
 It learns nothing of what is evaluated. The budget is what keeps a member from listing every
 telephone number there is, so elements are taken from it before anything is evaluated.
+
+The order of a request: its elements are looked at (what is no element costs nothing), the
+descriptor is read, one transaction takes from the budget, and only then, without the database, it
+is evaluated. The answer is kept in this process's memory for a repeat; the database keeps only that
+it was paid for, so that another process evaluates a repeat once more, and nobody pays twice.
 """
 
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from typing import Final
 
+from node.services.budgets import REPEAT_S, Budgets
 from node.services.directory import StoredDirectory
 from node.services.keys import NodeKeys
 from node.storage.engine import Store
@@ -17,17 +26,23 @@ from protocol.errors import (
     ConflictError,
     NotAllowedError,
     NotFoundError,
-    RateLimitedError,
     SigningError,
     UnavailableError,
 )
-from protocol.limits import MAX_PEER_RESPONSE_BYTES
-from protocol.messages import OprfAnswer, OprfRequest, parse_message
+from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.shares import verify_share
-from signing.oprf.voprf import evaluate
+from signing.oprf.voprf import KeyPair, evaluate, receive
 
-_REPEAT_S = 600
-_SECONDS_PER_DAY = 86_400
+MOST_ANSWERS: Final = 1_024
+"""Answers that one process keeps for repeats: 6 MB at most."""
+
+
+@dataclass(frozen=True, repr=False)
+class _Share:
+    """A share that may be used: it fits the commitments of its epoch."""
+
+    index: int
+    key: KeyPair
 
 
 class Evaluator:
@@ -37,65 +52,71 @@ class Evaluator:
         self,
         store: Store,
         keys: NodeKeys,
+        budgets: Budgets,
         *,
         name: str,
-        budget_per_day: int,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._keys = keys
+        self._budgets = budgets
         self._name = name
-        self._budget_per_day = budget_per_day
         self._clock = clock
+        self._shares: dict[tuple[str, int], tuple[object, _Share]] = {}
+        self._answers = _Answers()
 
     def evaluate(self, request: OprfRequest, *, member: str) -> OprfAnswer:
         """Returns the evaluation of the blinded elements, with one proof for all of them.
 
-        The same list again within ten minutes is answered from memory and costs nothing.
+        The same list again within ten minutes costs nothing, whichever process is asked.
 
         Args:
             request: from the member.
             member: name of the node that asks, as its signature showed.
 
         Raises:
+            MalformedError: an element is none; nothing was taken.
             NotFoundError: this node holds no share of that circle.
             NotAllowedError: the caller is no member.
             ConflictError: that epoch is not current.
-            RateLimitedError: the member's budget of the day is used up.
-            MalformedError: an element is none.
             UnavailableError: this node's share is not the one that the descriptor describes.
+            RateLimitedError: the budget of the member's party is used up, of the day or the minute.
         """
+        received = receive([from_base64url(one) for one in request.blinded])
         now = int(self._clock())
+        with self._store.read() as transaction:
+            circle = StoredDirectory(transaction).circle(request.circle)
+        circle, epoch = self._check(circle, request, member, now)
+        share = self._share(request.circle, epoch)
         digest = hashlib.sha256(
             b"\0".join((b"oprf", member.encode(), encode_json(request)))
         ).digest()
         with self._store.write() as transaction:
-            circle = StoredDirectory(transaction).circle(request.circle)
-            epoch, budget = self._check(circle, request, member, now)
-            known = transaction.access.cached_answer(digest, since=now - _REPEAT_S)
-            if known is not None:
-                return parse_message(OprfAnswer, known, max_bytes=MAX_PEER_RESPONSE_BYTES)
-            day = datetime.fromtimestamp(now, UTC).date().isoformat()
-            # Committed before the evaluation: a crash after it costs the member, never the secret.
-            if not transaction.access.spend(
-                request.circle, member, day, elements=len(request.blinded), budget=budget
-            ):
-                raise RateLimitedError(
-                    "The budget of this member for today is used up.",
-                    retry_after_s=_SECONDS_PER_DAY - now % _SECONDS_PER_DAY,
-                )
-        answer = self._evaluate(request, epoch)
-        with self._store.write() as transaction:
-            transaction.access.cache_answer(digest, encode_json(answer), now=now)
+            refusal = self._budgets.take(
+                transaction, circle, member, elements=len(request.blinded), digest=digest
+            )
+        if refusal is not None:
+            raise refusal
+        # Paid. A crash from here on costs the member nothing more: a repeat is free.
+        slot = (digest, share.key.public)
+        answer = self._answers.get(slot, since=now - REPEAT_S)
+        if answer is None:
+            evaluation = evaluate(share.key, received)
+            answer = OprfAnswer(
+                index=share.index,
+                epoch=epoch.epoch,
+                evaluated=tuple(to_base64url(one) for one in evaluation.elements),
+                proof=to_base64url(evaluation.proof),
+            )
+            self._answers.put(slot, answer, now=now)
         return answer
 
     def _check(
         self, circle: CircleDescriptor | None, request: OprfRequest, member: str, now: int
-    ) -> tuple[Epoch, int]:
+    ) -> tuple[CircleDescriptor, Epoch]:
         if circle is None or (request.circle, request.epoch) not in self._keys.shares:
             raise NotFoundError("This node holds no share of that circle and epoch.")
-        budgets = {one.node: one.budget_per_day for one in circle.members}
-        if member not in budgets:
+        if member not in {one.node for one in circle.members}:
             raise NotAllowedError("Only members of the circle may ask for evaluations.")
         for epoch in circle.epochs:
             if (
@@ -103,13 +124,18 @@ class Evaluator:
                 and parse_time(epoch.not_before) <= now <= parse_time(epoch.not_after)
                 and any(holder.node == self._name for holder in epoch.holders)
             ):
-                return epoch, min(budgets[member], self._budget_per_day)
+                return circle, epoch
         raise ConflictError("That epoch of the circle is not current.")
 
-    def _evaluate(self, request: OprfRequest, epoch: Epoch) -> OprfAnswer:
+    def _share(self, circle: str, epoch: Epoch) -> _Share:
+        """Returns this node's share of an epoch; checked once for as long as nothing changes."""
         index = next(one.index for one in epoch.holders if one.node == self._name)
+        private = self._keys.shares[circle, epoch.epoch]
+        basis = (private, index, epoch.commitments)
+        known = self._shares.get((circle, epoch.epoch))
+        if known is not None and known[0] == basis:
+            return known[1]
         commitments = [from_base64url(one) for one in epoch.commitments]
-        private = self._keys.shares[request.circle, request.epoch]
         # Feldman's check: never answer under a share that the descriptor does not describe.
         try:
             key = verify_share(commitments, index, private)
@@ -117,10 +143,29 @@ class Evaluator:
             raise UnavailableError(
                 "This node's share is not the one that the circle's descriptor describes."
             ) from None
-        evaluation = evaluate(key, [from_base64url(one) for one in request.blinded])
-        return OprfAnswer(
-            index=index,
-            epoch=epoch.epoch,
-            evaluated=tuple(to_base64url(one) for one in evaluation.elements),
-            proof=to_base64url(evaluation.proof),
-        )
+        share = _Share(index, key)
+        self._shares[circle, epoch.epoch] = (basis, share)
+        return share
+
+
+class _Answers:
+    """The latest answers of this process, `MOST_ANSWERS` at most."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[bytes, bytes], tuple[int, OprfAnswer]] = OrderedDict()
+
+    def get(self, slot: tuple[bytes, bytes], *, since: int) -> OprfAnswer | None:
+        with self._lock:
+            at, answer = self._kept.get(slot, (since - 1, None))
+        return answer if at >= since else None
+
+    def put(self, slot: tuple[bytes, bytes], answer: OprfAnswer, *, now: int) -> None:
+        with self._lock:
+            self._kept[slot] = (now, answer)
+            # What is too old goes with the next one, so that no answer outlives its use for long.
+            while self._kept and (
+                len(self._kept) > MOST_ANSWERS
+                or next(iter(self._kept.values()))[0] < now - REPEAT_S
+            ):
+                self._kept.popitem(last=False)

@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Callable
 
 from node.services import effects
+from node.services.budgets import REPEAT_S
 from node.services.ingest import Ingest
 from node.services.replica import retry_set_aside
 from node.storage.engine import Store
 from protocol.limits import MAX_REVIEW_DAYS, NONCE_KEPT_S
 
 _BATCH = 200
-_ANSWERS_KEPT_S = 600
 _SET_ASIDE_KEPT_S = 30 * 86_400
 _QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about may turn up
 _LEASE = "jobs"
@@ -64,11 +64,11 @@ class Maintenance:
         return len(fresh)
 
     def forget(self) -> None:
-        """Deletes nonces, evaluations and set-aside statements that are too old to matter."""
+        """Deletes nonces, paid requests and set-aside statements that are too old to matter."""
         now = int(self._clock())
         with self._store.write() as transaction:
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
-            transaction.access.forget_answers(before=now - _ANSWERS_KEPT_S)
+            transaction.budgets.forget_paid(before=now - REPEAT_S)
             transaction.peers.forget_set_aside(
                 before=now - _SET_ASIDE_KEPT_S, quiet_before=now - _QUIET_KEPT_S
             )

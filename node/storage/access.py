@@ -1,4 +1,4 @@
-"""Clients and their keys, request nonces, budgets, and the lease of the process that runs jobs."""
+"""Clients and their keys, request nonces, and the lease of the process that runs jobs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from node.storage.rows import BudgetRow, ClientRow, LeaseRow, NonceRow, OprfCacheRow
+from node.storage.rows import ClientRow, LeaseRow, NonceRow
 from node.storage.sql import insert_new, join_list, split_list, table, upsert
 from protocol.errors import ConflictError
 
 _CLIENT = table(ClientRow)
 _NONCE = table(NonceRow)
-_BUDGET = table(BudgetRow)
-_CACHE = table(OprfCacheRow)
 _LEASE = table(LeaseRow)
 
 
@@ -79,39 +77,6 @@ class AccessRepository:
     def forget_nonces(self, *, before: int) -> None:
         """Deletes nonces that are too old to be replayed."""
         self._connection.execute(delete(_NONCE).where(_NONCE.c.at < before))
-
-    def spend(self, circle: str, member: str, day: str, *, elements: int, budget: int) -> bool:
-        """Takes elements from a member's budget of the day; returns False if it has not as many."""
-        key = (_BUDGET.c.circle == circle) & (_BUDGET.c.member == member) & (_BUDGET.c.day == day)
-        start = {"circle": circle, "member": member, "day": day, "used": 0}
-        insert_new(self._connection, _BUDGET, start)
-        done = self._connection.execute(
-            update(_BUDGET)
-            .where(key, _BUDGET.c.used + elements <= budget)
-            .values(used=_BUDGET.c.used + elements)
-        )
-        return done.rowcount == 1
-
-    def spent(self, circle: str, day: str) -> dict[str, int]:
-        """Returns how many elements each member of a circle had evaluated on a day."""
-        found = self._connection.execute(
-            select(_BUDGET).where(_BUDGET.c.circle == circle, _BUDGET.c.day == day)
-        )
-        return {row.member: row.used for row in found}
-
-    def cached_answer(self, digest: bytes, *, since: int) -> bytes | None:
-        """Returns the answer to the same request, if it was given since then."""
-        return self._connection.execute(
-            select(_CACHE.c.answer).where(_CACHE.c.digest == digest, _CACHE.c.at >= since)
-        ).scalar_one_or_none()
-
-    def cache_answer(self, digest: bytes, answer: bytes, *, now: int) -> None:
-        """Keeps an answer for a repeat of the same request."""
-        upsert(self._connection, _CACHE, {"digest": digest, "answer": answer, "at": now})
-
-    def forget_answers(self, *, before: int) -> None:
-        """Deletes answers that are too old to be repeated."""
-        self._connection.execute(delete(_CACHE).where(_CACHE.c.at < before))
 
     def hold_lease(self, name: str, holder: str, *, now: int, until: int) -> bool:
         """Takes or renews a lease; returns False while another holder has it."""

@@ -294,14 +294,17 @@ class AuditRow(SQLModel, table=True):
 
 
 class BudgetRow(SQLModel, table=True):
-    """Elements that a member had evaluated on one day."""
+    """Elements that a node had evaluated on one day, from the budget of one party."""
 
     __tablename__ = "budget"
 
     circle: str = Field(primary_key=True)
-    member: str = Field(primary_key=True)
     day: str = Field(primary_key=True)
+    party: str = Field(primary_key=True)
+    member: str = Field(primary_key=True)
     used: int = Field(sa_column=_big())
+    recent: str  # of the last minute, as "second:elements,second:elements"
+    alarm: int  # per cent of the party's budget that the operator was last told of
 
 
 class FrozenHolderRow(SQLModel, table=True):
@@ -315,13 +318,12 @@ class FrozenHolderRow(SQLModel, table=True):
     message: str
 
 
-class OprfCacheRow(SQLModel, table=True):
-    """An answer given lately: the same blinded list again costs nothing."""
+class OprfPaidRow(SQLModel, table=True):
+    """A request that was paid for lately: the same again costs nothing. No answer is kept."""
 
-    __tablename__ = "oprf_cache"
+    __tablename__ = "oprf_paid"
 
     digest: bytes = Field(sa_column=_bytes(primary_key=True))
-    answer: bytes = Field(sa_column=_bytes())
     at: int = Field(sa_column=_big(index=True))
 
 

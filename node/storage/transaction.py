@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
+from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
@@ -66,8 +67,13 @@ class Transaction:
 
     @cached_property
     def access(self) -> AccessRepository:
-        """Clients, nonces, budgets and leases."""
+        """Clients, nonces and leases."""
         return AccessRepository(self._connection)
+
+    @cached_property
+    def budgets(self) -> BudgetRepository:
+        """What members of circles had evaluated here."""
+        return BudgetRepository(self._connection)
 
     @cached_property
     def journal(self) -> JournalRepository:

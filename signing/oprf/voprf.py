@@ -30,7 +30,14 @@ from typing import Final
 
 from protocol.errors import BadSignatureError, LimitError, MalformedError
 from protocol.limits import MAX_OPRF_ELEMENTS
-from signing.oprf.elements import SCALAR_BYTES, UNIFORM_BYTES, ZERO_SCALAR, Element, check_bytes
+from signing.oprf.elements import (
+    SCALAR_BYTES,
+    UNIFORM_BYTES,
+    ZERO_SCALAR,
+    Element,
+    check_bytes,
+    check_encoding,
+)
 from signing.oprf.framing import length_prefixed
 from signing.oprf.group import Group, default_group
 
@@ -85,6 +92,23 @@ class Blinded:
     def __repr__(self) -> str:
         """Say how many inputs there are and nothing more."""
         return f"Blinded({len(self.inputs)} inputs, hidden)"
+
+
+@dataclass(frozen=True, repr=False)
+class Received:
+    """Blinded elements at the server, found to be elements. Made by `receive` and nowhere else.
+
+    Attributes:
+        elements: as they were sent, 32 bytes each.
+        points: the same, decoded.
+    """
+
+    elements: tuple[bytes, ...]
+    points: tuple[Element, ...]
+
+    def __repr__(self) -> str:
+        """Say how many elements there are and nothing more."""
+        return f"Received({len(self.elements)} elements, hidden)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -195,9 +219,30 @@ def blind(
     return Blinded(tuple(inputs), scalars, elements, points)
 
 
+def receive(blinded: Sequence[bytes], *, group: Group | None = None) -> Received:
+    """Return what was sent as elements that can be evaluated.
+
+    Costs a twentieth of the evaluation, so that what cannot be evaluated is refused before
+    anything is taken from a budget. No byte reaches C code before all are known to have the form
+    of an element.
+
+    Args:
+        blinded: 1 to `MAX_OPRF_ELEMENTS` elements of 32 bytes, as received.
+        group: the backend.
+
+    Raises:
+        MalformedError: no element, or one that is no element or the identity.
+        LimitError: too many elements.
+    """
+    group = group or default_group()
+    _check_batch(blinded)
+    elements = tuple(map(check_encoding, blinded))
+    return Received(elements, tuple(map(group.decode_element, elements)))
+
+
 def evaluate(
     key: KeyPair,
-    blinded: Sequence[bytes],
+    blinded: Sequence[bytes] | Received,
     *,
     group: Group | None = None,
     _nonce: bytes | None = None,
@@ -209,7 +254,7 @@ def evaluate(
 
     Args:
         key: the server's key pair, or its share.
-        blinded: 1 to `MAX_OPRF_ELEMENTS` elements of 32 bytes, as received.
+        blinded: what `receive` returned, with the same backend, or what it takes.
         group: the backend.
         _nonce: proof nonce of the RFC's vectors; in tests only. The same nonce under two different
             batches reveals the key.
@@ -219,13 +264,12 @@ def evaluate(
         LimitError: too many elements.
     """
     group = group or default_group()
-    _check_batch(blinded)
-    points = [group.decode_element(element) for element in blinded]
-    evaluated = [group.multiply(key.private, point) for point in points]
+    received = blinded if isinstance(blinded, Received) else receive(blinded, group=group)
+    evaluated = [group.multiply(key.private, point) for point in received.points]
     elements = tuple(map(group.encode_element, evaluated))
 
-    weights = _composite_weights(group, key.public, blinded, elements)
-    m = _weighted_sum(group, weights, points)
+    weights = _composite_weights(group, key.public, received.elements, elements)
+    m = _weighted_sum(group, weights, received.points)
     z = group.multiply(key.private, m)
     nonce = _nonce or group.random_scalar()
     t2 = group.multiply_base(nonce)

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -318,6 +319,28 @@ def test_a_peer_says_when_to_come_back(value, seconds):
     with pytest.raises(PeerRefusedError) as caught:
         ask(reply(b"", "429 Too Many Requests", f"Retry-After: {value}"))
     assert caught.value.retry_after_s == seconds
+
+
+LEFT = {"day_limit": 5000, "day_left": 12, "minute_limit": 600, "minute_left": 0}
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (LEFT, LEFT),
+        ({**LEFT, "more": 1}, LEFT),
+        ({**LEFT, "day_left": -1}, None),
+        ({**LEFT, "day_left": "12"}, None),
+        ({"day_left": 12}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_a_holder_says_what_is_left_of_a_budget(said, left):
+    body = json.dumps({"detail": "Used up.", "budget": said}).encode()
+    with pytest.raises(PeerRefusedError, match="Used up") as caught:
+        ask(reply(body, "429 Too Many Requests"))
+    assert caught.value.budget == left
 
 
 def test_no_proxy_is_taken_from_the_environment(monkeypatch):

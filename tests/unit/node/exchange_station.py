@@ -12,6 +12,7 @@ from liars import Liar, Lines, open_lines
 from node.asking import Asking
 from node.demo.cast import wait_for
 from node.exchange import Exchange
+from node.services.budgets import Allowance, Budgets
 from node.services.evaluator import Evaluator
 from node.services.ingest import Ingest
 from node.services.keys import NodeKeys
@@ -95,7 +96,8 @@ class Station:
         self.log = OwnLog(self.store, self.keys.log, origin=f"{OWN}/log/1")
         self.ingest = Ingest(self.store, self.log, name=OWN, clock=time.time)
         self.peers = Peers(self.store, self.log, name=OWN, clock=time.time)
-        evaluator = Evaluator(self.store, self.keys, name=OWN, budget_per_day=9, clock=time.time)
+        budgets = Budgets(self.store, name=OWN, most=Allowance(9, 9), clock=time.time)
+        evaluator = Evaluator(self.store, self.keys, budgets, name=OWN, clock=time.time)
         self.asking = Asking(
             self.store, evaluator, keys=self.keys, settings=self.settings, clock=time.time
         )

@@ -77,6 +77,14 @@ def test_too_much_too_soon_always_waits_at_least_a_second():
     assert problems.to_response(problem).headers["retry-after"] == "1"
 
 
+def test_what_is_left_of_a_budget_stands_in_the_problem():
+    left = {"day_limit": 9, "day_left": 1, "minute_limit": 9, "minute_left": 1}
+    error = errors.RateLimitedError("Slower.", retry_after_s=5, budget=left)
+    assert json.loads(problems.to_response(problems.to_problem(error)).body)["budget"] == left
+    plain = errors.RateLimitedError("Slower.", retry_after_s=5)
+    assert "budget" not in json.loads(problems.to_response(problems.to_problem(plain)).body)
+
+
 def test_a_field_at_fault_is_named():
     document = json.loads(
         problems.to_response(

@@ -21,6 +21,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.messages import OprfAnswer, OprfRequest
+from signing.oprf.group import default_group
 from signing.oprf.voprf import (
     Blinded,
     Evaluation,
@@ -74,7 +75,7 @@ def evaluate(desk: Desk, asked: OprfRequest, member: str = PLATFORM) -> OprfAnsw
 
 def used(desk: Desk, day: str = "2026-11-22") -> int:
     with desk.world.store.read() as transaction:
-        return transaction.access.spent(CIRCLE, day).get(PLATFORM, 0)
+        return sum(one.used for one in transaction.budgets.uses_of_day(day))
 
 
 def test_an_answer_carries_a_proof_that_the_key_of_the_circle_gave_it(either_desk: Desk) -> None:
@@ -174,13 +175,36 @@ def test_two_threads_never_overspend_together(either_desk: Desk) -> None:
     assert (answered.count(True), used(either_desk)) == (3, 6)
 
 
-def test_what_cannot_be_evaluated_is_paid_for(desk: Desk) -> None:
-    """Taken before evaluating: no failure gives anything back to whoever provokes it."""
+NO_ELEMENTS = {
+    "the identity": bytes(32),
+    "not canonical": b"\xff" * 32,
+    "odd": b"\x01" + bytes(31),
+    "on no curve": (2).to_bytes(32, "little"),
+}
+
+
+@pytest.mark.parametrize("bad", NO_ELEMENTS.values(), ids=NO_ELEMENTS)
+def test_what_cannot_be_evaluated_costs_nothing(desk: Desk, bad: bytes) -> None:
     hold(desk)
-    bad = OprfRequest(circle=CIRCLE, epoch=1, blinded=(to_base64url(b"\xff" * 32),))
+    good = request(2).blinded
+    asked = OprfRequest(circle=CIRCLE, epoch=1, blinded=(*good, to_base64url(bad)))
     with pytest.raises(MalformedError, match="element"):
-        evaluate(desk, bad)
-    assert used(desk) == 1
+        evaluate(desk, asked)
+    assert used(desk) == 0
+
+
+def test_no_element_reaches_c_code_before_all_have_the_form_of_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(desk)
+    reached: list[bytes] = []
+    monkeypatch.setattr(type(default_group()), "decode_element", lambda _, one: reached.append(one))
+    asked = OprfRequest(
+        circle=CIRCLE, epoch=1, blinded=(*request(2).blinded, to_base64url(bytes(32)))
+    )
+    with pytest.raises(MalformedError, match="element"):
+        evaluate(desk, asked)
+    assert reached == []
 
 
 class Refused(NamedTuple):
@@ -229,7 +253,7 @@ def test_it_is_refused_to_evaluate_for(desk: Desk, refused: Refused) -> None:
     with pytest.raises(refused.error, match=refused.words):
         evaluate(desk, refused.asked, member=refused.member)
     with desk.world.store.read() as transaction:
-        assert transaction.access.spent(CIRCLE, "2026-11-22").get("third.example") is None
+        assert transaction.budgets.uses_of_day("2026-11-22") == []
 
 
 def test_a_circle_that_is_not_known_is_not_evaluated_for_though_its_share_lies_here(

@@ -148,15 +148,15 @@ def test_nonces_and_answers_are_forgotten_when_they_cannot_matter_any_more(
     desk = either_desk
     desk.peers.remember_nonce("ab" * 16, "nonce", NOW)
     with desk.world.store.write() as transaction:
-        transaction.access.cache_answer(b"digest", b"answer", now=NOW)
+        transaction.budgets.pay(b"digest", now=NOW)
     for later, left in ((NONCE_KEPT_S, (1, 1)), (NONCE_KEPT_S + 1, (0, 1)), (600, (0, 1))):
         desk.world.clock.now = NOW + later
         desk.maintenance.forget()
         contents = desk.world.contents()
-        assert (len(contents["nonce"]), len(contents["oprf_cache"])) == left
+        assert (len(contents["nonce"]), len(contents["oprf_paid"])) == left
     desk.world.clock.now = NOW + 601
     desk.maintenance.forget()
-    assert desk.world.contents()["oprf_cache"] == []
+    assert desk.world.contents()["oprf_paid"] == []
 
 
 def test_what_no_time_has_cured_is_forgotten_after_thirty_days(desk: Desk) -> None:

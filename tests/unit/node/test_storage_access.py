@@ -1,4 +1,4 @@
-"""Clients, nonces, budgets, answers kept, and the lease of the jobs."""
+"""Clients, nonces, and the lease of the jobs."""
 
 import threading
 from collections.abc import Callable
@@ -54,39 +54,6 @@ def test_only_nonces_older_than_said_are_forgotten(store: Store) -> None:
         assert transaction.access.use_nonce("key", "nonce-9", now=12)
         assert not transaction.access.use_nonce("key", "nonce-10", now=12)
         assert not transaction.access.use_nonce("key", "nonce-11", now=12)
-
-
-def test_a_budget_is_spent_to_its_last_element_and_no_further(store: Store) -> None:
-    with store.write() as transaction:
-        spend = transaction.access.spend
-        assert spend("circle", "a.example", "2026-11-22", elements=7, budget=10)
-        assert not spend("circle", "a.example", "2026-11-22", elements=4, budget=10)
-        assert spend("circle", "a.example", "2026-11-22", elements=3, budget=10)
-        assert not spend("circle", "a.example", "2026-11-22", elements=1, budget=10)
-        assert spend("circle", "b.example", "2026-11-22", elements=10, budget=10)
-        assert spend("circle", "a.example", "2026-11-23", elements=10, budget=10)
-        assert spend("other", "a.example", "2026-11-22", elements=10, budget=10)
-        assert transaction.access.spent("circle", "2026-11-22") == {
-            "a.example": 10,
-            "b.example": 10,
-        }
-
-
-def test_no_request_larger_than_the_whole_budget_is_granted(store: Store) -> None:
-    with store.write() as transaction:
-        assert not transaction.access.spend("c", "a.example", "day", elements=11, budget=10)
-        assert not transaction.access.spend("c", "a.example", "day", elements=1, budget=0)
-        assert transaction.access.spent("c", "day") == {"a.example": 0}
-
-
-def test_a_race_never_overspends_a_budget(store: Store) -> None:
-    def spend() -> bool:
-        with store.write() as transaction:
-            return transaction.access.spend("c", "a.example", "day", elements=3, budget=10)
-
-    assert race(spend).count(True) == 3
-    with store.read() as transaction:
-        assert transaction.access.spent("c", "day") == {"a.example": 9}
 
 
 def test_a_lease_belongs_to_one_holder_until_it_ends(store: Store) -> None:
@@ -148,18 +115,3 @@ def test_two_clients_share_neither_name_nor_key(
     with pytest.raises(ConflictError, match="this name already"), store.write() as transaction:
         transaction.access.add_client(name, digest, frozenset({"match"}), now=2)
     assert contents(database_url) == before
-
-
-def test_an_answer_is_repeated_while_it_is_young(store: Store) -> None:
-    with store.write() as transaction:
-        access = transaction.access
-        access.cache_answer(b"request", b"first", now=100)
-        assert access.cached_answer(b"request", since=100) == b"first"
-        assert access.cached_answer(b"request", since=101) is None
-        assert access.cached_answer(b"other", since=0) is None
-        access.cache_answer(b"request", b"second", now=110)
-        assert access.cached_answer(b"request", since=101) == b"second"
-        access.forget_answers(before=110)
-        assert access.cached_answer(b"request", since=0) == b"second"
-        access.forget_answers(before=111)
-        assert access.cached_answer(b"request", since=0) is None

@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlmodel import SQLModel
 
 from films import film
+from node.storage import engine as engine_module
 from node.storage import rows
 from node.storage.engine import Store
 from protocol.errors import SettingsError, UnavailableError
 from simulator import media_flag
 from worlds import ANNA, contents, items, open_world
+
+CONFIG = Config()
+CONFIG.set_main_option("script_location", str(Path(engine_module.__file__).parent / "migrations"))
+SCRIPTS = ScriptDirectory.from_config(CONFIG)
 
 
 @pytest.fixture
@@ -114,16 +122,28 @@ def test_the_frames_of_films_that_are_here_already_learn_where_they_stand(
         receipt = world.submit(media_flag(ANNA, items=(*items(1), film(range(3)), film([9]))))
     with engine.begin() as connection:
         connection.execute(text("UPDATE media_hash SET at_ms = NULL"))
-        for name in ("stream", "stream_hit", "frozen_holder", "ceremony", "ceremony_part"):
-            connection.execute(text(f"DROP TABLE {name}"))
-        connection.execute(text("ALTER TABLE media_hash DROP COLUMN at_ms"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        # This step alone: the steps after it have no way back.
+        SCRIPTS.get_revision("0002").module._place_frames(connection)
     store = Store(database_url)
-    store.migrate()
     with store.read() as transaction:
         frames = transaction.media.pdqs_from(receipt.index, limit=100)
     store.close()
     assert [one.at_ms for one in frames if one.kind == "frame"] == [0, 1_000, 2_000, 0]
+
+
+def test_an_upgrade_does_not_refill_a_budget(empty_database_url: str) -> None:
+    engine = create_engine(empty_database_url)
+    with engine.begin() as connection:
+        CONFIG.attributes["connection"] = connection
+        command.upgrade(CONFIG, SCRIPTS.get_revision("0006").down_revision)
+        connection.execute(text("INSERT INTO budget VALUES ('c', 'a.example', '2026-11-22', 7)"))
+    engine.dispose()
+    store = Store(empty_database_url)
+    store.migrate()
+    with store.read() as transaction:
+        (use,) = transaction.budgets.uses_of_day("2026-11-22")
+    store.close()
+    assert (use.circle, use.party, use.member, use.used) == ("c", "a.example", "a.example", 7)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,17 @@ def test_an_input_is_bytes_and_not_too_long(group):
 def test_a_server_refuses_what_is_no_element(group, key, bad):
     with pytest.raises(MalformedError):
         voprf.evaluate(key, [key.public, bad], group=group)
+    with pytest.raises(MalformedError):
+        voprf.receive([key.public, bad], group=group)
+
+
+def test_what_was_received_and_found_good_is_evaluated_alike(group, key):
+    blinded = voprf.blind([b"one", b"two"], group=group)
+    received = voprf.receive(blinded.elements, group=group)
+    evaluation = voprf.evaluate(key, received, group=group)
+    voprf.verify_evaluation(key.public, blinded, evaluation, group=group)
+    assert evaluation.elements == voprf.evaluate(key, blinded.elements, group=group).elements
+    assert repr(received) == "Received(2 elements, hidden)"
 
 
 @pytest.mark.parametrize(
