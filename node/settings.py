@@ -4,7 +4,7 @@ The environment (``SCHUTZNETZ_PORT``) counts before secret files (``secrets/port
 ``schutznetz.toml`` in the node's directory, and that before the defaults. A name that is not known
 stops the start in each of the three: a mistyped limit must not silently be no limit.
 
-The table in docs/settings.md is what `settings_table` returns. The policy is no setting: it has
+The table in docs/settings.md is what `node.settings_table` makes of them. The policy is no setting: it has
 its own file (`node.policy`).
 """
 
@@ -12,7 +12,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self, get_args, get_origin
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,12 +25,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from node.settings_sources import (
-    OTHER_VARIABLES,
     PREFIX,
     SECRETS_NAME,
     TOML_NAME,
@@ -337,29 +335,6 @@ def load_settings(directory: Path, environ: Mapping[str, str] = os.environ) -> S
         raise SettingsError(_sentence(first, said)) from None
 
 
-def settings_table() -> str:
-    """Returns the table of all settings in Markdown, as docs/settings.md holds it."""
-    lines = ["| setting | default | allowed | unit | what it is |", "|---|---|---|---|---|"]
-    for name in SETTING_NAMES:
-        field = Settings.model_fields[name]
-        extra = field.json_schema_extra
-        assert isinstance(extra, dict)
-        default = extra["shown"] or _shown(field.default)
-        cells = (f"`{name}`", default, _allowed(field), extra["unit"], field.description)
-        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
-    lines += ["", "| environment only | what it is |", "|---|---|"]
-    lines += [f"| `{name}` | {text} |" for name, text in OTHER_VARIABLES.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _shown(default: object) -> str:
-    if default is PydanticUndefined:
-        return "has to be set"
-    if default is None:
-        return "not set"
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
-
-
 def _check_form(value: str, form: Any, sentence: str) -> str:
     try:
         return str(msgspec.convert(value, form))
@@ -373,17 +348,6 @@ def _is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _allowed(field: FieldInfo) -> str:
-    """Returns the bounds of a number or the choices of a text; empty where there are none."""
-    if field.annotation is bool:
-        return "`true`, `false`"
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
-    low = next((mark.ge for mark in field.metadata if hasattr(mark, "ge")), None)
-    high = next((mark.le for mark in field.metadata if hasattr(mark, "le")), None)
-    return "" if low is None else f"{low} to {high}"
 
 
 def _toml_types() -> dict[str, type]:

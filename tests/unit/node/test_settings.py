@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from node.settings import SETTING_NAMES, Settings, load_settings, settings_table
+from node.settings import SETTING_NAMES, Settings, load_settings
+from node.settings_table import settings_table
 from protocol.errors import SettingsError
 from protocol.limits import MAX_PEER_REQUEST_BYTES
 
