@@ -13,6 +13,7 @@ from pathlib import Path
 from node.asking import Asking
 from node.exchange import Exchange
 from node.jobs import Jobs
+from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.matching.scan import ScanIndex
 from node.policy.file import PolicyFile
@@ -80,6 +81,7 @@ class Services:
     maintenance: Maintenance
     health: Health
     pool: HashPool
+    films: FilmHasher
     policy: PolicyFile
     asking: Asking
     exchange: Exchange
@@ -248,6 +250,12 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         remedies=Remedies(store, clock=clock),
         maintenance=maintenance,
         health=Health(store, policy, descriptor, clock=clock),
+        films=FilmHasher(
+            settings.hash_workers,
+            interval_ms=settings.film_interval_ms,
+            max_pixels=settings.max_pixels,
+            timeout_s=settings.film_timeout_s,
+        ),
         pool=HashPool(
             settings.hash_workers,
             max_pixels=settings.max_pixels,

@@ -4,8 +4,8 @@ The environment (``SCHUTZNETZ_PORT``) counts before secret files (``secrets/port
 ``schutznetz.toml`` in the node's directory, and that before the defaults. A name that is not known
 stops the start in each of the three: a mistyped limit must not silently be no limit.
 
-The table in docs/settings.md is what `node.settings_table` makes of them. The policy is no setting: it has
-its own file (`node.policy`).
+The table in docs/settings.md is what `node.settings_table` makes of them. The policy is no setting:
+it has its own file (`node.policy`).
 """
 
 import ipaddress
@@ -165,6 +165,36 @@ class Settings(BaseSettings):
     )
     hash_timeout_s: float = _setting(
         10.0, "Longest time for one file.", unit="seconds", ge=0.1, le=600
+    )
+    film_interval_ms: int = _setting(
+        1_000,
+        "Time from one frame of an uploaded film that is looked at to the next.",
+        unit="milliseconds",
+        ge=100,
+        le=60_000,
+    )
+    film_timeout_s: float = _setting(
+        60.0, "Longest time for one film.", unit="seconds", ge=0.1, le=3_600
+    )
+    stream_window_s: float = _setting(
+        30.0,
+        "How far back the frames of a stream count together; the policy says how many it wants.",
+        unit="seconds",
+        ge=1,
+        le=3_600,
+    )
+    stream_idle_s: int = _setting(
+        60,
+        "A stream that has sent no frame for so long is over.",
+        unit="seconds",
+        ge=5,
+        le=86_400,
+    )
+    max_streams: int = _setting(
+        2_000, "Streams that are watched at the same time.", unit="streams", ge=1, le=100_000
+    )
+    max_streams_per_client: int = _setting(
+        1_000, "The same for one client.", unit="streams", ge=1, le=100_000
     )
     poll_interval_s: float = _setting(
         60.0,

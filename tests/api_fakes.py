@@ -293,6 +293,10 @@ class FakeAccounts:
                 raise InvalidError("Not an e-mail address.", where=f"identifiers[{number}].value")
 
 
+FILM = b"\x1a\x45\xdf\xa3"
+"""How a film begins."""
+
+
 class FakePool:
     """Knows one picture; a draft of it is of lower quality."""
 
@@ -308,6 +312,24 @@ class FakePool:
             width=2,
             height=3,
             format="PNG",
+        )
+
+
+class FakeFilms:
+    """Sees two frames in any film."""
+
+    def hash(self, data: bytes) -> Any:
+        assert data.startswith(FILM)
+        frames = [SimpleNamespace(pdq=b"\xab" * 32, quality=90, at_ms=at) for at in (0, 1_000)]
+        return SimpleNamespace(
+            frames=frames,
+            sha256="1" * 64,
+            sha1="2" * 40,
+            md5="3" * 32,
+            width=2,
+            height=3,
+            format="WEBM",
+            duration_ms=1_900,
         )
 
 
@@ -375,6 +397,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         remedies=FakeRemedies(),
         health=FakeHealth(),
         pool=FakePool(),
+        films=FakeFilms(),
         policy=SimpleNamespace(problem=None),
     )
 

@@ -51,6 +51,7 @@ FILE_ANSWER: Final = {
         "width": 1_600,
         "height": 1_200,
         "format": "JPEG",
+        "frames": [],
     },
 }
 FLAG: Final = {

@@ -26,6 +26,7 @@ from node.api.platform_shapes import (
 )
 from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
 from node.app import Services
+from node.matching.containers import HEAD_BYTES, container_of
 from node.services.clients import Client
 from node.services.films import QueryFrame
 from node.services.lookups import MediaQuery
@@ -39,7 +40,7 @@ MATCH_FILE: Final = "/v1/media/match-file"
 
 router = APIRouter(tags=["platform"])
 
-upload_bytes = raw_body("image/*", OCTETS, MULTIPART)
+upload_bytes = raw_body("image/*", "video/*", OCTETS, MULTIPART)
 
 
 @router.post(
@@ -72,6 +73,7 @@ def match(
     **documented(
         body={
             "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "video/*": {"schema": {"type": "string", "format": "binary"}},
             OCTETS: {"schema": {"type": "string", "format": "binary"}},
             MULTIPART: {
                 "schema": {
@@ -94,23 +96,15 @@ def match_file(
     surface: Annotated[Surface, Query(description="Where the picture was met.")],
     data: Annotated[bytes, Depends(upload_bytes)],
 ) -> Response:
-    """Computes the media hashes of one picture, keeps nothing of it, and looks them up."""
+    """Computes the media hashes of one picture or film, keeps nothing of it, and looks them up."""
     if media_type(request) == MULTIPART:
         data = one_file(request.headers["content-type"], data)
     with declared_fail_mode(services):
-        hashes = services.pool.hash(data, draft=services.settings.lookup_draft)
-        query = MediaQuery(
-            pdq=hashes.pdq.hex(),
-            quality=hashes.quality,
-            sha256=hashes.sha256,
-            sha1=hashes.sha1,
-            md5=hashes.md5,
-        )
+        query, seen = hash_upload(services, data)
         found = services.lookups.match([query], surface=surface, client=client)
     (result,) = found.results
     metrics.count_decision("media", result.decision)
-    size = {"width": hashes.width, "height": hashes.height, "format": hashes.format}
-    computed = asdict(query) | size
+    computed = asdict(query) | seen
     return answer(FileAnswer, {"result": result, "list": found.list, "hashes": computed})
 
 
@@ -203,6 +197,25 @@ def ban_account(
         client=client,
     )
     return message_answer(receipt, status=201)
+
+
+def hash_upload(services: Services, data: bytes) -> tuple[MediaQuery, dict[str, object]]:
+    """Returns the query for an uploaded picture or film, and what the decoder saw beside."""
+    if container_of(data[:HEAD_BYTES]) is not None:
+        film = services.films.hash(data)
+        frames = tuple(QueryFrame(one.pdq.hex(), one.quality, one.at_ms) for one in film.frames)
+        query = MediaQuery(sha256=film.sha256, sha1=film.sha1, md5=film.md5, frames=frames)
+        seen = {"width": film.width, "height": film.height, "format": film.format}
+        return query, seen | {"duration_ms": film.duration_ms}
+    hashes = services.pool.hash(data, draft=services.settings.lookup_draft)
+    query = MediaQuery(
+        pdq=hashes.pdq.hex(),
+        quality=hashes.quality,
+        sha256=hashes.sha256,
+        sha1=hashes.sha1,
+        md5=hashes.md5,
+    )
+    return query, {"width": hashes.width, "height": hashes.height, "format": hashes.format}
 
 
 def media_item(body: FlaggedHashes) -> MediaItem:

@@ -56,6 +56,14 @@ class FrameHashes(Body):
     )
 
 
+class FrameFound(Answer):
+    """One frame of an uploaded film."""
+
+    pdq: str
+    quality: int
+    at_ms: int
+
+
 class MediaHashes(Body):
     """One picture or film under its media hashes; at least one of them."""
 
@@ -193,16 +201,21 @@ class MatchAnswer(Answer):
 
 
 class FileHashes(Answer):
-    """The media hashes of an uploaded file, and what the decoder saw."""
+    """The media hashes of an uploaded file, and what the decoder saw.
 
-    pdq: str
-    quality: int
+    A picture has a pdq and its quality, a film has frames and a duration.
+    """
+
+    pdq: str | None = None
+    quality: int | None = None
     sha256: str
     sha1: str
     md5: str
     width: int
     height: int
     format: str
+    duration_ms: int | None = None
+    frames: tuple[FrameFound, ...] = ()
 
 
 class FileAnswer(Answer):

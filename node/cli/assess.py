@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from node.cli.gather import Read
+from node.matching.film_process import FilmHashes
 from node.matching.media import MediaHashes
 from protocol.limits import PDQ_MIN_QUALITY
 from protocol.pdq import is_degenerate
-from protocol.statements import MediaItem
+from protocol.statements import Frame, MediaItem
 
 _NO_DETAIL: Final = "too little detail to recognise changed copies"
 _ONE_COLOUR: Final = "almost of one colour, so that changed copies cannot be recognised"
+_NO_FRAMES: Final = "no frame with detail enough to recognise changed copies"
 _ONLY_EXACT: Final = "only exact copies will be found"
 
 
@@ -71,7 +73,7 @@ def assess(files: Sequence[Read], *, strict: bool) -> Assessment:
     """
     made = Assessment()
     by_sha256: dict[str, str] = {}
-    by_pdq: dict[bytes, str] = {}
+    by_looks: dict[object, str] = {}
     for file in files:
         hashes = file.hashes
         if hashes is None:
@@ -82,7 +84,8 @@ def assess(files: Sequence[Read], *, strict: bool) -> Assessment:
             made.left_out.append(Remark(file.name, f"the same file as {twin}"))
             continue
         why = unfit(hashes)
-        if why is None and (like := by_pdq.setdefault(hashes.pdq, file.name)) != file.name:
+        looks = _looks(hashes)
+        if why is None and (like := by_looks.setdefault(looks, file.name)) != file.name:
             why = f"looks exactly like {like}"
         if why is not None and strict:
             made.left_out.append(Remark(file.name, why))
@@ -93,14 +96,39 @@ def assess(files: Sequence[Read], *, strict: bool) -> Assessment:
     return made
 
 
-def unfit(hashes: MediaHashes) -> str | None:
+def unfit(hashes: MediaHashes | FilmHashes) -> str | None:
     """Returns why a picture's pdq must not be matched by; None if it may (design gates)."""
+    if isinstance(hashes, FilmHashes):
+        return None if hashes.frames else _NO_FRAMES
     if hashes.quality < PDQ_MIN_QUALITY:
         return _NO_DETAIL
     return _ONE_COLOUR if is_degenerate(hashes.pdq) else None
 
 
-def _item(hashes: MediaHashes, *, with_pdq: bool) -> MediaItem:
+def _looks(hashes: MediaHashes | FilmHashes) -> object:
+    """What two files have in common that look exactly alike."""
+    if isinstance(hashes, FilmHashes):
+        return frozenset(one.pdq for one in hashes.frames)
+    return hashes.pdq
+
+
+def frames_of(hashes: MediaHashes | FilmHashes) -> tuple[Frame, ...]:
+    """Returns the frames of a film as the wire has them; none of a picture."""
+    if not isinstance(hashes, FilmHashes):
+        return ()
+    return tuple(
+        Frame(pdq=one.pdq.hex(), quality=one.quality, at_ms=one.at_ms) for one in hashes.frames
+    )
+
+
+def _item(hashes: MediaHashes | FilmHashes, *, with_pdq: bool) -> MediaItem:
+    if isinstance(hashes, FilmHashes):
+        return MediaItem(
+            sha256=hashes.sha256,
+            sha1=hashes.sha1,
+            md5=hashes.md5,
+            frames=frames_of(hashes) if with_pdq else (),
+        )
     return MediaItem(
         pdq=hashes.pdq.hex() if with_pdq else None,
         quality=hashes.quality if with_pdq else None,

@@ -16,10 +16,14 @@ from typing import Final, Protocol
 import typer
 
 from node.cli.output import progress, readable
+from node.matching.containers import HEAD_BYTES, container_of
+from node.matching.film import DEFAULT_INTERVAL_MS
+from node.matching.film_process import FilmHasher, FilmHashes
 from node.matching.media import MediaHashes, read_picture
 from protocol.errors import SchutznetzError, UnavailableError
 
 _AHEAD: Final = 4
+_FILM_TIMEOUT_S: Final = 4 * 3_600.0
 _MANY_BYTES: Final = 64 << 20  # files for which loading the compiled PDQ pays
 _NOT_PICTURES: Final = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -35,7 +39,7 @@ class Read:
     """
 
     name: str
-    hashes: MediaHashes | None = field(default=None, repr=False)
+    hashes: MediaHashes | FilmHashes | None = field(default=None, repr=False)
     problem: str | None = None
 
 
@@ -69,8 +73,15 @@ def find_pictures(named: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def hash_pictures(files: Sequence[Path], *, workers: int) -> list[Read]:
-    """Returns the media hashes of each file, in order, with a progress bar.
+def hash_pictures(
+    files: Sequence[Path], *, workers: int, interval_ms: int = DEFAULT_INTERVAL_MS
+) -> list[Read]:
+    """Returns the media hashes of each picture and film, in order, with a progress bar.
+
+    Args:
+        files: the files.
+        workers: how many are read at the same time.
+        interval_ms: time from one frame of a film to the next.
 
     Raises:
         UnavailableError: pictures cannot be hashed on this machine at all.
@@ -78,6 +89,9 @@ def hash_pictures(files: Sequence[Path], *, workers: int) -> list[Read]:
     from node.matching.pool import HashPool
 
     read = []
+    films = FilmHasher(
+        workers, interval_ms=interval_ms, timeout_s=_FILM_TIMEOUT_S, max_waiting=workers
+    )
     with (
         HashPool(
             workers=min(workers, len(files)),
@@ -86,19 +100,21 @@ def hash_pictures(files: Sequence[Path], *, workers: int) -> list[Read]:
         ) as pool,
         progress("Reading pictures", len(files)) as step,
     ):
-        for one in read_all(files, pool, workers=workers):
+        for one in read_all(files, pool, workers=workers, films=films):
             read.append(one)
             step()
     return read
 
 
-def read_all(files: Sequence[Path], hasher: Hasher, *, workers: int) -> Iterator[Read]:
+def read_all(
+    files: Sequence[Path], hasher: Hasher, *, workers: int, films: FilmHasher | None = None
+) -> Iterator[Read]:
     """Gives each file's media hashes, in order; only a few files are in memory at any time."""
     waiting: deque[Future[Read]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         try:
             for path in files:
-                waiting.append(threads.submit(_read, path, hasher.hash))
+                waiting.append(threads.submit(_read, path, hasher.hash, films))
                 if len(waiting) >= workers * 2:
                     yield waiting.popleft().result()
             while waiting:
@@ -118,15 +134,29 @@ def _size_of(files: Sequence[Path]) -> int:
     return total
 
 
-def _read(path: Path, hash_picture: Callable[[bytes], MediaHashes]) -> Read:
+def _read(
+    path: Path, hash_picture: Callable[[bytes], MediaHashes], films: FilmHasher | None
+) -> Read:
     name = readable(str(path))
     try:
+        if films is not None and _is_film(path):
+            return Read(name, films.hash_file(path))
         return Read(name, hash_picture(read_picture(path)))
     except UnavailableError:
         # Nothing is wrong with the picture: no other can be hashed either.
         raise
     except SchutznetzError as error:
         return Read(name, problem=str(error))
+
+
+def _is_film(path: Path) -> bool:
+    try:
+        # a pipe would wait for ever
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  # a descriptor
+            return container_of(file.read(HEAD_BYTES) or b"") is not None
+    except OSError:
+        # whoever reads it as a picture says in words what is wrong
+        return False
 
 
 def _files_in(folder: Path) -> Iterator[Path]:

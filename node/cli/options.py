@@ -33,6 +33,9 @@ PEERS: Final = ["peers"]
 OWN_NODE: Final = "http://127.0.0.1:8440"
 """Where a node of one's own answers unless it was told otherwise."""
 
+INTERVAL_MS: Final = 1_000
+"""Time from one frame of a film to the next unless it is said otherwise."""
+
 WORKERS: Final = min(os.cpu_count() or 1, 8)
 """Pictures that are read at the same time unless it is said otherwise."""
 
@@ -147,7 +150,19 @@ Workers = Annotated[
 ]
 Pictures = Annotated[
     list[Path],
-    typer.Argument(help="Pictures, or folders of pictures.", metavar="FILES", show_default=False),
+    typer.Argument(
+        help="Pictures and films, or folders of them.", metavar="FILES", show_default=False
+    ),
+]
+FrameInterval = Annotated[
+    int,
+    typer.Option(
+        "--interval-ms",
+        help="Time from one frame of a film to the next, in milliseconds.",
+        metavar="N",
+        min=100,
+        max=60_000,
+    ),
 ]
 StatementId = Annotated[
     str, typer.Argument(help="Id of the statement.", metavar="ID", callback=check_statement_id)

@@ -1,14 +1,17 @@
 """The summary sheet: exactly what is about to leave this computer, for a person to agree to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import typer
 
 from node.cli.assess import Assessment, Chosen
 from node.cli.output import ask, note
 from protocol.categories import CategoryKind, builtin_vocabulary
-from protocol.limits import MAX_ITEMS
+from protocol.limits import MAX_FRAMES_PER_STATEMENT, MAX_ITEMS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,26 @@ def check_category(category: str, kind: CategoryKind) -> str:
 
 
 def batches(chosen: Sequence[Chosen]) -> list[Sequence[Chosen]]:
-    """Returns the pictures in as few statements as they fit in."""
-    return [chosen[at : at + MAX_ITEMS] for at in range(0, len(chosen), MAX_ITEMS)]
+    """Returns the pictures and films, in their order, in as few statements as they fit in."""
+    return in_parts(chosen, frames=lambda one: len(one.item.frames))
+
+
+def in_parts(all_of: Sequence[T], *, frames: Callable[[T], int]) -> list[Sequence[T]]:
+    """Returns items in parts as large as a statement or a look-up may be.
+
+    Args:
+        all_of: the items, in an order that is kept.
+        frames: how many frames of a film one has.
+    """
+    parts: list[list[T]] = []
+    held = 0
+    for one in all_of:
+        held += frames(one)
+        if not parts or len(parts[-1]) == MAX_ITEMS or held > MAX_FRAMES_PER_STATEMENT:
+            parts.append([])
+            held = frames(one)
+        parts[-1].append(one)
+    return list(parts)
 
 
 def show_remarks(assessment: Assessment) -> None:
@@ -75,7 +96,9 @@ def show_remarks(assessment: Assessment) -> None:
 def show_sheet(assessment: Assessment, finding: Finding, *, to: str, signed_by: str) -> None:
     """Shows what leaves this computer, and what does not."""
     with_pdq = sum(1 for one in assessment.chosen if one.item.pdq is not None)
-    without = len(assessment.chosen) - with_pdq
+    films = [one.item for one in assessment.chosen if one.item.frames]
+    frames = sum(len(one.frames) for one in films)
+    without = len(assessment.chosen) - with_pdq - len(films)
     title = check_category(finding.category, CategoryKind.MEDIA)
     note("What leaves this computer, and nothing else:")
     for name, value in (
@@ -92,13 +115,20 @@ def show_sheet(assessment: Assessment, finding: Finding, *, to: str, signed_by: 
         ("looked at again", f"within {finding.review_days} days"),
         (
             "media hashes",
-            f"pdq with quality, sha256, sha1 and md5 of {_pictures(with_pdq)}" * bool(with_pdq),
+            f"pdq with quality, sha256, sha1 and md5 of {_count(with_pdq, 'picture')}"
+            * bool(with_pdq),
         ),
-        ("", f"sha256, sha1 and md5 of {_pictures(without)}" * bool(without)),
+        (
+            "",
+            f"{frames} frames of {_count(len(films), 'film')}, each with pdq, quality and time; "
+            "and their sha256, sha1 and md5" * bool(films),
+        ),
+        ("", f"sha256, sha1 and md5 of {_count(without, 'file')}" * bool(without)),
     ):
         if value:
             note(f"  {name.ljust(15)}  {value}")
-    note("What stays here: the pictures, their names, and where they lie.")
+    what = "the pictures and films" if films else "the pictures"
+    note(f"What stays here: {what}, their names, and where they lie.")
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -111,5 +141,5 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Abort
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture{'' if count == 1 else 's'}"
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -73,12 +73,13 @@ def flag(
     ] = _YEAR,
     audience: options.Audience = options.PEERS,
     workers: options.Workers = options.WORKERS,
+    interval_ms: options.FrameInterval = options.INTERVAL_MS,
     yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
-    """Sign and send media hashes of pictures.
+    """Sign and send media hashes of pictures and films.
 
-    The pictures stay on this computer. What leaves it is shown, and you are asked.
+    The files stay on this computer. What leaves it is shown, and you are asked.
     """
     from node.cli.assess import assess
     from node.cli.gather import find_pictures, hash_pictures
@@ -107,7 +108,8 @@ def flag(
         audience=tuple(audience),
     )
     sender = _sender(finding, key, node, passphrase_file, api_key_file)
-    assessment = assess(hash_pictures(found, workers=workers), strict=strict)
+    read = hash_pictures(found, workers=workers, interval_ms=interval_ms)
+    assessment = assess(read, strict=strict)
     show_remarks(assessment)
     if not assessment.chosen:
         note("There is nothing to send.")

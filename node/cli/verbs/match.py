@@ -1,4 +1,4 @@
-"""`match`: hash pictures here, and ask the own node what they resemble."""
+"""`match`: hash pictures and films here, and ask the own node what they resemble."""
 
 from typing import Annotated, Any, Final
 
@@ -28,26 +28,26 @@ def match(
     node: options.OwnNodeUrl = options.OWN_NODE,
     api_key_file: options.ApiKeyFile = None,
     workers: options.Workers = options.WORKERS,
+    interval_ms: options.FrameInterval = options.INTERVAL_MS,
     as_json: options.Json = False,
 ) -> None:
-    """Ask your node what pictures resemble.
+    """Ask your node what pictures and films resemble.
 
-    Their media hashes go to your own node, never the pictures.
+    Their media hashes go to your own node, never the files.
     """
     from node.cli.gather import find_pictures, hash_pictures
     from node.cli.own_node import Platform
     from node.cli.passphrases import read_api_key
-    from protocol.limits import MAX_ITEMS
+    from node.cli.sheet import in_parts
 
     found = find_pictures(files)
     platform = Platform(node, read_api_key(api_key_file))
-    read = hash_pictures(found, workers=workers)
+    read = hash_pictures(found, workers=workers, interval_ms=interval_ms)
     hashed = [one for one in read if one.hashes is not None]
-    starts = range(0, len(hashed), MAX_ITEMS)
+    parts = in_parts(hashed, frames=lambda one: len(getattr(one.hashes, "frames", ())))
     results: list[dict[str, Any]] = []
-    with progress("Asking the node", len(starts)) as step:
-        for at in starts:
-            part = hashed[at : at + MAX_ITEMS]
+    with progress("Asking the node", len(parts)) as step:
+        for part in parts:
             items = [_item(one.hashes) for one in part]
             answer = platform.post("/v1/media/match", {"surface": surface.value, "items": items})
             results += [
@@ -68,7 +68,15 @@ def match(
 
 
 def _item(hashes: Any) -> dict[str, Any]:
+    import msgspec
+
+    from node.cli.assess import frames_of
+
     exact = {name: getattr(hashes, name) for name in _DIGESTS}
+    if frames := frames_of(hashes):
+        return {"frames": msgspec.to_builtins(frames), **exact}
+    if not hasattr(hashes, "pdq"):
+        return exact
     return {"pdq": hashes.pdq.hex(), "quality": hashes.quality, **exact}
 
 
@@ -89,8 +97,37 @@ def _show(result: dict[str, Any]) -> None:
 
 
 def _signals(found: list[dict[str, Any]]) -> str:
-    """Returns by what one entry was found: the pdq with its distance in bits, and exact digests."""
-    kinds = {one["kind"]: one["distance"] for one in found}
+    """Returns by what one entry was found: pdq or frames with distances, and exact digests."""
+    kinds = {one["kind"]: one for one in found}
     exact = [name for name in _DIGESTS if name in kinds]
-    near = [f"pdq at distance {kinds['pdq']}"] if "pdq" in kinds else []
+    near = [_like(kinds[kind]) for kind in ("pdq", "frame", "film") if kind in kinds]
     return " and ".join([*near, *(["the very same file"] if exact else [])])
+
+
+def _like(one: dict[str, Any]) -> str:
+    """Returns what a picture or film is like, with how near, how much and where."""
+    if one["kind"] == "frame":
+        at = clock(one["at_ms"])
+        return f"like the frame of a film at {at}, pdq at distance {one['distance']}"
+    film = one.get("film")
+    if film is None:
+        return f"pdq at distance {one['distance']}"
+    where = _span(film["query"])
+    if film["target"] is None:
+        return f"a flagged picture at {where}, pdq at distance {one['distance']}"
+    return (
+        f"{film['query_share']} % of it, at {where}, are {film['target_share']} % of a flagged "
+        f"film, at {_span(film['target'])}"
+    )
+
+
+def _span(span: dict[str, int]) -> str:
+    begin, end = clock(span["from_ms"]), clock(span["to_ms"])
+    return begin if begin == end else f"{begin} to {end}"
+
+
+def clock(ms: int) -> str:
+    """Returns a place in a film as players show it: hours if there are any, minutes, seconds."""
+    seconds = ms // 1_000
+    hours, minutes = seconds // 3_600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"

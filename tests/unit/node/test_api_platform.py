@@ -147,6 +147,48 @@ def test_a_form_that_is_not_exactly_one_file_is_refused(client, content_type, bo
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("content_type", ["video/webm", "application/octet-stream", FORM])
+def test_a_film_is_hashed_frame_by_frame_whatever_it_calls_itself(client, services, content_type):
+    body = part(api_fakes.FILM) if content_type == FORM else api_fakes.FILM
+    response = post_file(client, body, Content_Type=content_type)
+    assert response.status_code == 200, response.text
+    hashes = response.json()["hashes"]
+    assert (hashes["format"], hashes["duration_ms"], hashes["pdq"]) == ("WEBM", 1_900, None)
+    assert [one["at_ms"] for one in hashes["frames"]] == [0, 1_000]
+    (query,) = services.lookups.asked
+    assert (query.sha256, [one.at_ms for one in query.frames]) == ("1" * 64, [0, 1_000])
+
+
+def frames_of(count, **changes):
+    one = {"pdq": "ab" * 32, "quality": 90, "at_ms": 0} | changes
+    return [{**one, "at_ms": at} if "at_ms" not in changes else one for at in range(count)]
+
+
+def test_frames_alone_are_an_item(client, services):
+    assert match(client, {"frames": frames_of(3)}).status_code == 200
+    (query,) = services.lookups.asked
+    assert [one.at_ms for one in query.frames] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"frames": []}],
+        [{"frames": frames_of(3_601)}],
+        [{"frames": frames_of(2_001)}, {"frames": frames_of(2_000)}],
+        [{"frames": frames_of(1, pdq="AB" * 32)}],
+        [{"frames": frames_of(1, quality=101)}],
+        [{"frames": frames_of(1, at_ms=-1)}],
+        [{"frames": [{"pdq": "ab" * 32, "at_ms": 0}]}],
+    ],
+    ids=["none", "too many", "too many together", "form", "quality", "time", "no quality"],
+)
+def test_frames_that_are_none_or_too_many_are_refused(client, items):
+    response = match(client, *items)
+    assert response.status_code == 422
+    assert "abab" not in response.text
+
+
 def test_what_is_no_picture_is_refused_with_the_sentence_of_the_pool(client):
     response = post_file(client, b"not one", Content_Type="image/png")
     assert response.status_code == 422

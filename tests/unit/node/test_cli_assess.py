@@ -7,12 +7,13 @@ import sys
 import pytest
 import typer
 
-from node.cli.assess import assess, unfit
+from node.cli.assess import Chosen, assess, unfit
 from node.cli.gather import Read
 from node.cli.sheet import Finding, batches, check_category, confirm, show_remarks, show_sheet
 from node.matching.media import MediaHashes
 from protocol.categories import CategoryKind
 from protocol.pdq import Pdq
+from protocol.statements import MediaItem
 
 
 def good_pdq(seed):
@@ -105,7 +106,7 @@ def test_a_file_that_could_not_be_read_is_named_first(capsys):
 
 
 def test_a_statement_takes_a_thousand_pictures_and_no_more():
-    parts = batches(list(range(2_001)))
+    parts = batches([Chosen("a.jpg", MediaItem(md5="ab" * 16))] * 2_001)
     assert [len(part) for part in parts] == [1_000, 1_000, 1]
 
 
@@ -138,7 +139,7 @@ def test_the_sheet_names_everything_that_leaves_and_no_file(capsys):
         "generative_ai",
         "public, DE",
         "pdq with quality, sha256, sha1 and md5 of 1 picture\n",
-        "  sha256, sha1 and md5 of 1 picture\n",
+        "  sha256, sha1 and md5 of 1 file\n",
         "What stays here: the pictures, their names, and where they lie.",
     ):
         assert said in text
