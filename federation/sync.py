@@ -36,6 +36,9 @@ from signing.notes import open_checkpoint
 MAX_NEW_ENTRIES: Final = 1 << 22
 """New entries of one sync: 128 MiB of ids, which are held until their root is verified."""
 
+MAX_WANTED: Final = 1 << 12
+"""Statements that are asked for in one sync because they were not to be had before."""
+
 MAX_EVIDENCE_IDS: Final = 1 << 10
 """Entries that are kept as evidence: the first of those that do not lead to the signed root."""
 
@@ -116,6 +119,12 @@ class Replica(Protocol):
     def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
         """Returns those of `ids` whose statements were neither taken over here nor erased."""
 
+    def wanted(self) -> Sequence[StatementId]:
+        """Returns what to ask this peer for, beyond what is new in its log.
+
+        At most `limits.MAX_ENVELOPES_PER_REQUEST`; what was taken since is not among them.
+        """
+
     def take(
         self,
         origin: str,
@@ -153,6 +162,7 @@ async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: 
        to 3 are done once more, and then the peer is frozen.
     4. Of statements that are missing here, the envelopes are fetched. Each answer is taken over in
        one transaction that moves the cursor as well: an interruption costs one answer at most.
+       So are those that it had not for this node before, and may have by now.
     5. The peer is told up to where its log was taken over, and what was set aside.
 
     Args:
@@ -206,6 +216,7 @@ class _Sync:
         for at in range(0, len(ids), limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES):
             page = ids[at : at + limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES]
             frontier = await self._take_page(frontier, _split(page))
+        await self._take_wanted(frontier)
         # 5. The acknowledgement; repeated even where nothing is new, for the last may be lost.
         await self._acknowledge(new)
         return SyncReport(
@@ -306,6 +317,24 @@ class _Sync:
             done = until
         return frontier
 
+    async def _take_wanted(self, frontier: Frontier) -> None:
+        """Takes over what the peer had no body of for this node, or what came is explained by.
+
+        That is how a new member of a circle gets the versions from before its time, the last one
+        first, and then what was for the circle alone.
+        """
+        asked: set[StatementId] = set()
+        while len(asked) < MAX_WANTED:
+            found = [one for one in await self._run(self._replica.wanted) if one not in asked]
+            if not found:
+                return
+            answers = (await self._source.envelopes(tuple(found))).envelopes
+            pulled = await self._run(self._read, found, answers, own_log=False)
+            if not pulled:
+                return
+            asked.update(one.id for one in pulled)
+            await self._run(self._take, frontier, (), pulled)
+
     async def _fetch_envelopes(self, asked: tuple[StatementId, ...]) -> Sequence[Pulled]:
         answers = (await self._source.envelopes(asked)).envelopes
         if not 0 < len(answers) <= len(asked):
@@ -316,9 +345,12 @@ class _Sync:
         return await self._run(self._read, asked, answers)
 
     def _read(
-        self, asked: Sequence[StatementId], answers: Sequence[EnvelopeAnswer]
+        self,
+        asked: Sequence[StatementId],
+        answers: Sequence[EnvelopeAnswer],
+        own_log: bool = True,
     ) -> list[Pulled]:
-        """Returns what came for each statement."""
+        """Returns what came for each statement; `own_log` says that all are in the peer's log."""
         pulled: list[Pulled] = []
         for wanted, answer in zip(asked, answers, strict=False):
             if answer.id != wanted:
@@ -326,7 +358,7 @@ class _Sync:
                     "The peer answered about another statement than it was asked for.",
                     evidence=self._note,
                 )
-            if answer.state == "unknown":
+            if answer.state == "unknown" and own_log:
                 self._give_up("The peer does not know a statement of its own log.")
             pulled.append(self._read_one(wanted, answer.envelope))
         return pulled

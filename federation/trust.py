@@ -6,19 +6,22 @@ again at any time. What it is not: a policy. That a statement is believed does n
 about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
 from federation.descriptors import PinnedNode
 from protocol import limits
-from protocol.circles import CircleDescriptor, Epoch
+from protocol.circles import CircleDescriptor
 from protocol.encoding import from_base64url, parse_time
 from protocol.errors import (
+    EquivocationError,
     LimitError,
     MalformedError,
+    QuorumError,
     RevokedError,
+    UnknownKeyError,
     UnknownTargetError,
 )
 from protocol.fields import StatementId, organisation_of
@@ -34,6 +37,7 @@ from protocol.statements import (
     Retract,
     Statement,
 )
+from protocol.succession import check_succession, check_thresholds
 from signing.envelopes import Verified, verify_envelope
 from signing.keys import KeyUse, PublicKey
 
@@ -44,6 +48,8 @@ FLAGGER_KINDS = TARGET_KINDS | {Retract.KIND, Erase.KIND, Resolve.KIND}
 """What a flagger may sign; everything else speaks for an organisation, and is signed by a node."""
 
 _Pointer = Retract | Erase | Dispute | Resolve | Feedback
+
+_FindVersion = Callable[[str, int], tuple[StatementId, CircleDescriptor] | None]
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,16 @@ class Trusted:
         verified: the statement, its id and its exact bytes.
         organisation: the node that stands behind it.
         accredited: that node is an authority to the operator.
+        keyid: of the issuer's own key.
+        signers: key id of every node that has signed it as it should, by name; of a circle
+            descriptor that may be several.
     """
 
     verified: Verified
     organisation: str
     accredited: bool
+    keyid: str
+    signers: Mapping[str, str]
 
 
 class Directory(Protocol):
@@ -95,11 +106,10 @@ class Directory(Protocol):
     def dispute_target(self, dispute: StatementId) -> str | None:
         """Returns the target of a dispute that is known here."""
 
-    def circle(self, name: str) -> CircleDescriptor | None:
-        """Returns the latest descriptor of a circle."""
-
-    def circle_id(self, name: str) -> StatementId | None:
-        """Returns the statement id of the latest descriptor of a circle."""
+    def circle_version(
+        self, name: str, version: int
+    ) -> tuple[StatementId, CircleDescriptor] | None:
+        """Returns one version of a circle that is known here, with its statement id."""
 
 
 def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
@@ -123,11 +133,14 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        b. resolve: the dispute is known, and points at the same target.
        c. dispute and feedback: the issuer is in the target's audience; ids alone are for everyone.
        (Both are for nodes only: step 2.)
-    6. circle-descriptor: the issuer is the node that the circle's name begins with. Where the
-       circle is not known here, version 1 of an issuer that is among its own members; else the
-       version after the latest one, naming it as `previous`; an epoch of both has the same
-       threshold and commitments, and a new epoch asks for no
-       fewer holders than the newest one of the version before.
+    6. circle-descriptor: a signature counts for an admin if it holds under a statement key of that
+       pinned node, which is not frozen, and whose key and descriptor are valid at `issued`.
+       a. Version 1: the issuer is the node that the circle's name begins with, and among its own
+          members; `admin_threshold` of its admins have signed.
+       b. Every later version: the one before is known and named as `previous`; the issuer is one of
+          its admins; `admin_threshold` of the admins of each of the two have signed, and the new
+          one may follow the other (`protocol.succession`).
+       c. No other statement was believed as this version.
 
     Args:
         data: untrusted bytes.
@@ -140,33 +153,24 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
         BadSignatureError: step 1, the signature does not fit.
         RevokedError: steps 2, 4, 5a, 5c, 6: the issuer is known, but may not say this, or not now.
         UnknownTargetError: steps 5 and 6: it points at what is not known here, or not yet.
+        QuorumError: step 6, too few admins have signed.
+        EquivocationError: step 6c, the circle's admins have signed two versions of one number.
     """
-    # Looked up once each, so that steps 1 and 2 see the same even if the directory changes.
-    find_node, find_accreditations = cache(directory.node), cache(directory.accreditations)
-
-    def find_key(statement: Statement, keyid: str) -> PublicKey | None:
-        node = find_node(organisation_of(statement.issuer))
-        if node is None:
-            return None
-        if statement.issuer == node.name:
-            keys = [one.key for one in node.statement_keys]
-        else:
-            keys = [_flagger_key(one) for one in find_accreditations(statement.issuer)]
-        return next((key for key in keys if key.kid == keyid), None)
-
+    keys = _Keys(directory)
     # 1. Form, key, signature. The key may be valid or not: that is asked once the signature holds.
-    verified = verify_envelope(data, find_key, kinds=KINDS)
+    verified = verify_envelope(data, keys.find, kinds=KINDS)
     statement = verified.statement
+    own = keys.own(verified)
     organisation = organisation_of(statement.issuer)
-    node = find_node(organisation)
+    node = keys.node(organisation)
     assert node is not None
     # 2. Allowed to speak.
     if node.state != "active":
         raise RevokedError("The node behind the statement is frozen here.")
     if statement.issuer == organisation:
-        _check_node_key(node, statement, verified.keyid)
+        _check_node_key(node, statement, own)
     else:
-        _check_flagger(find_accreditations(statement.issuer), statement, verified.keyid)
+        _check_flagger(keys.accreditations(statement.issuer), statement, own)
     # 3. The clock.
     if parse_time(statement.issued) > now + limits.MAX_FUTURE_S:
         raise LimitError("The statement is dated ahead of this node's clock.", where="issued")
@@ -177,21 +181,86 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
         case Retract() | Erase() | Dispute() | Resolve() | Feedback():
             _check_pointer(statement, directory)
         case CircleDescriptor():
-            _check_circle(statement, directory)
-    return Trusted(verified, organisation, node.authority)
+            signers = keys.signers(verified)
+            _check_circle(statement, verified.id, signers.keys(), keys.version)
+            return Trusted(verified, organisation, node.authority, own, signers)
+    return Trusted(verified, organisation, node.authority, own, {statement.issuer: own})
+
+
+class _Keys:
+    """Who may sign a statement, and whose keys did.
+
+    Everything is looked up once, so that all steps see the same even if the directory changes.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self.node = cache(directory.node)
+        self.accreditations = cache(directory.accreditations)
+        self.version = cache(directory.circle_version)
+        self._owners: dict[str, str] = {}
+
+    def find(self, statement: Statement, keyid: str) -> PublicKey | None:
+        for name in _speakers(statement, self.version):
+            for key in self._of(name):
+                if key.kid == keyid:
+                    self._owners[keyid] = name
+                    return key
+        return None
+
+    def _of(self, name: str) -> list[PublicKey]:
+        node = self.node(organisation_of(name))
+        if node is None:
+            return []
+        if name == node.name:
+            return [one.key for one in node.statement_keys]
+        return [_flagger_key(one) for one in self.accreditations(name)]
+
+    def own(self, verified: Verified) -> str:
+        """Returns the id of a key of the issuer's own; others may have signed before it."""
+        for keyid in verified.keyids:
+            if self._owners[keyid] == verified.statement.issuer:
+                return keyid
+        raise UnknownKeyError("The statement is signed with no key that may speak for its issuer.")
+
+    def signers(self, verified: Verified) -> dict[str, str]:
+        """Returns the nodes whose signatures count for a circle: key id by name."""
+        found = {}
+        for keyid in verified.keyids:
+            node = self.node(self._owners[keyid])
+            if (
+                node is not None
+                and node.state == "active"
+                and _is_valid(node, verified.statement, keyid)
+            ):
+                found[node.name] = keyid
+        return found
 
 
 def _flagger_key(accredit: Accredit) -> PublicKey:
     return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key, where="key"))
 
 
-def _check_node_key(node: PinnedNode, statement: Statement, keyid: str) -> None:
+def _speakers(statement: Statement, find_version: _FindVersion) -> dict[str, None]:
+    """Returns who may sign a statement: its issuer, and of a circle the admins of two versions."""
+    names = dict.fromkeys([statement.issuer])
+    if isinstance(statement, CircleDescriptor):
+        before = find_version(statement.circle, statement.version - 1)
+        names |= dict.fromkeys(statement.admins)
+        names |= dict.fromkeys(() if before is None else before[1].admins)
+    return names
+
+
+def _is_valid(node: PinnedNode, statement: Statement, keyid: str) -> bool:
     issued = parse_time(statement.issued)
-    if not any(
+    return any(
         one.not_before <= issued <= one.not_after
         for one in node.statement_keys
         if one.key.kid == keyid
-    ):
+    )
+
+
+def _check_node_key(node: PinnedNode, statement: Statement, keyid: str) -> None:
+    if not _is_valid(node, statement, keyid):
         raise RevokedError("The node's key was not valid when the statement was issued.")
 
 
@@ -260,31 +329,41 @@ def _items(statement: _Pointer) -> Sequence[int]:
             return ()
 
 
-def _check_circle(new: CircleDescriptor, directory: Directory) -> None:
-    # The name says who founded it, so that nobody can claim another's before it arrives.
-    if new.issuer != organisation_of(new.circle):
-        raise RevokedError("A circle is described by the node that its name begins with.")
-    old, old_id = directory.circle(new.circle), directory.circle_id(new.circle)
-    if old is None:
-        if new.version != 1:
-            raise UnknownTargetError("The version before this one is not known here.")
+def _check_circle(
+    new: CircleDescriptor, new_id: StatementId, signers: Collection[str], find: _FindVersion
+) -> None:
+    """Returns if a version of a circle may be believed; `signers` are nodes that signed it well."""
+    if new.version == 1:
+        # The name says who founded it, so that nobody can claim another's before it arrives.
+        if new.issuer != organisation_of(new.circle):
+            raise RevokedError("A circle is founded by the node that its name begins with.")
         if new.issuer not in {member.node for member in new.members}:
             raise RevokedError("A circle is founded by one of its own members.")
-        return
-    if new.version > old.version + 1:
-        raise UnknownTargetError("The version before this one is not known here.")
-    if new.version <= old.version:
-        raise MalformedError("The circle has this version already.", where="version")
-    if new.previous != old_id:
-        raise MalformedError("Another version than the latest is named.", where="previous")
-    for epoch in new.epochs:
-        _check_epoch(epoch, old)
+        check_thresholds(new.epochs)
+    else:
+        before = find(new.circle, new.version - 1)
+        if before is None:
+            raise UnknownTargetError("The version before this one is not known here.")
+        old_id, old = before
+        if new.issuer not in old.admins:
+            raise RevokedError("A version is issued by an admin of the one before.")
+        check_succession(old, old_id, new)
+        _check_quorum(old, signers, "the version before")
+    _check_quorum(new, signers, "this version")
+    known = find(new.circle, new.version)
+    if known is not None and known[0] != new_id:
+        raise EquivocationError(
+            f"Two different versions {new.version} of the circle {new.circle} are signed by as "
+            "many of its admins as it takes.",
+            circle=new.circle,
+            known=known[0],
+        )
 
 
-def _check_epoch(epoch: Epoch, old: CircleDescriptor) -> None:
-    same = next((one for one in old.epochs if one.epoch == epoch.epoch), None)
-    newest = max(old.epochs, key=lambda one: one.epoch)
-    if epoch.threshold < (same or newest).threshold:
-        raise MalformedError("The threshold of a circle is never lowered.", where="epochs")
-    if same is not None and epoch.commitments != same.commitments:
-        raise MalformedError("The key of an epoch never changes.", where="epochs")
+def _check_quorum(circle: CircleDescriptor, signers: Collection[str], whose: str) -> None:
+    count = len(set(circle.admins) & set(signers))
+    if count < circle.admin_threshold:
+        raise QuorumError(
+            f"{count} of the admins of {whose} have signed it with a key that is known here, and "
+            f"{circle.admin_threshold} must."
+        )

@@ -14,6 +14,7 @@
     │   ├── RevokedError       the key was valid once, or will be, but not for this
     │   ├── UnknownTargetError points at a statement that is not known here
     │   ├── QuorumError        fewer good signatures than the rule asks for
+    │   ├── EquivocationError  signed as it should be, and contradicts what was signed before
     │   ├── KeygenError        a key generation that must be given up; names whose fault it was
     │   └── KeystoreError      a key file that cannot be read, opened or written
     ├── FederationError        a conversation with another organisation failed
@@ -92,6 +93,20 @@ class UnknownTargetError(SigningError):
 
 class QuorumError(SigningError):
     """Fewer good signatures than the rule asks for."""
+
+
+class EquivocationError(SigningError):
+    """Signed by as many as the rule asks for, and contradicts what as many have signed before.
+
+    Attributes:
+        circle: whose signers have said two things.
+        known: statement id of what they said before.
+    """
+
+    def __init__(self, message: str, *, circle: str, known: str) -> None:
+        super().__init__(message)
+        self.circle = circle
+        self.known = known
 
 
 class KeygenError(SigningError):

@@ -40,14 +40,19 @@ class Verified:
     Attributes:
         id: statement id.
         statement: the value that was signed.
-        keyid: of the key that signed it.
+        keyids: of the keys that signed it, at least one, in the order of the envelope.
         envelope: the exact bytes it came in.
     """
 
     id: StatementId
     statement: Statement
-    keyid: str
+    keyids: tuple[str, ...]
     envelope: bytes
+
+    @property
+    def keyid(self) -> str:
+        """Id of the first of the keys that signed it."""
+        return self.keyids[0]
 
     def __repr__(self) -> str:
         return f"Verified({self.statement.KIND!r}, hidden)"
@@ -73,6 +78,23 @@ def sign_statement(statement: Statement, key: SigningKey) -> bytes:
     kind = payload_type(statement.KIND)
     signature = Signature(key.kid, key.sign(pae(kind, payload)))
     return encode_envelope(Envelope(kind, payload, (signature,)))
+
+
+def add_signature(envelope: bytes, key: SigningKey) -> bytes:
+    """Returns an envelope with one more signature, over the same payload; the others are not read.
+
+    Whoever signs has verified before what the envelope says.
+
+    Raises:
+        ProtocolError: not an envelope, or the key has signed it already.
+    """
+    parsed = parse_envelope(envelope)
+    signature = Signature(key.kid, key.sign(pae(parsed.payload_type, parsed.payload)))
+    whole = Envelope(parsed.payload_type, parsed.payload, (*parsed.signatures, signature))
+    encoded = encode_envelope(whole)
+    # Read again: with two signatures of one key, or one too many, it is no envelope.
+    parse_envelope(encoded)
+    return encoded
 
 
 def verify_envelope(
@@ -117,5 +139,5 @@ def verify_envelope(
             raise RuntimeError("find_key returned another key than it was asked for")
         key.verify(message, one.sig)
     return Verified(
-        statement_id(envelope.payload_type, envelope.payload), statement, next(iter(keys)), data
+        statement_id(envelope.payload_type, envelope.payload), statement, tuple(keys), data
     )

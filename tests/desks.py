@@ -277,7 +277,8 @@ class Desk:
         with self.world.store.write() as transaction:
             circle = StoredDirectory(transaction).circle(name)
             assert circle is not None
-            transaction.trust.join(name, [mark_of(one) for one in circle.epochs])
+            marks = [mark_of(one) for one in circle.epochs]
+            transaction.trust.join(name, marks, follows=circle.admin_threshold > 1)
 
     def audited(self) -> list[tuple[str, str, str | None, str | None]]:
         """The audit as (actor, action, subject, detail)."""

@@ -33,6 +33,7 @@ from protocol.statements import (
     Retract,
     Statement,
 )
+from signing.envelopes import add_signature
 from signing.keys import KeyUse
 from simulator import DAY_S, NOW, Peer, accredit, fields, make_key
 
@@ -176,9 +177,20 @@ class World:
         return peer
 
     def sign(self, statement: Statement) -> bytes:
-        """The envelope of a statement, signed by whoever it names as its issuer."""
-        organisation = organisation_of(statement.issuer)
-        return self.nodes.get(organisation, Peer(organisation)).sign(statement)
+        """The envelope of a statement, signed by whoever it names as its issuer.
+
+        A circle's descriptor is signed by all its admins too.
+        """
+        envelope = self._peer(statement.issuer).sign(statement)
+        if isinstance(statement, CircleDescriptor):
+            for name in statement.admins:
+                if name != statement.issuer:
+                    envelope = add_signature(envelope, self._peer(name).key(KeyUse.STATEMENT))
+        return envelope
+
+    def _peer(self, name: str) -> Peer:
+        organisation = organisation_of(name)
+        return self.nodes.get(organisation, Peer(organisation))
 
     def submit(self, statement: Statement) -> Receipt:
         """Signs a statement and takes it in, as if its issuer sent it."""

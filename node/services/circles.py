@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.directory import StoredDirectory
 from node.services.keys import save_share
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
+from node.storage.trust import CircleRecord
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
-from protocol.encoding import convert, encode_json, format_time, to_base64url
+from protocol.encoding import Time, convert, encode_json, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
 from protocol.fields import CircleName
 from protocol.messages import Receipt
@@ -29,7 +32,13 @@ ONE_HOLDER_WARNING = (
     "Let it be a node that is no platform."
 )
 
+CONTRADICTED = (
+    "The admins of this circle have signed two different versions of one number: ask the other "
+    "members over the telephone which one they have, and keep out of it until you agree."
+)
+
 _SECONDS_PER_DAY = 86_400
+_ANY_END = Time("9999-12-31T23:59:59Z")
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class CircleState:
     Attributes:
         unconfirmed: numbers of epochs of a circle that was joined, which came or were changed
             since: they are not used until the operator joins again.
+        contradicted: its admins have signed two versions of one number; it is not used here.
     """
 
     name: str
@@ -51,6 +61,7 @@ class CircleState:
     not_after: str
     warning: str | None
     unconfirmed: tuple[int, ...]
+    contradicted: bool
 
 
 class Circles:
@@ -167,17 +178,25 @@ class Circles:
         audited = self._audit.with_statement("operator", "circle.create", subject=name)
         return self._author.issue(CircleDescriptor, also=audited, **fields), shares
 
-    def join(self, name: str) -> CircleState:
+    def join(self, name: str, *, despite_contradiction: bool = False) -> CircleState:
         """Has this node's bans and checks go through a circle, with the epochs that it has now.
 
-        A later descriptor may bring other keys: those are used once the operator joins again.
+        A later descriptor may bring other keys. Where one admin decides alone, those are used once
+        the operator joins again; where several must, the operator agrees to what they decide.
+
+        Args:
+            name: of the circle.
+            despite_contradiction: the operator has compared, with the other members, which of two
+                versions of one number is theirs, and it is the one that is here.
 
         Raises:
             NotFoundError: no descriptor of such a circle has arrived.
             NotAllowedError: this node is not among its members.
+            ConflictError: its admins have signed two versions of one number.
         """
         with self._store.read() as transaction:
             descriptor = StoredDirectory(transaction).circle(name)
+            record = transaction.trust.circle(name)
         if descriptor is None:
             raise NotFoundError(
                 "No descriptor of a circle of this name has arrived here, or the key that signed "
@@ -185,8 +204,14 @@ class Circles:
             )
         if self._name not in {member.node for member in descriptor.members}:
             raise NotAllowedError("This node is not among the circle's members.")
+        if record is not None and record.contradicted and not despite_contradiction:
+            raise ConflictError(CONTRADICTED)
         with self._store.write() as transaction:
-            transaction.trust.join(name, [mark_of(one) for one in descriptor.epochs])
+            transaction.trust.join(
+                name,
+                [mark_of(one) for one in descriptor.epochs],
+                follows=descriptor.admin_threshold > 1,
+            )
             transaction.journal.audit(
                 "operator", "circle.join", at=int(self._clock()), subject=name, detail=None
             )
@@ -217,20 +242,34 @@ class Circles:
                     unconfirmed=tuple(
                         one.epoch
                         for one in descriptor.epochs
-                        if record.joined and mark_of(one) not in record.confirmed
+                        if record.joined and not _is_confirmed(record, one)
                     ),
+                    contradicted=record.contradicted,
                 )
             )
         return states
 
 
 def confirmed_epochs(transaction: Transaction, circle: CircleDescriptor) -> tuple[Epoch, ...]:
-    """Returns those epochs of a circle that the operator has agreed to, exactly as they are."""
+    """Returns those epochs of a circle that the operator has agreed to: what may be used.
+
+    Either the operator has confirmed each exactly as it is, or agreed to admins of whom several
+    must sign; none while two versions of the circle contradict each other.
+    """
     record = transaction.trust.circle(circle.circle)
-    confirmed = () if record is None or not record.joined else record.confirmed
-    return tuple(one for one in circle.epochs if mark_of(one) in confirmed)
+    if record is None or not record.joined or record.contradicted:
+        return ()
+    return tuple(one for one in circle.epochs if _is_confirmed(record, one))
+
+
+def _is_confirmed(record: CircleRecord, epoch: Epoch) -> bool:
+    return record.follows or mark_of(epoch) in record.confirmed
 
 
 def mark_of(epoch: Epoch) -> str:
-    """Returns what tells this epoch from any other: its number, and the digest of all of it."""
-    return f"{epoch.epoch}:{hashlib.sha256(encode_json(epoch)).hexdigest()}"
+    """Returns what tells this epoch from any other: its number, and the digest of all but its end.
+
+    An epoch may be ended earlier, and whoever agreed to use it for longer has nothing against it.
+    """
+    same = msgspec.structs.replace(epoch, not_after=_ANY_END)
+    return f"{epoch.epoch}:{hashlib.sha256(encode_json(same)).hexdigest()}"

@@ -76,16 +76,26 @@ class StoredDirectory:
     def audience(self, record: StatementRecord) -> tuple[str, ...]:
         """Returns who may read a stored statement: whom it names, and those who always may.
 
-        These are its issuer's organisation, the members of the circle that it describes, and who
-        may read the statement that it points at.
+        These are its issuer's organisation, who may read the statement that it points at, and the
+        members of the circle that it describes: those of this version, and those of each later one,
+        who could not verify theirs without it.
         """
         about = self.audience_of_target(self.target_of(record))
         described: tuple[str, ...] = ()
         if record.kind == CircleDescriptor.KIND:
-            descriptor = self._stored(CircleDescriptor, record.log_index)
-            described = tuple(f"node:{member.node}" for member in descriptor.members)
+            described = self._described(record.log_index)
         issuer = f"node:{organisation_of(record.issuer)}"
         return (*record.audience, *described, *about, issuer)
+
+    def _described(self, log_index: int) -> tuple[str, ...]:
+        descriptor = self._stored(CircleDescriptor, log_index)
+        chain = self._transaction.trust.circle_versions(descriptor.circle)
+        later = [place for place in chain.values() if place > log_index]
+        if log_index not in chain.values():
+            later = []  # of a chain that was begun anew since
+        versions = [descriptor, *(self._stored(CircleDescriptor, place) for place in later)]
+        members = dict.fromkeys(member.node for one in versions for member in one.members)
+        return tuple(f"node:{name}" for name in members)
 
     def audience_of_target(self, target: str | None) -> tuple[str, ...]:
         """Returns who may read a statement that another one points at, its issuer among them.
@@ -114,21 +124,43 @@ class StoredDirectory:
 
     def circle(self, name: str) -> CircleDescriptor | None:
         """Returns the latest descriptor of a circle."""
-        place = self._circle_place(name)
-        return None if place is None else self._stored(CircleDescriptor, place)
+        found = self._chain(name)
+        return None if not found else self._stored(CircleDescriptor, found[max(found)])
 
     def circle_id(self, name: str) -> StatementId | None:
         """Returns the statement id of the latest descriptor of a circle."""
-        place = self._circle_place(name)
-        if place is None:
+        found = self._chain(name)
+        if not found:
             return None
+        place = found[max(found)]
         return self._transaction.statements.by_indices([place])[place].id
 
-    def _circle_place(self, name: str) -> int | None:
-        found = self._transaction.trust.circle(name)
-        if found is None or not self.vouched(organisation_of(name), [found.log_index]):
+    def circle_version(
+        self, name: str, version: int
+    ) -> tuple[StatementId, CircleDescriptor] | None:
+        """Returns one version of a circle that is known here, with its statement id."""
+        place = self._chain(name).get(version)
+        if place is None:
             return None
-        return found.log_index
+        found = self._transaction.statements.by_indices([place])
+        return found[place].id, self._stored(CircleDescriptor, place)
+
+    def _chain(self, name: str) -> dict[int, int]:
+        """Returns the places in the log of a circle's descriptors, by version; none, if unknown.
+
+        A chain lives as long as one of those who signed its latest version is pinned under the key
+        that it signed with: where all of them were removed, or pinned anew after a theft, nobody
+        who is known now has said any of it.
+        """
+        found = self._transaction.trust.circle_versions(name)
+        if not found:
+            return {}
+        signers = self._transaction.trust.circle_signers(found[max(found)])
+        for signer, keyid in signers.items():
+            node = self.node(signer)
+            if node is not None and keyid in {one.key.kid for one in node.statement_keys}:
+                return found
+        return {}
 
     def _stored(self, kind: type[S], log_index: int) -> S:
         # The envelope was verified when it was accepted, and the database is trusted with it.

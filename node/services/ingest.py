@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.trust import Trusted, verify_statement
-from node.services import effects, waiting
+from node.services import contradictions, effects, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -19,6 +19,7 @@ from protocol.circles import CircleDescriptor
 from protocol.encoding import parse_time
 from protocol.envelope import parse_envelope
 from protocol.errors import (
+    EquivocationError,
     InvalidError,
     NodeError,
     NotAllowedError,
@@ -87,6 +88,15 @@ class Ingest:
             NotAllowedError: it is signed by somebody else than the caller.
             InvalidError: it would be useless, or dangerous, to match with.
         """
+        try:
+            return self._submit(envelope, caller=caller, also=also)
+        except EquivocationError as error:
+            # What was written with the refused statement is undone; the evidence is not.
+            with self._store.write() as transaction:
+                contradictions.keep(transaction, envelope, error, now=int(self._clock()))
+            raise
+
+    def _submit(self, envelope: bytes, *, caller: str, also: Also | None) -> Receipt:
         now = int(self._clock())
         with self._store.write() as transaction:
             known = transaction.statements.by_id(parse_envelope(envelope).statement_id)
@@ -128,21 +138,27 @@ class Ingest:
             raise InvalidError(
                 "The statement has ended already: issue it anew with a later end.", where=ENDED
             )
-        self._check_audience(transaction, statement)
+        self._check_audience(transaction, statement, verified.id)
         effects.check_gates(statement)
         # From here to the commit, a crash leaves nothing of the statement anywhere.
         log_index = self._log.append(transaction, [verified.id])
         record = _record(transaction, verified.id, statement, log_index)
-        transaction.statements.append(record, keyid=verified.keyid, received=now, source=source)
+        transaction.statements.append(record, keyid=trusted.keyid, received=now, source=source)
         transaction.statements.keep_envelope(log_index, verified.envelope)
+        if isinstance(statement, CircleDescriptor):
+            transaction.trust.sign_circle(log_index, trusted.signers)
         effects.apply(transaction, record, statement, now=now)
         transaction.peers.take_back(verified.id)
         cured = self._wake(transaction, statement, verified.id, now=now)
         return Accepted(verified.id, log_index, is_new=True, kind=record.kind, cured=cured)
 
-    def _check_audience(self, transaction: Transaction, statement: Statement) -> None:
+    def _check_audience(
+        self, transaction: Transaction, statement: Statement, statement_id: StatementId
+    ) -> None:
         if is_addressed(statement, self._name, StoredDirectory(transaction)):
             return
+        if transaction.peers.waiting_for(waiting.as_version(statement_id), limit=1):
+            return  # a later version, which may name this node, cannot be verified without it
         if any(name.startswith("circle:") for name in statement.audience):
             # Its descriptor, or a version that names this node, may still be on its way.
             raise UnknownTargetError("It is for a circle of which this node knows no membership.")
@@ -181,11 +197,16 @@ class Ingest:
     ) -> Accepted:
         """Verifies and accepts a statement that a peer served; raises as `submit` does.
 
-        One that fails leaves nothing behind in the caller's transaction.
+        One that fails leaves nothing behind in the caller's transaction, but for the evidence of
+        a circle whose admins contradict themselves.
         """
-        with transaction.savepoint():
-            trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
-            return self.accept(transaction, trusted, source=source, now=now)
+        try:
+            with transaction.savepoint():
+                trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+                return self.accept(transaction, trusted, source=source, now=now)
+        except EquivocationError as error:
+            contradictions.keep(transaction, envelope, error, now=now)
+            raise
 
     def settle(self, accepted: list[Accepted], *, synced: bool) -> None:
         """Tells the subscribers of a commit, and lets nothing erased linger in the database."""

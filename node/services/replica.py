@@ -11,6 +11,7 @@ from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.peers import SetAsideRecord
 from node.storage.transaction import Transaction
+from protocol.circles import CircleDescriptor
 from protocol.errors import (
     InvalidError,
     NodeError,
@@ -20,7 +21,7 @@ from protocol.errors import (
     UnknownTargetError,
 )
 from protocol.fields import StatementId
-from protocol.limits import MAX_TEXT_CHARS
+from protocol.limits import MAX_ENVELOPES_PER_REQUEST, MAX_TEXT_CHARS
 from protocol.merkle import Frontier
 from protocol.messages import SetAside
 
@@ -63,8 +64,22 @@ class StoredReplica:
     def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
         """Returns those of `ids` whose statements are neither here nor known to be gone."""
         with self._store.read() as transaction:
-            here = set(transaction.statements.by_ids(ids))
-            return set(ids) - here - transaction.peers.skipped(self._node, ids)
+            here = transaction.statements.by_ids(ids)
+            missing = set(ids) - here.keys() - transaction.peers.skipped(self._node, ids)
+        if any(one.kind == CircleDescriptor.KIND for one in here.values()):
+            # The peer knows by now who belongs to that circle: this node, perhaps.
+            with self._store.write() as transaction:
+                transaction.peers.ask_again(self._node)
+        return missing
+
+    def wanted(self) -> Sequence[StatementId]:
+        """Returns what to ask the peer for, beyond what is new in its log."""
+        with self._store.read() as transaction:
+            found = transaction.peers.wanted(
+                self._node, waiting.VERSION, limit=MAX_ENVELOPES_PER_REQUEST
+            )
+            here = transaction.statements.by_ids(found)
+        return [one for one in found if one not in here]
 
     def take(
         self,
@@ -87,7 +102,11 @@ class StoredReplica:
                 elif room > 0:
                     # Only to know later that what points at it is no surprise.
                     room -= 1
-                    transaction.peers.skip(self._node, one.id, "no body")
+                    transaction.peers.skip(self._node, one.id)
+            transaction.peers.asked_again(self._node, [one.id for one in pulled])
+            if any(one.kind == CircleDescriptor.KIND for one in accepted):
+                # What was withheld from this node may be for it now.
+                transaction.peers.ask_again(self._node)
             name = self._log(transaction, origin)
             transaction.logs.put(LogRecord(name, frontier, checkpoint))
         fresh = [one for one in accepted if one.is_new]
@@ -133,7 +152,9 @@ class StoredReplica:
             return record
         statement = waiting.statement_in(one.envelope)
         pointers = waiting.pointers(statement)
-        known = {str(found) for found in transaction.statements.by_ids(pointers)}
+        previous = getattr(statement, "previous", None)
+        follows = pointers if previous is None else [*pointers, previous]
+        known = {str(found) for found in transaction.statements.by_ids(follows)}
         # What is about a statement that is rightly not here waits in silence: if somebody serves
         # that statement all the same, its erasure is at hand.
         quiet = isinstance(error, UnknownTargetError) and any(

@@ -8,6 +8,7 @@ from protocol.circles import CircleDescriptor
 from protocol.envelope import parse_envelope
 from protocol.errors import (
     LimitError,
+    QuorumError,
     RevokedError,
     SchutznetzError,
     UnknownKeyError,
@@ -17,6 +18,9 @@ from protocol.fields import StatementId
 from protocol.kinds import parse_statement
 from protocol.statements import Accredit, Statement
 
+VERSION = "version:"
+"""Before the id of an earlier version of a circle, without which a later one is not believed."""
+
 TIME = "time"
 """What waits for this may be cured by the operator or by the clock."""
 
@@ -24,12 +28,17 @@ TIME = "time"
 def is_curable(error: SchutznetzError) -> bool:
     """Whether a statement that failed like this may be good later.
 
-    A key may be vouched for, a target may arrive, a frozen peer may be thawed, and a clock that is
-    ahead will be right in the end.
+    A key may be vouched for, a target may arrive, a frozen peer may be thawed, an admin be pinned
+    whose signature did not count, and a clock that is ahead will be right in the end.
     """
     if isinstance(error, LimitError):
         return error.where == "issued"
-    return isinstance(error, UnknownKeyError | UnknownTargetError | RevokedError)
+    return isinstance(error, UnknownKeyError | UnknownTargetError | RevokedError | QuorumError)
+
+
+def as_version(statement_id: str) -> str:
+    """Returns what waits for an earlier version of a circle wait for."""
+    return f"{VERSION}{statement_id}"
 
 
 def waits_for(error: SchutznetzError, statement: Statement, known: set[str]) -> str:
@@ -38,7 +47,7 @@ def waits_for(error: SchutznetzError, statement: Statement, known: set[str]) -> 
     Args:
         error: as `is_curable` took it.
         statement: unverified, but for looking up.
-        known: ids of statements that it points at and that are here.
+        known: ids of statements that it points at or follows, and that are here.
     """
     if isinstance(error, UnknownKeyError):
         return f"issuer:{statement.issuer}"
@@ -47,6 +56,8 @@ def waits_for(error: SchutznetzError, statement: Statement, known: set[str]) -> 
             if pointer not in known:
                 return f"statement:{pointer}"
         if isinstance(statement, CircleDescriptor):
+            if statement.previous is not None and statement.previous not in known:
+                return as_version(statement.previous)
             return f"circle:{statement.circle}"
         circles = [name for name in statement.audience if name.startswith("circle:")]
         return circles[0] if circles else TIME
@@ -65,7 +76,7 @@ def wakes(statement: Statement, statement_id: StatementId) -> list[str]:
     if isinstance(statement, Accredit):
         found.append(f"issuer:{statement.flagger}")
     if isinstance(statement, CircleDescriptor):
-        found.append(f"circle:{statement.circle}")
+        found += [f"circle:{statement.circle}", as_version(statement_id)]
     return found
 
 

@@ -22,6 +22,8 @@ _PEER = table(PeerRow)
 _REFUSAL = table(PeerRefusalRow)
 _SET_ASIDE = table(SetAsideRow)
 _SKIPPED = table(SkippedRow)
+NO_BODY = "no body"
+_AGAIN = "again"
 _EVIDENCE = table(EvidenceRow)
 _CHUNK = 500
 _MOST_EVIDENCE = 100
@@ -209,12 +211,12 @@ class PeerRepository:
             .values(tried=at)
         )
 
-    def skip(self, origin: str, statement_id: str, state: str) -> None:
+    def skip(self, origin: str, statement_id: str) -> None:
         """Remembers that a peer has, for us, no body of a statement of its log."""
         insert_new(
             self._connection,
             _SKIPPED,
-            {"id": bytes.fromhex(statement_id), "origin": origin, "state": state},
+            {"id": bytes.fromhex(statement_id), "origin": origin, "state": NO_BODY},
         )
 
     def skipped(self, origin: str, ids: Sequence[str]) -> set[StatementId]:
@@ -234,6 +236,41 @@ class PeerRepository:
                 )
                 found.update(StatementId(row.id.hex()) for row in rows)
         return found
+
+    def ask_again(self, origin: str) -> None:
+        """Marks what this peer had no body of for us: it may have one by now."""
+        self._connection.execute(
+            update(_SKIPPED).where(_SKIPPED.c.origin == origin).values(state=_AGAIN)
+        )
+
+    def wanted(self, origin: str, prefix: str, *, limit: int) -> list[StatementId]:
+        """Returns what to ask this peer for, beyond what is new in its log.
+
+        These are the statements that what it served waits for, where that is said with `prefix`,
+        and those that `ask_again` has marked; none that is here.
+        """
+        waiting = self._connection.execute(
+            select(_SET_ASIDE.c.waits_for)
+            .where(_SET_ASIDE.c.origin == origin, _SET_ASIDE.c.waits_for.startswith(prefix))
+            .distinct()
+            .limit(limit)
+        )
+        marked = self._connection.execute(
+            select(_SKIPPED.c.id)
+            .where(_SKIPPED.c.origin == origin, _SKIPPED.c.state == _AGAIN)
+            .limit(limit)
+        )
+        found = [row.waits_for.removeprefix(prefix) for row in waiting]
+        found += [row.id.hex() for row in marked]
+        return [StatementId(one) for one in dict.fromkeys(found)][:limit]
+
+    def asked_again(self, origin: str, ids: Sequence[str]) -> None:
+        """Takes the mark of `ask_again` off what was asked for."""
+        self._connection.execute(
+            update(_SKIPPED)
+            .where(_SKIPPED.c.origin == origin, _SKIPPED.c.id.in_(map(bytes.fromhex, ids)))
+            .values(state=NO_BODY)
+        )
 
     def was_skipped(self, origin: str, statement_id: str) -> bool:
         """Whether this peer said that it has no body of a statement for us."""

@@ -214,18 +214,6 @@ class AccreditationRow(SQLModel, table=True):
     issued: int = Field(sa_column=_big())
 
 
-class CircleRow(SQLModel, table=True):
-    """The latest descriptor of a circle, whether this node takes part, and with which keys."""
-
-    __tablename__ = "circle"
-
-    name: str = Field(primary_key=True)
-    version: int
-    log_index: int = Field(sa_column=_big())
-    joined: bool
-    confirmed: str = ""
-
-
 class CeremonyRow(SQLModel, table=True):
     """A ceremony that this node takes part in, or coordinates: its plan, and how far it is."""
 
@@ -305,17 +293,6 @@ class BudgetRow(SQLModel, table=True):
     used: int = Field(sa_column=_big())
     recent: str  # of the last minute, as "second:elements,second:elements"
     alarm: int  # per cent of the party's budget that the operator was last told of
-
-
-class FrozenHolderRow(SQLModel, table=True):
-    """A holder of a circle's key that gave a false answer here: not asked until it is thawed."""
-
-    __tablename__ = "frozen_holder"
-
-    circle: str = Field(primary_key=True)
-    node: str = Field(primary_key=True)
-    since: int = Field(sa_column=_big())
-    message: str
 
 
 class OprfPaidRow(SQLModel, table=True):

@@ -1,16 +1,24 @@
 """Accreditations and circles: places in the log of the statements that hold them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from node.storage.rows import AccreditationRow, CircleRow, FrozenHolderRow, StatementRow
+from node.storage.circle_rows import (
+    CircleRow,
+    CircleSignatureRow,
+    CircleVersionRow,
+    FrozenHolderRow,
+)
+from node.storage.rows import AccreditationRow, StatementRow
 from node.storage.sql import insert_new, join_list, split_list, table, upsert
 
 _ACCREDITATION = table(AccreditationRow)
 _CIRCLE = table(CircleRow)
+_VERSION = table(CircleVersionRow)
+_SIGNATURE = table(CircleSignatureRow)
 _FROZEN = table(FrozenHolderRow)
 _STATEMENT = table(StatementRow)
 
@@ -19,7 +27,9 @@ _STATEMENT = table(StatementRow)
 class CircleRecord:
     """The latest descriptor of a circle, by its place in the log, and whether we take part.
 
-    `confirmed` names the epochs that the operator has agreed to, as `node.services.circles` does.
+    `confirmed` names the epochs that the operator has agreed to, as `node.services.circles` does;
+    `follows` says that it agreed to whatever the circle's admins decide together, and
+    `contradicted` that two versions have one number.
     """
 
     name: str
@@ -27,6 +37,8 @@ class CircleRecord:
     log_index: int
     joined: bool
     confirmed: tuple[str, ...] = ()
+    follows: bool = False
+    contradicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,20 +99,58 @@ class TrustRepository:
         return [(row.flagger, row.log_index) for row in found]
 
     def put_circle(self, name: str, *, version: int, log_index: int) -> None:
-        """Stores the latest descriptor of a circle; whether we take part stays as it is."""
-        values = {"name": name, "version": version, "log_index": log_index}
-        fresh = {"joined": False, "confirmed": ""}
-        upsert(self._connection, _CIRCLE, values | fresh, keep=tuple(fresh))
+        """Stores the latest descriptor of a circle; whether we take part stays as it is.
 
-    def join(self, name: str, confirmed: Iterable[str]) -> bool:
+        Version 1 begins a new chain, of which the operator has agreed to nothing but the keys that
+        are the same.
+        """
+        if version == 1:
+            self._connection.execute(delete(_VERSION).where(_VERSION.c.name == name))
+        values = {"name": name, "version": version, "log_index": log_index}
+        self._connection.execute(insert(_VERSION).values(**values))
+        fresh = {"joined": False, "confirmed": "", "follows": False, "contradicted": False}
+        kept = ("joined", "confirmed") if version == 1 else tuple(fresh)
+        upsert(self._connection, _CIRCLE, values | fresh, keep=kept)
+
+    def sign_circle(self, log_index: int, signers: Mapping[str, str]) -> None:
+        """Stores who signed the descriptor of a circle at a place in the log: key id by node."""
+        self._connection.execute(
+            insert(_SIGNATURE),
+            [{"log_index": log_index, "node": node, "keyid": one} for node, one in signers.items()],
+        )
+
+    def circle_versions(self, name: str) -> dict[int, int]:
+        """Returns the places in the log of a circle's descriptors, by version."""
+        found = self._connection.execute(
+            select(_VERSION.c.version, _VERSION.c.log_index).where(_VERSION.c.name == name)
+        )
+        return {row.version: row.log_index for row in found}
+
+    def circle_signers(self, log_index: int) -> dict[str, str]:
+        """Returns who signed a descriptor of a circle: key id by node."""
+        found = self._connection.execute(
+            select(_SIGNATURE).where(_SIGNATURE.c.log_index == log_index)
+        )
+        return {row.node: row.keyid for row in found}
+
+    def contradict_circle(self, name: str, *, contradicted: bool) -> None:
+        """Marks that two versions of a circle have one number, or that the operator has judged."""
+        self._connection.execute(
+            update(_CIRCLE).where(_CIRCLE.c.name == name).values(contradicted=contradicted)
+        )
+
+    def join(self, name: str, confirmed: Iterable[str], *, follows: bool) -> bool:
         """Marks that this node takes part, with these epochs; returns whether the circle is known.
 
-        What was confirmed before and is not named now is no longer confirmed.
+        What was confirmed before and is not named now is no longer confirmed. `follows` as in
+        `CircleRecord`. A contradiction is judged with it.
         """
         done = self._connection.execute(
             update(_CIRCLE)
             .where(_CIRCLE.c.name == name)
-            .values(joined=True, confirmed=join_list(confirmed))
+            .values(
+                joined=True, confirmed=join_list(confirmed), follows=follows, contradicted=False
+            )
         )
         return done.rowcount == 1
 
@@ -133,4 +183,12 @@ class TrustRepository:
 
 
 def _circle(row: Row[Any]) -> CircleRecord:
-    return CircleRecord(row.name, row.version, row.log_index, row.joined, split_list(row.confirmed))
+    return CircleRecord(
+        row.name,
+        row.version,
+        row.log_index,
+        row.joined,
+        split_list(row.confirmed),
+        row.follows,
+        row.contradicted,
+    )

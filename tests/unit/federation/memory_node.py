@@ -77,23 +77,27 @@ class MemoryNode:
         found = dict(self._statements(Dispute)).get(dispute)
         return found.target if found else None
 
-    def _circle(self, name: str) -> tuple[StatementId, CircleDescriptor] | None:
+    def _circles(self, name: str) -> list[tuple[StatementId, CircleDescriptor]]:
         found = [pair for pair in self._statements(CircleDescriptor) if pair[1].circle == name]
-        return max(found, key=lambda pair: pair[1].version, default=None)
+        return sorted(found, key=lambda pair: pair[1].version)
 
     def circle(self, name: str) -> CircleDescriptor | None:
-        found = self._circle(name)
-        return found[1] if found else None
+        found = self._circles(name)
+        return found[-1][1] if found else None
 
-    def circle_id(self, name: str) -> StatementId | None:
-        found = self._circle(name)
-        return found[0] if found else None
+    def circle_version(
+        self, name: str, version: int
+    ) -> tuple[StatementId, CircleDescriptor] | None:
+        return next((pair for pair in self._circles(name) if pair[1].version == version), None)
 
     def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
         return self.cursors.get(origin, (Frontier.EMPTY, None))
 
     def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
         return {one for one in ids if one not in self.taken}
+
+    def wanted(self) -> Sequence[StatementId]:
+        return ()
 
     def take(
         self, origin: str, pulled: Sequence[Pulled], frontier: Frontier, checkpoint: bytes | None

@@ -380,10 +380,30 @@ def test_a_later_version_of_a_circle_binds_nobody_to_a_key_he_has_not_agreed_to(
     assert desk.circle.asked == [1]
     desk.join(CIRCLE)
     assert stored_ban(desk, ban(desk, PHONE)).fingerprints[0].epoch == 2
-    # The same key in other hands is another epoch to agree to.
-    moved = replace(theirs, holders=(Holder(index=1, node=PLATFORM),))
-    desk.world.submit(circle_descriptor(version=3, previous=second.id, epochs=(epochs[0], moved)))
-    assert stored_ban(desk, ban(desk, NORMAL)).fingerprints[0].epoch == 1
+    # The same key with an earlier end is nothing to agree to anew.
+    sooner = replace(theirs, not_after=format_time(NOW + 99))
+    desk.world.submit(circle_descriptor(version=3, previous=second.id, epochs=(epochs[0], sooner)))
+    assert stored_ban(desk, ban(desk, NORMAL)).fingerprints[0].epoch == 2
+
+
+def test_the_keys_that_several_admins_decide_on_are_used_without_another_word(
+    either_desk: Desk,
+) -> None:
+    desk, both = either_desk, {"admins": (HOTLINE, PLATFORM), "admin_threshold": 2}
+    first = desk.world.submit(circle_descriptor(**both))
+    desk.join(CIRCLE)
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    epochs = (*circle_descriptor().epochs, theirs)
+    desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs, **both))
+    assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 2
+
+
+def test_who_agreed_to_one_admin_has_not_agreed_to_those_whom_he_brings(desk: Desk) -> None:
+    first, both = desk.join_circle(), {"admins": (HOTLINE, PLATFORM), "admin_threshold": 2}
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    epochs = (*circle_descriptor().epochs, theirs)
+    desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs, **both))
+    assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 1
 
 
 def test_with_two_circles_a_check_asks_both_and_a_ban_has_to_be_told_apart(desk: Desk) -> None:

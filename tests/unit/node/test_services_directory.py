@@ -75,15 +75,16 @@ def test_a_circle_is_known_by_its_latest_descriptor(either_desk: Desk) -> None:
     world = either_desk.world
     with world.store.read() as transaction:
         directory = StoredDirectory(transaction)
-        assert (directory.circle(CIRCLE), directory.circle_id(CIRCLE)) == (None, None)
+        assert (directory.circle(CIRCLE), directory.circle_version(CIRCLE, 1)) == (None, None)
     first = world.submit(circle_descriptor())
     second = world.submit(circle_descriptor(version=2, previous=first.id))
     with world.store.read() as transaction:
         directory = StoredDirectory(transaction)
         found = directory.circle(CIRCLE)
-        assert directory.circle_id(CIRCLE) == second.id
+        versions = [directory.circle_version(CIRCLE, one) for one in (1, 2, 3)]
     assert found is not None
     assert (found.version, found.previous) == (2, first.id)
+    assert [one and one[0] for one in versions] == [first.id, second.id, None]
 
 
 def test_nobody_is_believed_whom_nobody_pinned(desk: Desk) -> None:
@@ -153,7 +154,7 @@ def test_a_circle_of_a_stolen_key_is_unknown_once_its_founder_is_pinned_anew(
     after = pin_anew(either_desk, 2)
     with either_desk.world.store.read() as transaction:
         directory = StoredDirectory(transaction)
-        assert (directory.circle(name), directory.circle_id(name)) == (None, None)
+        assert (directory.circle(name), directory.circle_version(name, 1)) == (None, None)
     assert either_desk.circles.list() == []
     with pytest.raises(NotFoundError, match="no longer one of its founder"):
         either_desk.circles.join(name)

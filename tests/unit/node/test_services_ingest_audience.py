@@ -57,9 +57,11 @@ def test_what_is_not_addressed_to_this_node_is_refused(
 
 def _latest(world: World, circle: str) -> str:
     with world.store.read() as transaction:
-        found = StoredDirectory(transaction).circle_id(circle)
+        record = transaction.trust.circle(circle)
+        assert record is not None
+        found = StoredDirectory(transaction).circle_version(circle, record.version)
     assert found is not None
-    return found
+    return found[0]
 
 
 @pytest.mark.parametrize("issuer", [HOTLINE, ANNA])

@@ -126,7 +126,7 @@ def test_any_number_of_ids_is_asked_for_what_was_skipped_or_set_aside(store: Sto
         peers = transaction.peers
         peers.set_aside(ASIDE)
         for one in (TWO, TWO, *many[::2]):
-            peers.skip(PEER.name, one, "no body")
+            peers.skip(PEER.name, one)
         assert peers.skipped(PEER.name, [ONE, TWO, *many]) == {ONE, TWO, *many[::2]}
         assert peers.skipped(PEER.name, []) == set()
         assert peers.was_skipped(PEER.name, TWO)
@@ -137,7 +137,7 @@ def test_a_peer_cannot_have_a_statement_skipped_that_another_one_serves(store: S
     with store.write() as transaction:
         peers = transaction.peers
         peers.set_aside(replace(ASIDE, origin="liar.example"))
-        peers.skip("liar.example", TWO, "no body")
+        peers.skip("liar.example", TWO)
         assert peers.skipped(PEER.name, [ONE, TWO]) == set()
         assert not peers.was_skipped(PEER.name, TWO)
 
@@ -192,12 +192,18 @@ def test_a_new_version_of_a_circle_leaves_it_to_the_operator_who_joined(store: S
         assert trust.circle("hotline.example/minors-1") == CircleRecord(
             "hotline.example/minors-1", 1, 4, joined=False
         )
-        assert trust.join("hotline.example/minors-1", ["1:ab"])
-        assert not trust.join("unknown-1", [])
+        assert trust.join("hotline.example/minors-1", ["1:ab"], follows=True)
+        assert not trust.join("unknown-1", [], follows=False)
         trust.put_circle("hotline.example/minors-1", version=2, log_index=6)
         assert trust.circle("hotline.example/minors-1") == CircleRecord(
-            "hotline.example/minors-1", 2, 6, joined=True, confirmed=("1:ab",)
+            "hotline.example/minors-1", 2, 6, joined=True, confirmed=("1:ab",), follows=True
         )
+        assert trust.circle_versions("hotline.example/minors-1") == {1: 4, 2: 6}
+        trust.put_circle("hotline.example/minors-1", version=1, log_index=7)
+        begun_anew = trust.circle("hotline.example/minors-1")
+        assert begun_anew is not None
+        assert (begun_anew.joined, begun_anew.follows) == (True, False)
+        assert trust.circle_versions("hotline.example/minors-1") == {1: 7}
         assert trust.circle("unknown-1") is None
         assert [(one.name, one.joined) for one in trust.circles()] == [
             ("adults-1", False),
