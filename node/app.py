@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from node.asking import Asking
 from node.exchange import Exchange
 from node.jobs import Jobs
+from node.matching.engine import PdqEngine
 from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
-from node.matching.scan import ScanIndex
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
 from node.services.audit import Audit
@@ -31,6 +32,7 @@ from node.services.directory import descriptor_of
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
+from node.services.fsck import Check, Fsck, IndexCheck
 from node.services.health import Health
 from node.services.ingest import Ingest
 from node.services.keys import NodeKeys, open_keys
@@ -45,6 +47,9 @@ from node.settings import Settings, load_settings
 from node.storage.engine import Store
 from protocol.categories import builtin_vocabulary
 from protocol.errors import SettingsError
+
+INDEX_FOLDER: Final = "index"
+"""Folder of the pdq index in the node's directory; all of it can be made anew."""
 
 Clock = Callable[[], float]
 
@@ -86,6 +91,8 @@ class Services:
     asking: Asking
     exchange: Exchange
     jobs: Jobs
+    catalogue: Catalogue
+    fsck: Fsck
 
     def start(self) -> None:
         """Begins everything that runs by itself: the audit's writer, conversations and jobs."""
@@ -116,6 +123,7 @@ def open_services(
         finally:
             services.audit.close()
             services.pool.close()
+            services.catalogue.close()
     finally:
         store.close()
 
@@ -161,7 +169,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     log = OwnLog(store, keys.log, origin=descriptor.log_origin)
     ingest = Ingest(store, log, name=name, clock=clock)
     author = Author(ingest, keys, name=name, clock=clock)
-    catalogue = Catalogue(store, ScanIndex(), origin=log.origin)
+    index = PdqEngine(settings.directory / INDEX_FOLDER)
+    catalogue = Catalogue(store, index, origin=log.origin)
+    index_check = IndexCheck(catalogue)
     most = Allowance(settings.oprf_budget_per_day, settings.oprf_burst_per_minute)
     budgets = Budgets(store, name=name, most=most, clock=clock)
     evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
@@ -266,4 +276,6 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         asking=asking,
         exchange=exchange,
         jobs=Jobs(maintenance, exchange.sync_all_soon, settings),
+        catalogue=catalogue,
+        fsck=Fsck({"index": Check(index_check.look, index_check.mend)}),
     )

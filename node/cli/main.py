@@ -23,6 +23,7 @@ from node.cli.verbs import (
     doctor,
     flag,
     flagger,
+    fsck,
     match,
     operate,
     peers,
@@ -40,7 +41,7 @@ def build() -> Group:
     for verbs in (demo, flagger, pictures, flag, statements, match, accounts, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, peers, accreditation, circles, clients):
+    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import structlog
 
+from node.matching.index import START, Keys, Pdqs, Reached
 from node.matching.kernels import load_ring
 from node.matching.scan import ScanIndex
 from protocol.errors import UnavailableError
@@ -40,7 +41,7 @@ class PdqEngine:
 
     What was added is found by the next query. Entries are taken up into segments in the background,
     from `SMALL_ROWS` on; with a folder these are files, which the processes of a node share and
-    which a new process opens at once. `upto` says which entries they hold: the others have to be
+    which a new process opens at once. `reached` says which they hold: the others have to be
     added again, as `node.services.catalogue` does from the database.
 
     Args:
@@ -65,7 +66,6 @@ class PdqEngine:
         self._lock = threading.RLock()  # of opening, and of the change from the scan to the ring
         self._ring: RingIndex | None = None
         self._scan: ScanIndex | None = None
-        self._upto = 0
         self._pool: ThreadPoolExecutor | None = None
         self._keeper: threading.Thread | None = None
         self._wake = threading.Event()
@@ -91,7 +91,7 @@ class PdqEngine:
 
     def query_many(
         self,
-        pdqs: "Sequence[bytes] | NDArray[np.uint8]",
+        pdqs: Pdqs,
         max_distance: int = PDQ_MATCH_DISTANCE,
     ) -> list[list[tuple[int, int]]]:
         """query() for each of `pdqs`, in their order, at less cost for each."""
@@ -106,7 +106,7 @@ class PdqEngine:
 
     def query_arrays(
         self,
-        pdqs: "Sequence[bytes] | NDArray[np.uint8]",
+        pdqs: Pdqs,
         max_distance: int = PDQ_MATCH_DISTANCE,
     ) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]":
         """query_many() without a Python object for each result; releases the GIL.
@@ -124,8 +124,10 @@ class PdqEngine:
         ring = self._ring
         if ring is not None:
             return ring.query_arrays(questions, max_distance, self._threads_for(len(questions)))
-        assert self._scan is not None
-        found = self._scan.query_many([row.tobytes() for row in questions], max_distance)
+        scan = self._scan
+        if scan is None:  # it has become the ring in between
+            return self.query_arrays(questions, max_distance)
+        found = scan.query_many([row.tobytes() for row in questions], max_distance)
         starts = np.zeros(len(found) + 1, np.int64)
         np.cumsum([len(matches) for matches in found], out=starts[1:])
         flat = np.array([match for matches in found for match in matches], np.int64).reshape(-1, 2)
@@ -133,16 +135,16 @@ class PdqEngine:
 
     def add(
         self,
-        keys: "Sequence[int] | NDArray[np.int64]",
-        pdqs: "Sequence[bytes] | NDArray[np.uint8]",
-        upto: int | None = None,
+        keys: Keys,
+        pdqs: Pdqs,
+        reached: Reached = START,
     ) -> None:
         """`pdqs[i]` is found under `keys[i]` by every query that starts later.
 
         Args:
             keys: int64 values.
             pdqs: 32 bytes each, or uint8 [n, 32].
-            upto: every key below has been given by now, and none of them comes again.
+            reached: how far these entries lead; kept with the segments that will hold them.
         """
         if len(keys) != len(pdqs):
             raise RuntimeError("an index needs one key for each pdq")
@@ -154,12 +156,11 @@ class PdqEngine:
                 ring = self._ring
                 if ring is None:
                     assert self._scan is not None
-                    self._scan.add(numbers.tolist(), [row.tobytes() for row in rows])
-                    self._upto = max(self._upto, upto or 0)
+                    self._scan.add(numbers, rows, reached)
                     if len(self._scan) > self._small_rows:
                         self._wake.set()
                     return
-        ring.add(numbers, rows, upto)
+        ring.add(numbers, rows, reached)
         if ring.is_due():
             self._wake.set()
 
@@ -167,14 +168,14 @@ class PdqEngine:
         self,
         keys: "NDArray[np.int64]",
         pdqs: "NDArray[np.uint8]",
-        upto: int | None = None,
+        reached: Reached = START,
     ) -> None:
         """add() for many at once: they become a segment before this returns.
 
         Args:
             keys: int64 [n].
             pdqs: uint8 [n, 32].
-            upto: see add().
+            reached: see add().
         """
         self._open()
         if len(keys) > self._small_rows:
@@ -183,9 +184,9 @@ class PdqEngine:
         if (
             ring is None
             or not len(keys)
-            or not ring.build(_plain(keys, np.int64), _pdq_array(pdqs), upto)
+            or not ring.build(_plain(keys, np.int64), _pdq_array(pdqs), reached)
         ):
-            self.add(keys, pdqs, upto)
+            self.add(keys, pdqs, reached)
 
     def remove(self, keys: Sequence[int]) -> None:
         """No query that starts later finds anything under `keys`; unknown keys are ignored."""
@@ -201,11 +202,11 @@ class PdqEngine:
             return len(self._index())
 
     @property
-    def upto(self) -> int:
-        """Every key below has been given to this index, in this process or before."""
+    def reached(self) -> Reached:
+        """How far the entries lead that were given to this index, in this process or before."""
         self._open()
-        ring = self._ring
-        return self._upto if ring is None else ring.upto
+        with self._lock:
+            return self._index().reached
 
     def memory_bytes(self) -> int:
         """Bytes of the segments, mapped ones included, and of what is new."""
@@ -252,14 +253,23 @@ class PdqEngine:
         if self._ring is not None:
             self._ring.verify()
 
-    def clear(self) -> None:
-        """Forgets everything, also on disk: `upto` is 0 again."""
+    def replace(self, keys: Keys, pdqs: Pdqs, reached: Reached) -> None:
+        """There is nothing but these entries, also for the other processes of the node.
+
+        Raises:
+            UnavailableError: another process is at work on the index.
+        """
         self._open()
+        numbers, rows = _plain(keys, np.int64), _pdq_array(pdqs)
+        if len(keys) > self._small_rows:
+            self._to_ring()
         with self._lock:
-            if self._ring is not None:
-                self._ring.clear()
-            self._scan = None if self._ring is not None else ScanIndex()
-            self._upto = 0
+            ring = self._ring
+            if ring is None:
+                self._index().replace(numbers, rows, reached)
+                return
+        if not ring.replace(numbers, rows, reached):
+            raise UnavailableError("Another process is at work on the index; try again.")
 
     def close(self) -> None:
         """Ends the thread; what was not merged is forgotten."""
@@ -307,7 +317,7 @@ class PdqEngine:
         try:
             ring.refresh()
         except UnavailableError as error:
-            # The caller finds that `upto` is 0, and gives everything again.
+            # The caller finds that nothing was reached, and gives everything again.
             _log.warning("index_damaged", reason=str(error), remedy="rebuilt from the database")
         return ring
 
@@ -326,7 +336,7 @@ class PdqEngine:
                 return
             ring = ring_class(self._folder(), threads=self._threads)
             keys, pdqs = self._scan.entries()
-            ring.add(keys, pdqs, self._upto)
+            ring.add(keys, pdqs, self._scan.reached)
             self._ring, self._scan = ring, None
         self._wake.set()
 
@@ -351,7 +361,7 @@ class PdqEngine:
                 _log.warning("index_not_tended", error=type(error).__name__)
 
 
-def _pdq_array(pdqs: "Sequence[bytes] | NDArray[np.uint8]") -> "NDArray[np.uint8]":
+def _pdq_array(pdqs: Pdqs) -> "NDArray[np.uint8]":
     """The pdqs as uint8 [n, 32], without a copy where they are that."""
     if isinstance(pdqs, np.ndarray):
         return _plain(pdqs, np.uint8).reshape(-1, PDQ_BYTES)

@@ -37,16 +37,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         format: 1.
         generation: counts the manifests.
         upto: every key below was given to the index before these segments were made.
+        mark: what the caller knows that place in its sequence by.
         segments: the greatest first.
     """
 
     format: int
     generation: int
     upto: int
+    mark: str
     segments: tuple[SegmentFile, ...]
 
 
-EMPTY: Final = Manifest(FORMAT, 0, 0, ())
+EMPTY: Final = Manifest(FORMAT, 0, 0, "", ())
 """What there is where nothing was written yet."""
 
 

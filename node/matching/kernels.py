@@ -46,7 +46,7 @@ def load_ring(folder: Path | None) -> "type[RingIndex]":
 def _warm(index: "RingIndex") -> None:
     keys = np.arange(_SOME, dtype=np.int64)
     pdqs = np.zeros((_SOME, 32), np.uint8)
-    index.add(keys, pdqs, None)
+    index.add(keys, pdqs)
     index.merge()
     index.query(bytes(32), 0, None)
     index.query_arrays(pdqs[:1], 0, None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from node.matching.index import START, Keys, Pdqs, Reached
 from protocol.limits import PDQ_BITS, PDQ_MATCH_DISTANCE
 from protocol.pdq import PDQ_BYTES
 
@@ -70,15 +71,17 @@ class ScanIndex:
         self._lock = threading.Lock()  # held by writers; readers take the tuple as it is
         self._blocks: tuple[_Block, ...] = ()
         self._alive = 0
+        self._reached = START
 
-    def add(self, keys: Sequence[int], pdqs: Sequence[bytes]) -> None:
+    def add(self, keys: Keys, pdqs: Pdqs, reached: Reached = START) -> None:
         """`pdqs[i]` is found under `keys[i]` by every query that starts later.
 
         Costs the same however many entries there are: existing ones are neither moved nor copied.
 
         Args:
             keys: int64 values; repeats are allowed.
-            pdqs: 32 bytes each.
+            pdqs: 32 bytes each, or uint8 [n, 32].
+            reached: see PdqIndex.
         """
         if len(keys) != len(pdqs):
             raise RuntimeError("an index needs one key for each pdq")
@@ -87,6 +90,12 @@ class ScanIndex:
         with self._lock:
             self._blocks = _appended(self._blocks, numbers, words)
             self._alive += len(numbers)
+            self._reached = max(self._reached, reached)
+
+    @property
+    def reached(self) -> Reached:
+        """The farthest that was said with an add."""
+        return self._reached
 
     def remove(self, keys: Sequence[int]) -> None:
         """No query that starts later finds anything under `keys`; unknown keys are ignored.
@@ -135,6 +144,19 @@ class ScanIndex:
         """Number of entries that a query can find."""
         return self._alive
 
+    def replace(self, keys: Keys, pdqs: Pdqs, reached: Reached) -> None:
+        """There is nothing but these entries."""
+        words, numbers = _words(pdqs), np.asarray(keys, np.int64)
+        with self._lock:
+            self._blocks = _appended((), numbers, words)
+            self._alive, self._reached = len(numbers), reached
+
+    def verify(self) -> None:
+        """Nothing is kept on disk."""
+
+    def close(self) -> None:
+        """Nothing runs by itself."""
+
     def memory_bytes(self) -> int:
         """Bytes of all blocks, full or not."""
         return len(self._blocks) * BLOCK_ROWS * (8 * _WORDS + 8 + 1)
@@ -172,8 +194,10 @@ def _appended(
     return blocks
 
 
-def _words(pdqs: Sequence[bytes]) -> "NDArray[np.uint64]":
+def _words(pdqs: Pdqs) -> "NDArray[np.uint64]":
     """The four words of each pdq, [len(pdqs), 4]."""
+    if isinstance(pdqs, np.ndarray):
+        return np.ascontiguousarray(pdqs).view(np.uint64).reshape(-1, _WORDS)
     if any(len(pdq) != PDQ_BYTES for pdq in pdqs):
         raise RuntimeError("a pdq is 32 bytes")
     return np.frombuffer(b"".join(pdqs), np.uint64).reshape(-1, _WORDS)

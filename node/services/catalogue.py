@@ -4,19 +4,55 @@ The database is the truth and the index its shadow: every process follows the lo
 off, which is safe because places in the log become visible in order. A hit is believed only if the
 database still has it active, so a withdrawn or erased entry never matches, not even in a process
 that has not heard of it yet.
+
+An index that is kept on disk knows how far in the log it had come, and the id of the statement
+before that place. Where the database has another one there, or none, it is another log or an older
+copy of it (a restored backup), and the index begins anew.
 """
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from node.matching.index import PdqIndex
+import numpy as np
+import structlog
+
+from node.matching.index import START, PdqIndex, Reached
 from node.storage.engine import Store
 from node.storage.media import MediaHash
 from node.storage.transaction import Transaction
+from protocol.pdq import PDQ_BYTES
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_log = structlog.get_logger("node.catalogue")
 _SLOT_BITS = 13  # more than the media hashes that limits allow in one statement
 _SLOT_MASK = (1 << _SLOT_BITS) - 1
 _PAGE = 20_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an index and the database do not agree about; numbers of entries.
+
+    Attributes:
+        missing: active in the database, and not found by the index.
+        altered: found under another pdq.
+        unknown: found where the log has not come to.
+        withdrawn: found, and active no more; the database is asked about each hit, so that they
+            never match, and they leave the index when they are met or tidied away.
+    """
+
+    missing: int = 0
+    altered: int = 0
+    unknown: int = 0
+    withdrawn: int = 0
+
+    def is_wrong(self) -> bool:
+        """Whether a look-up could say something wrong because of it."""
+        return bool(self.missing or self.altered or self.unknown)
 
 
 class Catalogue:
@@ -26,7 +62,7 @@ class Catalogue:
         self._store = store
         self._index = index
         self._origin = origin
-        self._next = 0
+        self._is_checked = False
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -35,14 +71,20 @@ class Catalogue:
     def refresh(self) -> None:
         """Takes in what the log has gained since the last time, from any process."""
         with self._store.read() as transaction:
-            if transaction.logs.size(self._origin) <= self._next:
+            if self._is_checked and transaction.logs.size(self._origin) <= self._next():
                 return
         with self._lock, self._store.read() as transaction:
+            if not self._is_checked:
+                self._check(transaction)
             size = transaction.logs.size(self._origin)
-            while self._next < size:
-                found = transaction.media.pdqs_from(self._next, limit=_PAGE)
-                self._index.add([_key(one) for one in found], [one.value for one in found])
-                self._next = found[-1].log_index + 1 if found else size
+            while (start := self._next()) < size:
+                found = transaction.media.pdqs_from(start, limit=_PAGE)
+                following = found[-1].log_index + 1 if found else size
+                self._index.add(
+                    [_key(one) for one in found],
+                    [one.value for one in found],
+                    _reached(transaction, following),
+                )
 
     def near(
         self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
@@ -69,6 +111,92 @@ class Catalogue:
             [(active[_place(key)], distance) for key, distance in found if _place(key) in active]
             for found in hits
         ]
+
+    def compare(self) -> Difference:
+        """Returns in what the index, brought up to date, differs from the database.
+
+        Raises:
+            UnavailableError: what it keeps on disk is damaged.
+        """
+        self.refresh()
+        self._index.verify()
+        with self._store.read() as transaction:
+            size = transaction.logs.size(self._origin)
+            keys, pdqs = _all_pdqs(transaction)
+        found_keys, found_pdqs = self._index.entries()
+        return _difference(keys, pdqs, found_keys, found_pdqs, upto=size << _SLOT_BITS)
+
+    def rebuild(self) -> int:
+        """The index is made anew from the database; returns how many entries it has.
+
+        Other processes of the node go over to it by themselves.
+
+        Raises:
+            UnavailableError: another process is at work on the index.
+        """
+        with self._lock, self._store.read() as transaction:
+            reached = _reached(transaction, transaction.logs.size(self._origin))
+            keys, pdqs = _all_pdqs(transaction)
+            self._index.replace(keys, pdqs, reached)
+            self._is_checked = True
+        return len(keys)
+
+    def close(self) -> None:
+        """Ends what the index does by itself."""
+        self._index.close()
+
+    def _next(self) -> int:
+        """The place in the log that the index has not seen yet."""
+        return self._index.reached.upto >> _SLOT_BITS
+
+    def _check(self, transaction: Transaction) -> None:
+        """The index follows this log, or nothing yet."""
+        reached = self._index.reached
+        if reached != _reached(transaction, reached.upto >> _SLOT_BITS):
+            _log.warning("index_of_another_log", remedy="rebuilt from the database")
+            self._index.replace([], [], START)
+        self._is_checked = True
+
+
+def _reached(transaction: Transaction, log_index: int) -> Reached:
+    """What is told to an index that has seen everything before a place in the log."""
+    before = transaction.statements.entries(log_index - 1, 1) if log_index else []
+    return Reached(log_index << _SLOT_BITS, before[0] if before else "")
+
+
+def _all_pdqs(transaction: Transaction) -> "tuple[NDArray[np.int64], NDArray[np.uint8]]":
+    """The active pdqs of the database: keys, int64 [n], ascending, and values, uint8 [n, 32]."""
+    keys, values = [np.zeros(0, np.int64)], [np.zeros((0, PDQ_BYTES), np.uint8)]
+    start = 0
+    while found := transaction.media.pdqs_from(start, limit=_PAGE):
+        keys.append(np.array([_key(one) for one in found], np.int64))
+        joined = b"".join([one.value for one in found])
+        values.append(np.frombuffer(joined, np.uint8).reshape(-1, PDQ_BYTES))
+        start = found[-1].log_index + 1
+    return np.concatenate(keys), np.concatenate(values)
+
+
+def _difference(
+    keys: "NDArray[np.int64]",
+    pdqs: "NDArray[np.uint8]",
+    found_keys: "NDArray[np.int64]",
+    found_pdqs: "NDArray[np.uint8]",
+    *,
+    upto: int,
+) -> Difference:
+    """Compares what should be found with what is; keys ascend, and those of the database differ."""
+    place = np.searchsorted(keys, found_keys)
+    known = np.zeros(len(found_keys), np.bool_)
+    inside = place < len(keys)
+    known[inside] = keys[place[inside]] == found_keys[inside]
+    same = (found_pdqs[known] == pdqs[place[known]]).all(axis=1)
+    right = np.unique(place[known][same])
+    return Difference(
+        missing=len(keys) - len(right),
+        altered=int((~same).sum()),
+        unknown=int((found_keys[~known] >= upto).sum()),
+        withdrawn=int((found_keys[~known] < upto).sum()),
+    )
 
 
 def _key(one: MediaHash) -> int:

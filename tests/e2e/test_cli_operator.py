@@ -6,12 +6,14 @@ import subprocess
 import time
 
 import httpx
+import numpy as np
 import pytest
 
 from cli_stage import COMMAND, call, secret_file
 from node.app import open_services
 from node.cli import introductions
 from node.demo.cast import wait_for
+from node.matching.engine import PdqEngine
 from nodes import free_port, make_node, serving
 from protocol.errors import PeerUnreachableError
 
@@ -301,3 +303,24 @@ def test_a_peer_with_a_problem_shows_it(paired):
 
 def test_the_commands_own_variable_stops_no_node(node):
     assert call("node", "status", node, env={"SCHUTZNETZ_API_KEY": "snk_x"}).code == 0
+
+
+def test_fsck_says_whether_index_and_database_agree_and_mends_the_index(node):
+    fine = call("node", "fsck", node)
+    assert (fine.code, fine.out) == (
+        0,
+        "The index finds every entry of the database, and nothing else that matches.\n",
+    )
+    index = PdqEngine(node / "index", small_rows=0, background=False)
+    index.build(np.array([1 << 50]), np.zeros((1, 32), np.uint8))
+    index.close()
+    wrong = call("node", "fsck", node)
+    differing = "The index and the database differ: 1 are of no statement."
+    assert (wrong.code, wrong.out, wrong.err) == (
+        1,
+        "",
+        f"schutznetz: {differing} Mend it with --rebuild.\n",
+    )
+    assert not call("node", "fsck", node, "--json").json["ok"]
+    assert call("node", "fsck", node, "--rebuild").code == 0
+    assert call("node", "fsck", node, "--json").json["ok"]

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from node.matching.folder import FORMAT, Folder, Manifest, SegmentFile
+from node.matching.index import START, Reached
 from node.matching.ring.chunks import chunks_of, pdqs_of
 from node.matching.ring.delta import Block
 from node.matching.ring.search import Mounted, Search, View, search_many
@@ -47,8 +48,8 @@ class RingIndex:
         self._view = View((), (Block(_ROOM),))
         self._removed: list[int] = []  # while a merge is under way
         self._generation = 0
-        self._covered = 0  # every key below is in the segments, or was removed
-        self.upto = 0
+        self._covered = START  # what the segments hold all of, but for what was removed
+        self.reached = START
 
     def query(self, pdq: bytes, most: int, limit: int | None) -> list[tuple[int, int]]:
         """See PdqEngine.query."""
@@ -80,7 +81,9 @@ class RingIndex:
         view = self._view
         return sum(one.bytes for one in view.mounted) + sum(one.bytes for one in view.blocks)
 
-    def add(self, keys: "NDArray[np.int64]", pdqs: "NDArray[np.uint8]", upto: int | None) -> None:
+    def add(
+        self, keys: "NDArray[np.int64]", pdqs: "NDArray[np.uint8]", reached: Reached = START
+    ) -> None:
         """Adds entries to the delta: int64 [n], uint8 [n, 32]."""
         with self._lock:
             block = self._view.blocks[-1]
@@ -88,7 +91,7 @@ class RingIndex:
                 block = Block(max(_ROOM, len(keys)))
                 self._view = View(self._view.mounted, (*self._view.blocks, block))
             block.append(pdqs.view(np.uint16), keys)
-            self.upto = max(self.upto, upto or 0)
+            self.reached = max(self.reached, reached)
 
     def remove(self, keys: Sequence[int]) -> None:
         """Masks entries, wherever they are."""
@@ -106,7 +109,7 @@ class RingIndex:
         view = self._view
         return sum(map(len, view.blocks)) >= DELTA_ROWS or any(map(_is_wasteful, view.mounted))
 
-    def build(self, keys: "NDArray[np.int64]", pdqs: "NDArray[np.uint8]", upto: int | None) -> bool:
+    def build(self, keys: "NDArray[np.int64]", pdqs: "NDArray[np.uint8]", reached: Reached) -> bool:
         """Adds entries as one segment; returns False where another process is merging."""
         with self._merging, _holding(self._folder) as held:
             if not held:
@@ -114,9 +117,10 @@ class RingIndex:
             self._take_up()
             fresh = self._new_segment(_chunks(pdqs), keys)
             with self._lock:
-                self.upto = max(self.upto, upto or 0)
+                self.reached = max(self.reached, reached)
                 # What is in the delta is not in the segments: their manifest must not say so.
-                covered = self._covered if any(map(len, self._view.blocks)) else self.upto
+                delta = any(map(len, self._view.blocks))
+                covered = self._covered if delta else self.reached
             self._publish((*self._view.mounted, fresh), covered)
             with self._lock:
                 self._view = View(_sorted((*self._view.mounted, fresh)), self._view.blocks)
@@ -139,7 +143,7 @@ class RingIndex:
             self._take_up()
             with self._lock:
                 frozen = self._view.blocks
-                upto = self.upto
+                reached = self.reached
                 self._removed = []
                 self._view = View(self._view.mounted, (*frozen, Block(_ROOM)))
             chosen = self._chosen(sum(map(len, frozen)), whole=whole)
@@ -156,7 +160,7 @@ class RingIndex:
             del living
             fresh = (self._new_segment(words, keys),) if len(keys) else ()
             kept = tuple(one for one in self._view.mounted if one not in chosen)
-            self._publish((*kept, *fresh), upto)
+            self._publish((*kept, *fresh), reached)
             self._finish(chosen, frozen, fresh)
             return True
 
@@ -193,15 +197,24 @@ class RingIndex:
         pdqs_of(words.view(np.uint16), pdqs.view(np.uint16))
         return keys[order], pdqs
 
-    def clear(self) -> None:
-        """There is nothing left, nor on disk where no other process is merging."""
+    def replace(
+        self, keys: "NDArray[np.int64]", pdqs: "NDArray[np.uint8]", reached: Reached
+    ) -> bool:
+        """There is nothing but these entries; returns False where another process is merging.
+
+        At no moment is there less on disk: the new segment takes the place of all others.
+        """
         with self._merging, _holding(self._folder) as held:
+            if not held:
+                return False
+            if self._folder is not None:
+                self._generation = max(self._generation, self._folder.read().generation)
+            fresh = (self._new_segment(_chunks(pdqs), keys),) if len(keys) else ()
             with self._lock:
-                self._view = View((), (Block(_ROOM),))
-                self._covered = self.upto = 0
-            if held and self._folder is not None:
-                self._generation = self._folder.read().generation
-                self._publish((), 0)
+                self.reached = reached
+                self._view = View(fresh, (Block(_ROOM),))
+            self._publish(fresh, reached)
+        return True
 
     def _chosen(self, rows: int, *, whole: bool) -> tuple[Mounted, ...]:
         """The segments that go into a merge with so many new rows, the smallest first."""
@@ -230,7 +243,7 @@ class RingIndex:
             return Mounted(build_segment(words, keys, threads=self._threads))
         return Mounted(segment, path.name)
 
-    def _publish(self, mounted: tuple[Mounted, ...], covered: int) -> None:
+    def _publish(self, mounted: tuple[Mounted, ...], covered: Reached) -> None:
         """The manifest names these segments, unless one of them is in memory only."""
         self._covered = covered
         if self._folder is None or not all(one.name for one in mounted):
@@ -240,7 +253,7 @@ class RingIndex:
             for one in _sorted(mounted)
         )
         self._generation += 1
-        self._folder.publish(Manifest(FORMAT, self._generation, covered, files))
+        self._folder.publish(Manifest(FORMAT, self._generation, *covered, files))
 
     def _finish(
         self, chosen: tuple[Mounted, ...], frozen: tuple[Block, ...], fresh: tuple[Mounted, ...]
@@ -261,10 +274,10 @@ class RingIndex:
             return False
         known = {one.name: one for one in self._view.mounted if one.name}
         manifest, mounted = self._mount(known)
-        if manifest.upto < self._covered:
+        if manifest.upto < self._covered.upto:
             return False  # somebody began anew; this process has more, and will say so
         self._generation = manifest.generation
-        self._covered = manifest.upto
+        self._covered = Reached(manifest.upto, manifest.mark)
         with self._lock:
             view = self._view
             gone = {key for one in view.mounted for key in one.gone}
@@ -274,7 +287,7 @@ class RingIndex:
                     if one.name not in known:
                         one.remove(np.fromiter(gone, np.int64, len(gone)))
             self._view = View(mounted, _from_key(view.blocks, manifest.upto))
-            self.upto = max(self.upto, manifest.upto)
+            self.reached = max(self.reached, self._covered)
         return True
 
     def _mount(self, known: dict[str, Mounted]) -> tuple[Manifest, tuple[Mounted, ...]]:

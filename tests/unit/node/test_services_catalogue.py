@@ -1,15 +1,22 @@
 """The index of one process is the shadow of the database, never more and never less."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import structlog
 
-from desks import Desk, pdq_at, picture
+from desks import Desk, open_desk, pdq_at, picture
+from node.matching.engine import PdqEngine
 from node.matching.scan import ScanIndex
 from node.services import catalogue as module
-from node.services.catalogue import Catalogue
+from node.services.catalogue import Catalogue, Difference
+from node.services.fsck import Check, Finding, Fsck, IndexCheck
 from node.storage.engine import Store
+from node.storage.media import MediaHash, MediaRepository
 from node.storage.transaction import Transaction
 from simulator import account_ban, media_flag
 from worlds import ANNA, HOTLINE, PDQ, retract
@@ -87,3 +94,118 @@ class _Counting:
         self.reads += 1
         with self._store.read() as transaction:
             yield transaction
+
+
+def kept_index(folder: Path) -> PdqEngine:
+    """An index as the node has it, but that it uses segments from the first entry on."""
+    return PdqEngine(folder, small_rows=0, background=False, threads=1)
+
+
+def flag_some(desk: Desk, first: int = 0) -> None:
+    for number in range(first, first + 5):
+        pictures = tuple(picture(pdq_at(bits)) for bits in range(number + 1))
+        desk.world.submit(media_flag(ANNA, number, items=pictures))
+
+
+def test_a_restart_takes_in_only_what_the_segments_lack(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag_some(desk)
+    index = kept_index(tmp_path / "index")
+    before = Catalogue(desk.world.store, index, origin=desk.world.log.origin)
+    before.refresh()
+    assert index.flush()
+    before.close()
+    size = desk.world.log.size()
+    flag_some(desk, 5)
+    asked = []
+    pdqs_from = MediaRepository.pdqs_from
+
+    def watched(self: MediaRepository, log_index: int, *, limit: int) -> list[MediaHash]:
+        asked.append(log_index)
+        return pdqs_from(self, log_index, limit=limit)
+
+    monkeypatch.setattr(MediaRepository, "pdqs_from", watched)
+    after = Catalogue(
+        desk.world.store, kept_index(tmp_path / "index"), origin=desk.world.log.origin
+    )
+    after.refresh()
+    assert asked == [size]
+    assert len(after) == 15 + 40
+    with desk.world.store.read() as transaction:
+        assert len(near(after, transaction)) == 15 + 40
+
+
+def test_an_index_of_another_log_begins_anew(
+    desk: Desk, tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    flag_some(desk)
+    index = kept_index(tmp_path / "index")
+    before = Catalogue(desk.world.store, index, origin=desk.world.log.origin)
+    before.refresh()
+    assert index.flush()
+    shutil.copy(migrated_sqlite, tmp_path / "other.db")
+    with open_desk(f"sqlite:///{tmp_path / 'other.db'}", tmp_path / "other") as other:
+        other.world.submit(media_flag(HOTLINE, items=(picture(pdq_at(200)),)))
+        after = Catalogue(
+            other.world.store, kept_index(tmp_path / "index"), origin=other.world.log.origin
+        )
+        with structlog.testing.capture_logs() as lines:
+            after.refresh()
+        assert [line["event"] for line in lines] == ["index_of_another_log"]
+        assert len(after) == 1
+
+
+def test_what_index_and_database_disagree_about_is_counted_and_mended(
+    desk: Desk, tmp_path: Path
+) -> None:
+    flag_some(desk)
+    index = kept_index(tmp_path / "index")
+    catalogue = Catalogue(desk.world.store, index, origin=desk.world.log.origin)
+    fsck = fsck_of(catalogue)
+    assert [one.ok for one in fsck.run()] == [True]
+    receipt = desk.world.submit(media_flag(ANNA, 9, items=(picture(), picture(pdq_at(9)))))
+    catalogue.refresh()
+    desk.world.submit(retract(receipt.id, by=ANNA, items=(0,)))
+    assert catalogue.compare() == Difference(withdrawn=1)
+    (found,) = fsck.run()
+    assert found.ok
+    assert "1 withdrawn" in found.sentence
+    keys, _ = index.entries()
+    index.remove(keys[:2].tolist())
+    index.add([int(keys[1])], [bytes(32)])
+    index.add([1 << 60], [bytes(32)])
+    assert catalogue.compare() == Difference(missing=2, altered=1, unknown=1, withdrawn=1)
+    (found,) = fsck.run()
+    assert found == Finding(
+        "index",
+        ok=False,
+        sentence="The index and the database differ: 2 are missing, 1 have another pdq, "
+        "1 are of no statement.",
+    )
+    (found,) = fsck.run(rebuild=True)
+    assert found == Finding("index", ok=True, sentence="The index was made anew: 16 entries.")
+    assert catalogue.compare() == Difference()
+
+
+def test_a_damaged_file_is_a_finding_and_mended(desk: Desk, tmp_path: Path) -> None:
+    flag_some(desk)
+    index = kept_index(tmp_path / "index")
+    catalogue = Catalogue(desk.world.store, index, origin=desk.world.log.origin)
+    catalogue.refresh()
+    assert index.flush()
+    (path,) = (tmp_path / "index").glob("*.segment")
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x01")
+    fsck = fsck_of(catalogue)
+    assert [one.sentence for one in fsck.run()] == [
+        "A segment of the index is not what was written."
+    ]
+    assert [one.ok for one in fsck.run(rebuild=True)] == [True]
+    assert [one.ok for one in fsck.run()] == [True]
+
+
+def fsck_of(catalogue: Catalogue) -> Fsck:
+    check = IndexCheck(catalogue)
+    return Fsck({"index": Check(check.look, check.mend)})
