@@ -7,9 +7,11 @@ says, which is `federation.sync`'s work, or a second try.
 """
 
 import asyncio
+import importlib.util
 import ipaddress
 import re
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -64,6 +66,7 @@ MAX_RETRY_AFTER_S: Final = 86_400
 """Longest wait that a peer can ask for; more is taken as this."""
 
 _MAX_CONNECTIONS: Final = 64
+_KEPT_OPEN_S: Final = 25.0  # less than a node keeps one, so that none is closed while it is used
 _MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
@@ -72,6 +75,11 @@ _NOT_PRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\u024f\u2010-\u2027]+")
 _PLAIN: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 M = TypeVar("M", bound=Message)
+
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore looks for it four times in a request, each time in every folder of the path.
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # Python's way to say "none"
 
 
 @asynccontextmanager
@@ -84,7 +92,7 @@ async def connect(
     """
     async with httpx.AsyncClient(
         timeout=httpx.Timeout(read_s, connect=connect_s, pool=connect_s),
-        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
+        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEPT_OPEN_S),
         follow_redirects=False,
         trust_env=False,
         verify=ssl.create_default_context(),

@@ -25,7 +25,6 @@ from node.services.evaluator import Evaluator
 from node.services.keys import NodeKeys
 from node.settings import Settings
 from node.storage.engine import Store
-from node.storage.peers import PeerRecord
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.errors import (
     FederationError,
@@ -36,7 +35,6 @@ from protocol.errors import (
     SigningError,
     UnavailableError,
 )
-from protocol.fields import StatementId
 from protocol.identifiers import NormalisedIdentifier
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.fingerprints import fingerprint_input
@@ -75,7 +73,6 @@ class Asking:
         self._stretcher = Stretcher(settings.stretches_at_once)
         self._lock = threading.Lock()
         self._panels: dict[tuple[str, str], Panel] = {}
-        self._nodes: dict[str, tuple[StatementId, PinnedNode]] = {}
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._http: httpx.AsyncClient | None = None
         self._loop = Loop("asking", self._main)
@@ -180,13 +177,9 @@ class Asking:
         """Returns for each key how its holders are asked: those pinned, active and not frozen."""
         with self._store.read() as transaction:
             names = {holder.node for _, epoch in keys for holder in epoch.holders}
-            records = {name: transaction.peers.get(name) for name in names}
+            records = [one for one in transaction.peers.all() if one.name in names]
             frozen = {(one.circle, one.node) for one in transaction.trust.frozen_holders()}
-        found = [
-            self._pinned(record)
-            for record in records.values()
-            if record is not None and record.state == "active"
-        ]
+        found = [pinned(one) for one in records if one.state == "active"]
         now = self._clock()
         nodes = {one.name: one for one in found if one.expires > now}
         return [
@@ -197,13 +190,6 @@ class Asking:
             }
             for descriptor, epoch in keys
         ]
-
-    def _pinned(self, record: PeerRecord) -> PinnedNode:
-        """Returns a pinned node; its descriptor is read once."""
-        known = self._nodes.get(record.name)
-        if known is None or known[0] != record.descriptor_id:
-            known = self._nodes[record.name] = (record.descriptor_id, pinned(record))
-        return known[1]
 
     async def _fingerprint(
         self, panel: Panel, inputs: Sequence[bytes], ask: dict[int, Asker]

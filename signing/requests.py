@@ -10,25 +10,18 @@ What it is not: the memory of nonces. A request that verifies here may still be 
 records (keyid, nonce) for `protocol.limits.NONCE_KEPT_S` and refuses what is there already.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from http_message_signatures import (
-    ContentDigest,
-    HTTPMessageSignaturesException,
-    HTTPMessageSigner,
-    HTTPMessageVerifier,
-    HTTPSignatureAlgorithm,
-    HTTPSignatureKeyResolver,
-    InvalidSignature,
-)
+from http_message_signatures import HTTPMessageSignaturesException, HTTPSignatureComponentResolver
 
-from protocol.encoding import from_base64url, to_base64url
+from protocol.encoding import from_base64, from_base64url, to_base64, to_base64url
 from protocol.errors import BadSignatureError, LimitError, MalformedError
 from protocol.limits import REQUEST_LIFETIME_S, REQUEST_SKEW_S
 from signing.keys import KeyUse, PublicKey, SigningKey
@@ -50,6 +43,9 @@ NONCE_BYTES: Final = 16
 
 MAX_FIELD_CHARS: Final = 512
 """Longest of the three header fields; ours have at most 206 characters."""
+
+_KEPT_URLS: Final = 1_024
+_COMPONENTS_OF: Final[Any] = HTTPSignatureComponentResolver  # the library has no types for it
 
 _FIELDS: Final = ("content-digest", "signature-input", "signature")
 _USES: Final = frozenset({KeyUse.REQUEST, KeyUse.FLAGGER})
@@ -82,62 +78,6 @@ class SignedRequest:
     keyid: str
     nonce: str
     created: int
-
-
-class RequestAlgorithm(HTTPSignatureAlgorithm):
-    """Ed25519 by `signing.keys`, in place of the library's own.
-
-    The library would verify with `cryptography`, which accepts signatures that libsodium refuses:
-    two verifiers in one network are two opinions on the same bytes.
-    """
-
-    algorithm_id = ALGORITHM
-
-    def __init__(
-        self, public_key: PublicKey | None = None, private_key: SigningKey | None = None
-    ) -> None:
-        self._public_key = public_key
-        self._private_key = private_key
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of the signature base (RFC 9421 section 3.1)."""
-        assert self._private_key is not None
-        return self._private_key.sign(message)
-
-    def verify(self, signature: bytes, message: bytes) -> None:
-        """Return if the signature fits the signature base (RFC 9421 section 3.2).
-
-        Raises:
-            BadSignatureError: it does not.
-        """
-        assert self._public_key is not None
-        self._public_key.verify(message, signature)
-
-
-class _OneKey(HTTPSignatureKeyResolver):
-    """Gives the library the key that was chosen already."""
-
-    def __init__(self, key: PublicKey | SigningKey) -> None:
-        self._key = key
-
-    def resolve_public_key(
-        self,
-        key_id: str,  # noqa: ARG002  # the library's interface; the caller chose by it before
-    ) -> PublicKey | SigningKey:
-        return self._key
-
-    def resolve_private_key(
-        self,
-        key_id: str,  # noqa: ARG002  # the library's interface; the caller chose by it before
-    ) -> PublicKey | SigningKey:
-        return self._key
-
-
-class _Verifier(HTTPMessageVerifier):
-    """The library's verifier without its clock: the time is an argument here (step 5)."""
-
-    def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:
-        """Leave the dates to `verify_request`."""
 
 
 @dataclass(frozen=True)
@@ -181,24 +121,17 @@ def sign_request(
         nonce = secrets.token_bytes(NONCE_BYTES)
     if len(nonce) != NONCE_BYTES:
         raise RuntimeError(f"A nonce has {NONCE_BYTES} bytes.")
-    _check_method(method)
-    message = _Message(method, url)
-    signer = HTTPMessageSigner(signature_algorithm=RequestAlgorithm, key_resolver=_OneKey(key))
-    try:
-        signer.sign(
-            message,
-            key_id=key.kid,
-            created=datetime.fromtimestamp(now, UTC),
-            expires=datetime.fromtimestamp(now + REQUEST_LIFETIME_S, UTC),
-            nonce=to_base64url(nonce),
-            label=LABEL,
-            tag=TAG,
-            covered_component_ids=COMPONENTS,
-            body=body,
-        )
-    except HTTPMessageSignaturesException:
-        raise MalformedError("The URL of the request is not an absolute, encoded one.") from None
-    return message.headers
+    digest = _content_digest(body)
+    params = (
+        f'({_COVERED});created={now};keyid="{key.kid}";alg="{ALGORITHM}";'
+        f'expires={now + REQUEST_LIFETIME_S};nonce="{to_base64url(nonce)}";tag="{TAG}"'
+    )
+    signature = key.sign(_signature_base(method, url, digest, params))
+    return {
+        "Content-Digest": digest,
+        "Signature-Input": f"{LABEL}={params}",
+        "Signature": f"{LABEL}=:{to_base64(signature)}:",
+    }
 
 
 def verify_request(
@@ -240,7 +173,7 @@ def verify_request(
     keyid, nonce = params["keyid"], params["nonce"]
     created, expires = int(params["created"]), int(params["expires"])
     # 3. The body is the one of the digest, which the signature covers.
-    if not hmac.compare_digest(fields["content-digest"], ContentDigest.create(body)):
+    if not hmac.compare_digest(fields["content-digest"], _content_digest(body)):
         raise BadSignatureError("The body is not the one that Content-Digest names.")
     # 4. Made for this application, with the one algorithm.
     if (params["tag"], params["alg"]) != (TAG, ALGORITHM):
@@ -252,14 +185,41 @@ def verify_request(
     if key.use not in _USES:
         raise BadSignatureError(f"A key for {key.use.value!r} does not sign requests.")
     # 7. The signature fits the signature base (RFC 9421 section 3.2).
-    verifier = _Verifier(signature_algorithm=RequestAlgorithm, key_resolver=_OneKey(key))
+    given = fields["signature-input"].removeprefix(f"{LABEL}=")
+    signature = from_base64(fields["signature"].removeprefix(f"{LABEL}=:").removesuffix(":"))
     try:
-        verifier.verify(_Message(method, url, fields), max_age=None)
-    except InvalidSignature:
+        key.verify(_signature_base(method, url, fields["content-digest"], given), signature)
+    except (BadSignatureError, MalformedError):
         raise BadSignatureError(
             "The signature does not fit this method, URL and body under the named key."
         ) from None
     return SignedRequest(keyid, nonce, created)
+
+
+def _signature_base(method: str, url: str, digest: str, params: str) -> bytes:
+    """Return what is signed (RFC 9421 section 2.5), of a request in the one form of the profile."""
+    components = _derived_components(method, url)
+    return f'{components}"content-digest": {digest}\n"@signature-params": {params}'.encode()
+
+
+@lru_cache(maxsize=_KEPT_URLS)
+def _derived_components(method: str, url: str) -> str:
+    """Return the lines for method, authority and URL (RFC 9421 section 2.2).
+
+    What a URL is and how its authority is spelled is left to the library, which takes a while.
+    """
+    _check_method(method)
+    try:
+        found: Any = _COMPONENTS_OF(_Message(method, url))
+        values = (found.get_method(), found.get_authority(), found.get_target_uri())
+    except HTTPMessageSignaturesException:
+        raise MalformedError("The URL of the request is not an absolute, encoded one.") from None
+    return "".join(f'"{name}": {value}\n' for name, value in zip(COMPONENTS, values, strict=False))
+
+
+def _content_digest(body: bytes) -> str:
+    """Return Content-Digest with sha-256 alone (RFC 9530 section 2)."""
+    return f"sha-256=:{to_base64(hashlib.sha256(body).digest())}:"
 
 
 def _check_method(method: str) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from federation.descriptors import PinnedNode, pin
+from federation.descriptors import PinnedNode, State, pin
 from federation.trust import Target
 from node.storage.peers import PeerRecord
 from node.storage.statements import StatementRecord
@@ -16,6 +16,8 @@ from protocol.fields import StatementId, organisation_of
 from protocol.statements import Accredit, Statement, parse_as
 
 S = TypeVar("S", bound=Statement)
+
+_KEPT: Final = 512
 
 
 class StoredDirectory:
@@ -163,13 +165,12 @@ class StoredDirectory:
         return {}
 
     def _stored(self, kind: type[S], log_index: int) -> S:
-        # The envelope was verified when it was accepted, and the database is trusted with it.
         body = self._transaction.statements.envelopes([log_index])[log_index]
         found: S = _parsed(kind, body)
         return found
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=_KEPT)
 def _parsed(kind: type[S], envelope: bytes) -> S:
     """Parses a body once: a holder needs its circle, and the circle's founder, for every request.
 
@@ -194,9 +195,13 @@ def descriptor_of(record: PeerRecord) -> NodeDescriptor:
 
 def pinned(record: PeerRecord) -> PinnedNode:
     """Returns a pinned node with its keys."""
-    return pin(
-        descriptor_of(record),
-        record.descriptor_id,
-        authority=record.authority,
-        state="active" if record.state == "active" else "frozen",
-    )
+    state: State = "active" if record.state == "active" else "frozen"
+    return _pinned(record.descriptor, record.descriptor_id, record.authority, state)
+
+
+@lru_cache(maxsize=_KEPT)
+def _pinned(
+    descriptor: bytes, descriptor_id: StatementId, authority: bool, state: State
+) -> PinnedNode:
+    found: NodeDescriptor = _parsed(NodeDescriptor, descriptor)
+    return pin(found, descriptor_id, authority=authority, state=state)

@@ -237,7 +237,9 @@ class Peers:
         Raises:
             NotAllowedError: a replay.
         """
-        with self._store.write() as transaction:
+        # Forgotten in a failure of power, a request could be made again for two minutes: each of
+        # them may be, and does nothing more (docs/protocol.md section 6).
+        with self._store.write(durable=False) as transaction:
             if not transaction.access.use_nonce(keyid, nonce, now=now):
                 raise NotAllowedError("This request was made before: its nonce is used up.")
 

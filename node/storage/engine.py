@@ -78,14 +78,18 @@ class Store:
             yield Transaction(connection)
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, durable: bool = True) -> Iterator[Transaction]:
         """Opens a transaction that commits when the block ends, and leaves nothing if it raises.
+
+        Args:
+            durable: whether it is on the disk when the block ends. If not, a failure of power, but
+                not a crash of the program, may undo it; a later durable one makes it so.
 
         Raises:
             UnavailableError: the database does not answer, or other writers do not end. Where that
                 happened in the commit, the transaction may have been kept all the same.
         """
-        with _answering(), self._writing() as connection:
+        with _answering(), self._writing(durable=durable) as connection:
             yield Transaction(connection)
         if self._owes_emptying:
             # Committed already, so whatever happens here must not look like a failed write.
@@ -93,12 +97,14 @@ class Store:
                 self._empty_log(wait_ms=0)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self, *, durable: bool = True) -> Iterator[Connection]:
         if not self._sqlite:
             with self._engine.connect() as connection, connection.begin():
                 # Held until after the commit is visible, as the order of the log asks for. A
                 # server that answers before the disk does would let a signed log shrink in a crash.
                 connection.execute(text(_TAKE_TURN), {"key": _LOG_LOCK})
+                if not durable:
+                    connection.execute(text(_ANSWER_AT_ONCE))
                 yield connection
             return
         if not self._turn.acquire(timeout=_BUSY_TIMEOUT_MS / 1000):
@@ -107,7 +113,7 @@ class Store:
             # A writer takes SQLite's lock at once: upgrading a read later could fail half-way.
             connection = self._engine.connect()
             connection = connection.execution_options(schutznetz_begin="BEGIN IMMEDIATE")
-            with connection, connection.begin():
+            with connection, _synchronous(connection, durable=durable), connection.begin():
                 yield connection
         finally:
             self._turn.release()
@@ -171,6 +177,7 @@ class Store:
         self._engine.dispose()
 
 
+_ANSWER_AT_ONCE = "SET LOCAL synchronous_commit = off"
 _TAKE_TURN = (
     "SELECT pg_advisory_xact_lock(:key), CASE current_setting('synchronous_commit') "
     "WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END"
@@ -210,6 +217,20 @@ def _engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def _synchronous(connection: Connection, *, durable: bool) -> Iterator[None]:
+    """Has SQLite not wait for the disk at the end of the block's transaction, unless `durable`."""
+    if durable:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA synchronous=FULL")
 
 
 def _create_private(path: str | None) -> None:

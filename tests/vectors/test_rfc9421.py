@@ -15,8 +15,8 @@ from http_message_signatures import (
 )
 
 from protocol.encoding import from_base64
+from request_algorithm import RequestAlgorithm
 from signing.keys import KeyUse, SigningKey
-from signing.requests import RequestAlgorithm
 
 VECTOR = json.loads(
     Path(__file__).with_name("rfc9421_b26_ed25519_vector.json").read_text(encoding="utf-8")

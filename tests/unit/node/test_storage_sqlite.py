@@ -13,7 +13,7 @@ from node.storage.engine import Store
 from node.storage.media import MediaHash
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
-from protocol.errors import SettingsError, UnavailableError
+from protocol.errors import NotFoundError, SettingsError, UnavailableError
 from protocol.fields import StatementId
 
 STATEMENTS = 40
@@ -41,6 +41,20 @@ def test_every_connection_is_durable_and_overwrites_what_is_deleted(sqlite_store
             assert pragma(transaction, "foreign_keys") == 1
             assert pragma(transaction, "temp_store") == 2  # MEMORY
             assert pragma(transaction, "busy_timeout") == 20_000
+
+
+def test_a_write_that_may_be_lost_leaves_the_next_one_durable(sqlite_store: Store) -> None:
+    for _ in range(2):
+        with sqlite_store.write(durable=False) as transaction:
+            assert pragma(transaction, "synchronous") == 1  # NORMAL
+            transaction.access.use_nonce("key", "nonce", now=1)
+        with sqlite_store.write() as transaction:
+            assert pragma(transaction, "synchronous") == 2  # FULL
+            assert not transaction.access.use_nonce("key", "nonce", now=1)
+    with pytest.raises(NotFoundError), sqlite_store.write(durable=False):
+        raise NotFoundError("in the block")
+    with sqlite_store.read() as transaction:
+        assert pragma(transaction, "synchronous") == 2
 
 
 def test_a_file_system_without_write_ahead_log_stops_the_start(

@@ -2,9 +2,13 @@
 
 import base64
 import hashlib
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 
+from protocol.encoding import to_base64url
 from protocol.errors import (
     BadSignatureError,
     LimitError,
@@ -13,6 +17,7 @@ from protocol.errors import (
     UnknownKeyError,
 )
 from protocol.limits import NONCE_KEPT_S, REQUEST_LIFETIME_S, REQUEST_SKEW_S
+from request_algorithm import RequestAlgorithm
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.requests import MAX_FIELD_CHARS, SignedRequest, sign_request, verify_request
 
@@ -78,6 +83,25 @@ def resigned(
         "signature": f"sig1=:{signature}:",
         "date": "today",
     }
+
+
+@pytest.mark.parametrize("url", [URL, "http://Node-A.example:80/x%20y", "https://[::1]:8440/?"])
+def test_a_signed_request_is_byte_for_byte_what_the_library_makes(url):
+    ours = signed(url=url)
+    theirs = SimpleNamespace(method="POST", url=url, headers={})
+    keys = MappingKeyResolver(public_keys={KEY.kid: KEY.public}, private_keys={KEY.kid: KEY})
+    HTTPMessageSigner(signature_algorithm=RequestAlgorithm, key_resolver=keys).sign(
+        theirs,
+        key_id=KEY.kid,
+        created=datetime.fromtimestamp(NOW, UTC),
+        expires=datetime.fromtimestamp(NOW + 60, UTC),
+        nonce=to_base64url(NONCE),
+        label="sig1",
+        tag="schutznetz/v1",
+        covered_component_ids=("@method", "@authority", "@target-uri", "content-digest"),
+        body=BODY,
+    )
+    assert ours == theirs.headers
 
 
 @pytest.mark.parametrize(
