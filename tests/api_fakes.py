@@ -14,6 +14,7 @@ import uvicorn
 from node.api.app import build_api
 from node.api.server import server_config
 from node.services.accounts import CheckAnswer, Lead
+from node.services.budgets import Allowance, Usage
 from node.services.clients import SCOPES, Client
 from node.services.judging import MediaMatch, MediaResult
 from node.services.lookups import ListState, MatchAnswer
@@ -367,6 +368,16 @@ class FakeParticipation:
         return CeremonyAnswer(state="unconfirmed")
 
 
+class FakeBudgets:
+    def usage(self, day: str | None = None) -> list[Usage]:
+        members = {"platform-a.example": 4_000}
+        allowed = Allowance(per_day=5_000, per_minute=600)
+        return [Usage("hotline.example/c", "platform-a.example", allowed, 4_000, 80, members)]
+
+    def alarms(self) -> list[Usage]:
+        return self.usage()
+
+
 class FakeHealth:
     def __init__(self) -> None:
         self.wrong: tuple[str, ...] = ()
@@ -390,6 +401,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         lookups=FakeLookups(),
         accounts=FakeAccounts(statements),
         evaluator=FakeEvaluator(),
+        budgets=FakeBudgets(),
         participation=FakeParticipation(),
         peers=FakePeers(),
         clients=FakeClients(),

@@ -108,6 +108,7 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/admin/clients", "admin", 201, examples.CREATE_CLIENT),
     Endpoint("DELETE", "/v1/admin/clients/{client_id}", "admin", 204),
     Endpoint("GET", "/v1/admin/audit", "admin", 200, None, "after=0&limit=2"),
+    Endpoint("GET", "/v1/admin/budgets", "admin", 200, None, "day=2026-11-22"),
     Endpoint("GET", "/v1/admin/policy", "admin"),
     Endpoint("GET", "/v1/admin/set-aside", "admin"),
     Endpoint("GET", "/v1/admin/remedies", "admin"),

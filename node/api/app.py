@@ -50,6 +50,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     operator_s.CreatedClient,
     operator_s.Clients,
     operator_s.AuditLine,
+    operator_s.BudgetUses,
     operator_s.PolicyState,
     operator_s.SetAsides,
     operator_s.Status,

@@ -189,6 +189,16 @@ ADD_PEER: Final = {
     "fingerprint": FINGERPRINT,
     "authority": False,
 }
+BUDGET_USE: Final = {
+    "circle": "hotline.example/de-minors-1",
+    "party": "platform-a.example",
+    "allowed": {"per_day": 5_000, "per_minute": 600},
+    "used": 4_120,
+    "left": 880,
+    "alarm": 80,
+    "members": {"platform-a.example": 4_000, "shop.platform-a.example": 120},
+}
+BUDGETS: Final = {"day": "2026-11-22", "budgets": [BUDGET_USE]}
 NODE_STATUS: Final = {
     "name": "hotline.example",
     "url": "https://hotline.example",
@@ -197,6 +207,7 @@ NODE_STATUS: Final = {
     "list_entries": 12_034,
     "ready": True,
     "reasons": [],
+    "budget_alarms": [BUDGET_USE],
     "peers": [PEER],
 }
 CREATE_CLIENT: Final = {"name": "upload service", "scopes": ["match", "check"]}

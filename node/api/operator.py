@@ -14,6 +14,7 @@ from node.api.operator_shapes import (
     NODE_NAME,
     AddPeerRequest,
     AuditLine,
+    BudgetUses,
     Clients,
     CreateClientRequest,
     CreatedClient,
@@ -28,11 +29,13 @@ from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, ProblemError
 from node.api.public import describe_self
 from node.app import Services
 from node.policy.file import MAX_POLICY_BYTES
+from node.services.budgets import day_of
 from node.services.clients import Client
 from protocol import limits
 
 JSON_LINES = "application/jsonl"
 MAX_AUDIT_LINES = 1_000
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 router = APIRouter(tags=["operator"])
 
@@ -60,6 +63,7 @@ def status(_client: Operator, services: ServicesDep) -> Response:
         "list_entries": services.lookups.list_state().entries,
         "ready": not reasons,
         "reasons": reasons,
+        "budget_alarms": services.budgets.alarms(),
         "peers": services.peers.list(),
     }
     return answer(Status, found)
@@ -237,6 +241,29 @@ def audit(
         for one in services.audit.export(after, limit)
     ]
     return Response("".join(f"{line}\n" for line in lines), media_type=JSON_LINES)
+
+
+@router.get(
+    "/v1/admin/budgets",
+    summary="Who had how much evaluated here",
+    **documented(
+        answers={200: shaped("By circle and party.", BudgetUses, examples.BUDGETS)},
+        may_fail=BEARER,
+    ),
+)
+def budgets(
+    _client: Operator,
+    services: ServicesDep,
+    day: Annotated[
+        str | None,
+        Query(
+            pattern=DAY, max_length=10, description="In UTC, as `2026-11-22`; today where absent."
+        ),
+    ] = None,
+) -> Response:
+    """Answers how much of its budget each member's party has used, and never on what."""
+    day = day_of(int(services.clock())) if day is None else day
+    return answer(BudgetUses, {"day": day, "budgets": services.budgets.usage(day)})
 
 
 @router.get(

@@ -135,6 +135,32 @@ class SetAsides(Answer):
     set_aside: tuple[SetAside, ...]
 
 
+class Allowance(Answer):
+    """How many elements a party may have evaluated."""
+
+    per_day: int
+    per_minute: int
+
+
+class BudgetUse(Answer):
+    """How much one party had evaluated on one day: never what."""
+
+    circle: str
+    party: str = Field(description="The node by whose name the legal person goes.")
+    allowed: Allowance | None = Field(description="Null where it is no member any more.")
+    used: int
+    left: int
+    alarm: int = Field(description="50, 80 or 100: so many per cent were reached; 0 for none.")
+    members: dict[str, int] = Field(description="Elements by node of the party.")
+
+
+class BudgetUses(Answer):
+    """Budgets of one day, by circle and party."""
+
+    day: str
+    budgets: tuple[BudgetUse, ...]
+
+
 class Status(Answer):
     """A node on one screen."""
 
@@ -145,4 +171,7 @@ class Status(Answer):
     list_entries: int
     ready: bool
     reasons: tuple[str, ...] = Field(description="What keeps it from being ready.")
+    budget_alarms: tuple[BudgetUse, ...] = Field(
+        description="Parties that have used half of today's budget or more."
+    )
     peers: tuple[Peer, ...]

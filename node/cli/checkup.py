@@ -197,3 +197,6 @@ def _circles(services: "Services") -> Iterator[Finding]:
             yield Finding(about, "warning", circle.warning)
         else:
             yield Finding(about, "ok", f"{circle.threshold} of {len(circle.holders)} holders")
+    for one in services.budgets.alarms():
+        sentence = f"{one.party} has used {one.alarm} % or more of today's budget in {one.circle}"
+        yield Finding("budget", "warning", sentence)

@@ -54,7 +54,7 @@ class Usage:
     allowed: Allowance | None
     used: int
     alarm: int
-    members: tuple[tuple[str, int], ...]
+    members: dict[str, int]
 
     @property
     def left(self) -> int:
@@ -175,7 +175,7 @@ class Budgets:
             allowed=None if circle is None or not nodes else self._allowed(circle, party),
             used=sum(members.values()),
             alarm=max((use.alarm for use in mine), default=0),
-            members=tuple(sorted(members.items())),
+            members=dict(sorted(members.items())),
         )
 
     def _allowed(self, circle: CircleDescriptor, party: str) -> Allowance:

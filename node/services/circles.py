@@ -217,6 +217,18 @@ class Circles:
             )
         return next(one for one in self.list() if one.name == name)
 
+    def descriptor(self, name: str) -> CircleDescriptor:
+        """Returns the latest descriptor of a circle.
+
+        Raises:
+            NotFoundError: this node knows no such circle.
+        """
+        with self._store.read() as transaction:
+            found = StoredDirectory(transaction).circle(name)
+        if found is None:
+            raise NotFoundError("This node knows no such circle.")
+        return found
+
     def list(self) -> list[CircleState]:
         """Returns every circle that is known here, and whose founder is still the one pinned."""
         with self._store.read() as transaction:

@@ -24,9 +24,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 ALL_KINDS = KINDS | {NodeDescriptor.KIND: NodeDescriptor}
 
 
-def load_script():
-    path = DOCS / "examples" / "make_protocol_examples.py"
-    spec = importlib.util.spec_from_file_location("make_protocol_examples", path)
+def load_script(name="make_protocol_examples"):
+    path = DOCS / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -91,6 +91,11 @@ def links(document):
 def test_the_examples_of_the_protocol_are_what_the_code_computes():
     script = load_script()
     assert script.with_examples(PROTOCOL, script.examples()) == PROTOCOL
+
+
+def test_the_table_of_the_threat_model_is_what_the_formula_gives():
+    text = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    assert load_script("make_guessing_table").with_table(text) == text
 
 
 def test_an_example_without_a_block_is_noticed():

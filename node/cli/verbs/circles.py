@@ -7,6 +7,7 @@ import typer
 
 from node.cli import options
 from node.cli.output import note, show, show_json
+from node.cli.verbs import budgets
 
 BUDGET: Final = 5_000
 """Identifiers a day that a member may have evaluated, unless it is said otherwise."""
@@ -46,6 +47,8 @@ def register(app: options.Group) -> None:
     verbs.command("create")(create)
     verbs.command("join")(join)
     verbs.command("list")(list_circles)
+    verbs.command("usage")(budgets.usage)
+    verbs.command("budget")(budgets.budget)
     app.add_typer(verbs, name="circle")
 
 

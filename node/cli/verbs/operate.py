@@ -11,6 +11,7 @@ import typer
 
 from node.cli import options
 from node.cli.output import show, show_fields, show_json, show_table
+from node.cli.verbs.budgets import show_usage, usage_json
 
 if TYPE_CHECKING:
     from node.services.peers import PeerState
@@ -175,6 +176,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         size = services.log.size()
         state = services.lookups.list_state()
         remedies = len(services.remedies.open())
+        alarms = services.budgets.alarms()
         now = int(services.clock())
         name, url = services.settings.name, services.settings.url
     if as_json:
@@ -185,6 +187,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "log_size": size,
                 "entries": state.entries,
                 "open_remedies": remedies,
+                "budget_alarms": [usage_json(one) for one in alarms],
                 "peers": [_peer(one, size, now) for one in peers],
             }
         )
@@ -198,6 +201,10 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         ]
     )
     show()
+    if alarms:
+        show("Budgets of today of which half or more is used:")
+        show_usage(alarms)
+        show()
     if not peers:
         show("No peer is pinned: schutznetz node peer add DIR --url URL")
         return

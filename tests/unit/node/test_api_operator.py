@@ -34,6 +34,27 @@ def test_the_status_shows_the_node_and_what_is_wrong(client, services):
     assert (found["ready"], found["reasons"]) == (False, ["The policy is not in force."])
 
 
+def test_the_operator_sees_who_had_how_much_evaluated(client):
+    found = client.get("/v1/admin/budgets", headers=ADMIN).json()
+    assert found["day"] == "2026-11-22"
+    (used,) = found["budgets"]
+    assert used == {
+        "circle": "hotline.example/c",
+        "party": "platform-a.example",
+        "allowed": {"per_day": 5_000, "per_minute": 600},
+        "used": 4_000,
+        "left": 1_000,
+        "alarm": 80,
+        "members": {"platform-a.example": 4_000},
+    }
+    assert client.get("/v1/admin/status", headers=ADMIN).json()["budget_alarms"] == [used]
+
+
+@pytest.mark.parametrize("day", ["today", "2026-11-2", "2026-11-22T00", "2026-11-22%0A"])
+def test_a_day_is_a_date(client, day):
+    assert client.get(f"/v1/admin/budgets?day={day}", headers=ADMIN).status_code == 422
+
+
 def test_readiness_is_refused_with_reasons(client, services):
     assert client.get("/readyz").status_code == 200
     services.health.wrong = ("The policy is not in force.",)

@@ -256,10 +256,10 @@ def test_the_operator_sees_who_had_how_much(either_desk: Desk) -> None:
     taken(either_desk, described, [30])
     taken(either_desk, described, [25], node=SISTER)
     hotline, other, platform = either_desk.budgets.usage()
-    assert hotline == Usage(CIRCLE, HOTLINE, Allowance(0, 600), 0, 0, ())
-    assert other == Usage(CIRCLE, OTHER, Allowance(7, 100), 0, 0, ())
+    assert hotline == Usage(CIRCLE, HOTLINE, Allowance(0, 600), 0, 0, {})
+    assert other == Usage(CIRCLE, OTHER, Allowance(7, 100), 0, 0, {})
     assert platform == Usage(
-        CIRCLE, PLATFORM, Allowance(100, 100), 55, 50, ((PLATFORM, 30), (SISTER, 25))
+        CIRCLE, PLATFORM, Allowance(100, 100), 55, 50, {PLATFORM: 30, SISTER: 25}
     )
     assert (platform.left, other.left) == (45, 7)
     assert either_desk.budgets.alarms() == [platform]
@@ -271,7 +271,7 @@ def test_the_operator_sees_who_had_how_much(either_desk: Desk) -> None:
 def test_who_was_a_member_is_shown_still(desk: Desk) -> None:
     taken(desk, circle(member(OTHER)), [3], node=OTHER)
     (left,) = desk.budgets.usage()
-    assert left == Usage(CIRCLE, OTHER, None, 3, 0, ((OTHER, 3),))
+    assert left == Usage(CIRCLE, OTHER, None, 3, 0, {OTHER: 3})
     assert left.left == 0
 
 
