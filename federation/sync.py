@@ -120,10 +120,7 @@ class Replica(Protocol):
         """Returns those of `ids` whose statements were neither taken over here nor erased."""
 
     def wanted(self) -> Sequence[StatementId]:
-        """Returns what to ask this peer for, beyond what is new in its log.
-
-        At most `limits.MAX_ENVELOPES_PER_REQUEST`; what was taken since is not among them.
-        """
+        """Returns what to ask this peer for beyond what is new: ids for one request at most."""
 
     def take(
         self,
@@ -318,20 +315,14 @@ class _Sync:
         return frontier
 
     async def _take_wanted(self, frontier: Frontier) -> None:
-        """Takes over what the peer had no body of for this node, or what came is explained by.
-
-        That is how a new member of a circle gets the versions from before its time, the last one
-        first, and then what was for the circle alone.
-        """
+        """Takes over what a new member of a circle had not: earlier versions, bodies withheld."""
         asked: set[StatementId] = set()
         while len(asked) < MAX_WANTED:
             found = [one for one in await self._run(self._replica.wanted) if one not in asked]
-            if not found:
+            answers = (await self._source.envelopes(tuple(found))).envelopes if found else ()
+            if not answers:
                 return
-            answers = (await self._source.envelopes(tuple(found))).envelopes
             pulled = await self._run(self._read, found, answers, own_log=False)
-            if not pulled:
-                return
             asked.update(one.id for one in pulled)
             await self._run(self._take, frontier, (), pulled)
 
@@ -345,10 +336,7 @@ class _Sync:
         return await self._run(self._read, asked, answers)
 
     def _read(
-        self,
-        asked: Sequence[StatementId],
-        answers: Sequence[EnvelopeAnswer],
-        own_log: bool = True,
+        self, asked: Sequence[StatementId], answers: Sequence[EnvelopeAnswer], own_log: bool = True
     ) -> list[Pulled]:
         """Returns what came for each statement; `own_log` says that all are in the peer's log."""
         pulled: list[Pulled] = []

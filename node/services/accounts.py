@@ -13,9 +13,8 @@ from node.policy.model import AccountEvidence, Operator
 from node.services import effects
 from node.services.audit import Audit
 from node.services.authoring import Author
-from node.services.circles import confirmed_epochs
 from node.services.clients import Client
-from node.services.directory import StoredDirectory
+from node.services.epochs import current_keys, newest_key
 from node.services.equality import Fingerprints
 from node.storage.accounts import FingerprintRecord
 from node.storage.engine import Store
@@ -23,8 +22,8 @@ from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.circles import CircleDescriptor, Epoch
-from protocol.encoding import format_time, parse_time, to_base64url
-from protocol.errors import ConflictError, InvalidError, MalformedError, UnavailableError
+from protocol.encoding import format_time, to_base64url
+from protocol.errors import InvalidError, MalformedError
 from protocol.fields import organisation_of
 from protocol.identifiers import NormalisedIdentifier, normalise
 from protocol.limits import MAX_FINGERPRINTS
@@ -137,7 +136,7 @@ class Accounts:
         now = int(self._clock())
         policy = self._policy.current()
         asked: dict[_Mark, None] = {}
-        keys = self._epochs(now)
+        keys = current_keys(self._store, now=now)
         answers = self._ask(keys, normalised)
         for (descriptor, epoch), found in zip(keys, answers, strict=True):
             for one, value in zip(normalised, found, strict=True):
@@ -190,7 +189,7 @@ class Accounts:
             raise InvalidError("This category is no reason for a ban.", where="category")
         normalised = self._normalise(identifiers, region, username_scope)
         now = int(self._clock())
-        descriptor, epoch = self._newest(now)
+        descriptor, epoch = newest_key(self._store, now=now)
         (values,) = self._ask([(descriptor, epoch)], normalised)
         return self._author.issue(
             AccountBan,
@@ -246,38 +245,6 @@ class Accounts:
                 where = f"identifiers[{number}].value"
                 raise InvalidError(str(error), where=where) from None
         return found
-
-    def _epochs(self, now: int) -> list[tuple[CircleDescriptor, Epoch]]:
-        """Every epoch, of every circle that this node has joined, whose fingerprints may be met."""
-        with self._store.read() as transaction:
-            directory = StoredDirectory(transaction)
-            joined = [one for one in transaction.trust.circles() if one.joined]
-            found = [directory.circle(one.name) for one in joined]
-            # A key that came with a later descriptor binds nobody who has not agreed to it.
-            confirmed = [
-                (circle, epoch)
-                for circle in found
-                if circle is not None
-                for epoch in confirmed_epochs(transaction, circle)
-            ]
-        epochs = [
-            (circle, epoch)
-            for circle, epoch in confirmed
-            if parse_time(epoch.not_before) <= now <= parse_time(epoch.not_after)
-        ]
-        if not epochs:
-            raise UnavailableError(
-                "This node takes part in no circle with a current key, so no account can be "
-                "checked: join one with `schutznetz node circle join`."
-            )
-        return epochs
-
-    def _newest(self, now: int) -> tuple[CircleDescriptor, Epoch]:
-        epochs = self._epochs(now)
-        circles = {circle.circle for circle, _ in epochs}
-        if len(circles) > 1:
-            raise ConflictError("This node has joined several circles: leave all but one.")
-        return max(epochs, key=lambda one: one[1].epoch)
 
     def _leads(
         self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int

@@ -95,13 +95,25 @@ def create(
     show(f"    schutznetz node circle join MEMBER_DIR {name}")
 
 
-def join(directory: options.NodeFolder, name: CircleName, as_json: options.Json = False) -> None:
+def join(
+    directory: options.NodeFolder,
+    name: CircleName,
+    despite_contradiction: Annotated[
+        bool,
+        typer.Option(
+            "--despite-contradiction",
+            help="Of two versions of one number that the admins have signed, the one that is here "
+            "is the right one: you have compared it with the other members.",
+        ),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Use a circle for bans and checks."""
     from node.app import open_services
     from node.cli.passphrases import node_environment
 
     with open_services(directory, environ=node_environment()) as services:
-        state = services.circles.join(name)
+        state = services.circles.join(name, despite_contradiction=despite_contradiction)
     if state.warning:
         note(state.warning)
     if as_json:
@@ -114,6 +126,7 @@ def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -
     """List the circles that this node knows."""
     from node.app import open_services
     from node.cli.passphrases import node_environment
+    from node.services.circles import CONTRADICTED
 
     with open_services(directory, environ=node_environment()) as services:
         found = services.circles.list()
@@ -127,6 +140,8 @@ def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -
         if one.unconfirmed:
             numbers = ", ".join(map(str, one.unconfirmed))
             show(f"  key {numbers} is not confirmed here and not used: run circle join again")
+        if one.contradicted:
+            show(f"  NOT USED: {CONTRADICTED}")
         if one.warning:
             show(f"  {one.warning}")
     if not found:

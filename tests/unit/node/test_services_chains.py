@@ -1,0 +1,179 @@
+"""Circles by version: the chain that a new member gets, and versions that contradict each other."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from desks import Desk
+from federation.sync import sync_peer
+from node.services.circles import CONTRADICTED
+from node.services.directory import StoredDirectory
+from node.services.replica import StoredReplica
+from protocol.circles import CircleDescriptor, Member
+from protocol.errors import ConflictError, EquivocationError, UnavailableError
+from protocol.messages import EnvelopeAnswer
+from signing.envelopes import add_signature
+from signing.keys import KeyUse
+from simulator import Peer, account_ban
+from unit.node.test_services_accounts import EMAIL, check
+from worlds import CIRCLE, HOTLINE, PLATFORM, circle_descriptor
+
+RING = f"{PLATFORM}/ring-1"
+OTHERS = (Member(node=PLATFORM, budget_per_day=1),)
+BOTH = (*OTHERS, Member(node=HOTLINE, budget_per_day=1))
+
+
+@pytest.fixture
+def peer(either_desk: Desk) -> Peer:
+    """The platform, which founds a circle; this node becomes a member later."""
+    return either_desk.world.nodes[PLATFORM]
+
+
+def pull(desk: Desk, peer: Peer) -> None:
+    replica = StoredReplica(desk.world.store, desk.world.ingest, node=peer.name, clock=desk.clock)
+    asyncio.run(sync_peer(peer, peer.pinned(), replica, run=asyncio.to_thread))
+
+
+def ring(version: int, previous: str | None, members: tuple[Member, ...]) -> CircleDescriptor:
+    return circle_descriptor(
+        by=PLATFORM, circle=RING, version=version, previous=previous, members=members
+    )
+
+
+def withhold(peer: Peer, *ids: str) -> None:
+    peer.lies |= {one: EnvelopeAnswer(id=one, state="withheld") for one in ids}  # type: ignore[misc]  # ids are statement ids
+
+
+def known(desk: Desk, *versions: int) -> list[bool]:
+    with desk.world.store.read() as transaction:
+        directory = StoredDirectory(transaction)
+        return [directory.circle_version(RING, one) is not None for one in versions]
+
+
+def grow(desk: Desk, peer: Peer) -> str:
+    """A circle of others with three versions and a ban; this node is in the third. Returns the ban."""
+    (first,) = peer.append(ring(1, None, OTHERS))
+    (ban,) = peer.append(account_ban(PLATFORM, audience=(f"circle:{RING}",)))
+    (second,) = peer.append(ring(2, first, OTHERS))
+    withhold(peer, first, ban, second)
+    pull(desk, peer)
+    assert known(desk, 1, 2, 3) == [False] * 3
+    peer.append(ring(3, second, BOTH))
+    return ban
+
+
+def test_a_new_member_gets_the_versions_from_before_its_time_and_what_was_for_the_circle(
+    either_desk: Desk, peer: Peer
+) -> None:
+    ban = grow(either_desk, peer)
+    peer.lies.clear()
+    pull(either_desk, peer)
+    assert known(either_desk, 1, 2, 3) == [True] * 3
+    with either_desk.world.store.read() as transaction:
+        assert transaction.statements.by_id(ban) is not None
+    assert either_desk.peers.set_aside() == []
+
+
+def test_what_a_peer_does_not_serve_yet_is_asked_for_at_the_next_sync(
+    either_desk: Desk, peer: Peer
+) -> None:
+    grow(either_desk, peer)
+    pull(either_desk, peer)
+    assert known(either_desk, 1, 2, 3) == [False] * 3
+    peer.lies.clear()
+    pull(either_desk, peer)
+    assert known(either_desk, 1, 2, 3) == [True] * 3
+
+
+def test_nobody_takes_in_the_versions_of_a_circle_that_is_not_its_own(
+    either_desk: Desk, peer: Peer
+) -> None:
+    audience = (f"circle:{RING}",)
+    (first,) = peer.append(
+        circle_descriptor(by=PLATFORM, circle=RING, members=OTHERS, audience=audience)
+    )
+    pull(either_desk, peer)
+    assert known(either_desk, 1) == [False]
+    assert [one.id for one in either_desk.peers.set_aside()] == [first]
+
+
+def test_every_version_is_served_to_the_members_of_later_ones_and_to_no_earlier(desk: Desk) -> None:
+    world, third = desk.world, Member(node="third.example", budget_per_day=1)
+    hotline = Member(node=HOTLINE, budget_per_day=1)
+    first = world.submit(circle_descriptor(audience=(f"circle:{CIRCLE}",)))
+    values: dict[str, Any] = {"audience": (f"circle:{CIRCLE}",), "admins": (HOTLINE,)}
+    second = world.submit(
+        circle_descriptor(version=2, previous=first.id, members=(hotline, third), **values)
+    )
+
+    def served(reader: str) -> list[str]:
+        found = desk.serving.envelopes([first.id, second.id], reader=reader)
+        return [one.state for one in found.envelopes]
+
+    assert served("third.example") == ["present", "present"]
+    assert served(PLATFORM) == ["present", "withheld"]
+    assert served("stranger.example") == ["withheld", "withheld"]
+
+
+# contradictions
+
+
+def contradicting(desk: Desk) -> tuple[str, CircleDescriptor]:
+    first = desk.join_circle()
+    second = desk.world.submit(circle_descriptor(version=2, previous=first.id))
+    return second.id, circle_descriptor(version=2, previous=first.id)
+
+
+def test_two_versions_of_one_number_are_kept_as_evidence_and_the_circle_is_not_used(
+    either_desk: Desk,
+) -> None:
+    desk = either_desk
+    first, other = contradicting(desk)
+    for _ in range(2):
+        with pytest.raises(EquivocationError, match="Two different versions 2"):
+            desk.world.submit(other)
+    with desk.world.store.read() as transaction:
+        ((message, body),) = transaction.peers.evidence(HOTLINE)
+        assert transaction.statements.by_id(first) is not None
+    assert CIRCLE in message
+    assert body.endswith(desk.world.sign(other))
+    assert ("node", "circle.contradicted", CIRCLE, message) in desk.audited()
+    assert [one.contradicted for one in desk.circles.list()] == [True]
+    with pytest.raises(UnavailableError, match="two different versions"):
+        check(desk, EMAIL)
+
+
+def test_a_contradiction_that_a_sync_brings_is_kept_as_well(desk: Desk) -> None:
+    _, other = contradicting(desk)
+    peer = desk.world.nodes[PLATFORM]
+    peer.append(desk.world.sign(other))
+    pull(desk, peer)
+    assert [one.contradicted for one in desk.circles.list()] == [True]
+    ((_, reason),) = [(one.id, one.reason) for one in desk.peers.set_aside()]
+    assert reason.startswith("Equivocation: Two different versions 2")
+
+
+def test_the_operator_goes_on_with_the_version_that_is_here_in_so_many_words(desk: Desk) -> None:
+    _, other = contradicting(desk)
+    with pytest.raises(EquivocationError):
+        desk.world.submit(other)
+    with pytest.raises(ConflictError, match="over the telephone") as caught:
+        desk.circles.join(CIRCLE)
+    assert str(caught.value) == CONTRADICTED
+    assert not desk.circles.join(CIRCLE, despite_contradiction=True).contradicted
+    assert check(desk, EMAIL).decision == "none"
+    # The same again, from wherever, is judged already.
+    with pytest.raises(EquivocationError):
+        desk.world.submit(other)
+    assert check(desk, EMAIL).decision == "none"
+
+
+def test_a_chain_lives_as_long_as_one_who_signed_it_is_pinned(desk: Desk) -> None:
+    new = circle_descriptor(admins=(HOTLINE, PLATFORM), admin_threshold=2)
+    envelope = desk.world.nodes[HOTLINE].sign(new)
+    envelope = add_signature(envelope, desk.world.nodes[PLATFORM].key(KeyUse.STATEMENT))
+    desk.world.ingest.submit(envelope, caller=HOTLINE)
+    with desk.world.store.write() as transaction:
+        transaction.peers.remove(PLATFORM)
+        assert StoredDirectory(transaction).circle(CIRCLE) == new
