@@ -91,14 +91,15 @@ class Generator:
         pdqs = np.concatenate([pdqs for _, pdqs in parts])
         return Corpus(np.ascontiguousarray(pdqs[order]), families[order])
 
-    def skewed(self, count: int, share: float) -> tuple["Pdqs", "Pdqs"]:
-        """Returns `count` entries of which `share` are one flat family, and that family's members.
+    def skewed(self, corpus: Corpus, share: float) -> tuple["Pdqs", "Pdqs"]:
+        """Returns a corpus with `share` of it made one flat family, and that family's members.
 
         Every member differs from the family's template in about 30 of the same 60 bits.
         """
-        members = self._family(self._flat[0], int(count * share), 60, 0.5, 0.002)
-        pdqs = np.concatenate([self.photographs(count - len(members)), members])
-        return np.ascontiguousarray(pdqs[self._rng.permutation(count)]), members
+        members = self._family(self._flat[0], int(len(corpus.pdqs) * share), 60, 0.5, 0.002)
+        pdqs = corpus.pdqs.copy()
+        pdqs[self.chosen(len(pdqs), len(members))] = members
+        return pdqs, members
 
     def queries(self, corpus: Corpus, count: int) -> Queries:
         """Returns `count` questions: 90 % misses, 9.5 % planted, 0.5 % planted in flat families.

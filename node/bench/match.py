@@ -8,7 +8,7 @@ A slow tool is asked fewer questions; how many stands beside its figure.
 from dataclasses import replace
 from typing import Final
 
-from node.bench import match_changes, match_queries
+from node.bench import match_changes, match_exact, match_files, match_limits, match_queries
 from node.bench.contenders import check_installed, use_threads
 from node.bench.machine import MachineWatch
 from node.bench.match_stage import Say, set_up
@@ -46,6 +46,10 @@ _ANY: Final = {
     "match.add_p99_us": at_most(20),
     "match.restart_s": at_most(1),
     "match.skewed_p50_ratio_scan": at_most(0.6),
+    "match.exact_p99_us": at_most(20),
+    "match.exact_bytes_per_entry": at_most(24),
+    "match.fingerprint_p99_us": at_most(20),
+    "match.fingerprint_bytes_per_entry": at_most(24),
 }
 
 _LIKE_A_MILLION: Final = 500_000
@@ -76,9 +80,13 @@ def measure(hashes: int, *, say: Say) -> Report:
             match_queries.batch,
             match_queries.cold,
             match_changes.build,
+            match_limits.limit,
+            match_limits.skewed,
             match_changes.thresholds,
             match_changes.add,
             match_changes.remove,
+            match_files.files,
+            match_exact.exact,
         ):
             figures += section(stage, say=say)
     bars = bars_for(hashes)

@@ -66,6 +66,13 @@ class RingIndex:
         view.idle.append(search)
         return found
 
+    def lines(self, pdq: bytes) -> int:
+        """See PdqEngine.lines."""
+        search = Search(self._view)
+        search.asked[:] = pdq
+        search_one(search.address)
+        return search.lines()
+
     def query_arrays(
         self, pdqs: "NDArray[np.uint8]", most: int, pool: Executor | None
     ) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]":

@@ -9,11 +9,15 @@ from node.matching.ring.batches import search_block
 from node.matching.ring.delta import Block, dead_rows, mark_dead
 from node.matching.ring.layout import (
     BLOCK,
+    CHUNKS,
+    MASKS,
+    MASKS_WITHIN,
     MOST_PASSED,
     PADDING,
     ROWS_A_PASSED,
     SEARCH,
     SEGMENT,
+    STARTS,
 )
 from node.matching.ring.searching import search_one
 from node.matching.ring.segment import Segment
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 _CAPACITY: Final = 1_024
 _EVERYTHING: Final = (1 << 64) - 1
 _WORD_BITS: Final = 64
+_LINE_BYTES: Final = 64
 MOST_DISTANCE: Final = 255
 """Bits; the result of a search holds a distance in a byte."""
 _BLOCK: Final = 1_024  # questions that go through the tables together
@@ -155,9 +160,20 @@ class Search:
             keys, distances = keys[order], distances[order]
         return list(zip(keys.tolist(), distances.tolist(), strict=True))
 
-    def cost(self) -> tuple[int, int]:
-        """Entries in the buckets of the last search, and how many of them passed the filter."""
-        return int(self._record["entries"][0]), int(self._record["survivors"][0])
+    def lines(self) -> int:
+        """Cache lines that a search within 31 bits of what was asked has to read of one segment.
+
+        Starts and filters of every bucket, and two lines (a row's number and its first half) for
+        each entry that passed the filter. Holds after a search in an index of one segment.
+        """
+        masks = MASKS[: MASKS_WITHIN[1]]
+        chunks = self._record["question"].view(np.uint16).reshape(CHUNKS, 1)
+        at = (np.arange(CHUNKS)[:, None] * STARTS + (chunks ^ masks)).astype(np.int64) * 4
+        starts = np.unique(np.concatenate([at, at + 4]) // _LINE_BYTES).size
+        bounds = self._record["bounds"][0, :, : len(masks)].astype(np.int64) * 2
+        begin, end = bounds[..., 0], bounds[..., 1]
+        spans = np.where(end > begin, (end - 1) // _LINE_BYTES - begin // _LINE_BYTES + 1, 0)
+        return int(starts + spans.sum() + 2 * self._record["survivors"][0])
 
     def _make_room(self, capacity: int) -> None:
         self._keys = np.empty(capacity, np.int64)
