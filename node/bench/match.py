@@ -82,10 +82,10 @@ def measure(hashes: int, *, say: Say) -> Report:
             match_changes.build,
             match_limits.limit,
             match_limits.skewed,
+            match_files.files,
             match_changes.thresholds,
             match_changes.add,
             match_changes.remove,
-            match_files.files,
             match_exact.exact,
         ):
             figures += section(stage, say=say)

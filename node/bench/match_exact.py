@@ -35,11 +35,11 @@ def _kind(
     known: list[tuple[int, bytes]] = []
     build_s = 0.0
     for start in range(0, count, _PAGE):
-        values = [rng.bytes(sizes[at % len(sizes)]) for at in range(min(_PAGE, count - start))]
+        values = _values(rng, sizes, min(_PAGE, count - start))
         build_s += seconds(index.add, range(start, start + len(values)), values)
         known += zip(range(start, start + len(values)), values[: _PAGE // 1_000], strict=False)
     wrong = sum(index.find(value) != [key] for key, value in known)
-    misses = [rng.bytes(sizes[at % len(sizes)]) for at in range(_ASKED)]
+    misses = _values(rng, sizes, _ASKED)
     wrong += sum(index.find(value) != [] for value in misses)
     hits = [known[at][1] for at in rng.permutation(len(known))]
     rounds: list[tuple[Turn, Turn]] = [
@@ -62,3 +62,9 @@ def _kind(
     yield Figure(f"match.{name}_p99_us", p99_us, "µs", None, beside)
     held = {"entries": len(index)}
     yield Figure(f"match.{name}_bytes_per_entry", index.memory_bytes() / count, "B", None, held)
+
+
+def _values(rng: np.random.Generator, sizes: tuple[int, ...], count: int) -> list[bytes]:
+    room = rng.bytes(count * sizes[0])
+    starts = range(0, len(room), sizes[0])
+    return [room[at : at + sizes[n % len(sizes)]] for n, at in enumerate(starts)]
