@@ -13,7 +13,7 @@ copy of it (a restored backup), and the index begins anew.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import structlog
@@ -31,6 +31,12 @@ _log = structlog.get_logger("node.catalogue")
 _SLOT_BITS = 13  # more than the media hashes that limits allow in one statement
 _SLOT_MASK = (1 << _SLOT_BITS) - 1
 _PAGE = 20_000
+
+Found: TypeAlias = list[tuple[int, int]]
+"""(key, distance) of the entries near one pdq, nearest first."""
+
+Believed: TypeAlias = list[tuple[MediaHash, int]]
+"""What of it the database has active."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Catalogue:
 
     def near(
         self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
-    ) -> list[list[tuple[MediaHash, int]]]:
+    ) -> list[Believed]:
         """Returns for each pdq all active entries within a distance, nearest first.
 
         All of them: were only so many returned, whoever flags one picture often enough would push
@@ -99,7 +105,17 @@ class Catalogue:
             pdqs: 32 bytes each.
             max_distance: Hamming distance in bits, at most 31.
         """
-        hits = self._index.query_many(pdqs, max_distance)
+        return self.believed(transaction, self.found(pdqs, max_distance=max_distance))
+
+    def found(self, pdqs: Sequence[bytes], *, max_distance: int) -> list[Found]:
+        """Returns for each pdq the key and distance of each entry near, nearest first.
+
+        Whether an entry is active, `believed` says, and only that.
+        """
+        return self._index.query_many(pdqs, max_distance)
+
+    def believed(self, transaction: Transaction, hits: Sequence[Found]) -> list[Believed]:
+        """Returns what of it the database has active; the rest leaves the index."""
         met = {key for found in hits for key, _ in found}
         active = transaction.media.at_slots(sorted(map(_place, met)))
         # The transaction may be older than the index: what it cannot see yet is not gone.
@@ -197,6 +213,11 @@ def _difference(
         unknown=int((found_keys[~known] >= upto).sum()),
         withdrawn=int((found_keys[~known] < upto).sum()),
     )
+
+
+def log_index_of(key: int) -> int:
+    """Returns where the statement of an entry stands in the log."""
+    return key >> _SLOT_BITS
 
 
 def _key(one: MediaHash) -> int:

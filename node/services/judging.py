@@ -15,7 +15,7 @@ from node.services.films import FilmHit, Span
 from node.storage.engine import Store
 from node.storage.media import MediaHash
 from node.storage.peers import PeerRecord
-from node.storage.statements import DisputeRecord, StatementRecord
+from node.storage.statements import DisputeRecord, Scope, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.encoding import format_time
@@ -210,6 +210,12 @@ class Judge:
             for (index, item), slot in sorted(touched.items())
         ]
 
+    def voice_of(self, scope: Scope, surface: str, operator: Operator) -> tuple[object, ...]:
+        """Returns what makes two statements one voice, before it is known what became of them."""
+        category = self._vocabulary.get(scope.category or "")
+        said = category.id if category.known else None
+        return (organisation_of(scope.issuer), said, _applies(scope, surface, operator))
+
     def _voice(self, one: MediaEvidence) -> tuple[object, ...]:
         """What makes two entries the same to a policy, apart from distance and scope."""
         category = self._vocabulary.get(one.category)
@@ -255,7 +261,7 @@ def count_acted(store: Store, acted: Mapping[Acted, int], *, now: int) -> None:
             effects.ask_late_remedy(transaction, items, decision=decision, now=now)
 
 
-def _applies(record: StatementRecord, surface: str, operator: Operator) -> bool:
+def _applies(record: StatementRecord | Scope, surface: str, operator: Operator) -> bool:
     return (not record.surfaces or surface in record.surfaces) and (
         not record.jurisdictions or not set(record.jurisdictions).isdisjoint(operator.jurisdictions)
     )

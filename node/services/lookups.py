@@ -11,6 +11,7 @@ from node.services.catalogue import Catalogue
 from node.services.clients import Client
 from node.services.equality import Digests
 from node.services.films import QueryFrame, find_films, fit_frames
+from node.services.hearing import Hearing, Scopes
 from node.services.judging import Hit, Judge, Known, MediaResult, count_acted
 from node.storage.engine import Store
 from node.storage.media import EXACT_KINDS, MediaHash
@@ -80,6 +81,7 @@ class Lookups:
         self._name = name
         self._origin = origin
         self._digests = Digests(origin)
+        self._scopes = Scopes()
         self._judge = Judge(vocabulary)
         self._clock = clock
         self._counted: _Counted | None = None
@@ -101,7 +103,12 @@ class Lookups:
         distinct = list(dict.fromkeys(items))
         with self._store.read() as transaction:
             looked_for = distinct if is_looked_for else []
-            found = self._find(transaction, looked_for, policy.max_distance())
+            hearing = Hearing(
+                self._scopes,
+                lambda scope: self._judge.voice_of(scope, surface, policy.operator),
+                now=now,
+            )
+            found = self._find(transaction, looked_for, policy.max_distance(), hearing)
             found += [[] for _ in distinct[len(found) :]]
             remarks = [_remarks(item) for item in distinct]
             for number, item in enumerate(looked_for):
@@ -135,7 +142,11 @@ class Lookups:
             return self._state(transaction, int(self._clock()))
 
     def _find(
-        self, transaction: Transaction, items: Sequence[MediaQuery], max_distance: int
+        self,
+        transaction: Transaction,
+        items: Sequence[MediaQuery],
+        max_distance: int,
+        hearing: Hearing,
     ) -> list[list[Hit]]:
         found: list[list[Hit]] = [[] for _ in items]
         asked: dict[tuple[str, bytes], list[int]] = {}
@@ -148,10 +159,9 @@ class Lookups:
                 for number in asked.get((hit.kind, hit.value), ()):
                     found[number].append(Hit(hit, 0, is_sure=True))
         comparable = [number for number, item in enumerate(items) if _has_good_pdq(item)]
-        near = self._catalogue.near(
-            transaction,
-            [bytes.fromhex(items[number].pdq or "") for number in comparable],
-            max_distance=max_distance,
+        pdqs = [bytes.fromhex(items[number].pdq or "") for number in comparable]
+        near = hearing.hear(
+            transaction, self._catalogue, self._catalogue.found(pdqs, max_distance=max_distance)
         )
         for number, hits in zip(comparable, near, strict=True):
             # A picture that is like one frame of a film says little of the film.

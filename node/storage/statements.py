@@ -41,6 +41,16 @@ class StatementRecord:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What makes statements alike to a policy, and never changes of one."""
+
+    issuer: str
+    category: str | None
+    surfaces: tuple[str, ...]
+    jurisdictions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DisputeRecord:
     """One dispute; `items` empty means the whole statement.
 
@@ -114,6 +124,18 @@ class StatementRepository:
             record.log_index: record
             for part in _chunks(sorted(set(indices)))
             for record in self._select(_STATEMENT.c.log_index.in_(part))
+        }
+
+    def scopes(self, indices: Iterable[int]) -> dict[int, Scope]:
+        """Returns the scopes of the statements at these places in the log."""
+        at = _STATEMENT.c
+        columns = (at.log_index, at.issuer, at.category, at.surfaces, at.jurisdictions)
+        return {
+            row.log_index: Scope(
+                row.issuer, row.category, split_list(row.surfaces), split_list(row.jurisdictions)
+            )
+            for part in _chunks(sorted(set(indices)))
+            for row in self._connection.execute(select(*columns).where(at.log_index.in_(part)))
         }
 
     def by_issuer(self, issuer: str, *, before: int | None, limit: int) -> list[StatementRecord]:

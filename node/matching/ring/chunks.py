@@ -9,6 +9,7 @@ from node.matching.ring.layout import CHUNKS
 _U16 = np.uint16
 _U32 = np.uint32
 _U64 = np.uint64
+_MAYBE = 65_536
 
 
 @inlined
@@ -109,3 +110,30 @@ def unpack_all(array: Word, bits: Word, base: Word, numbers: Word) -> None:
     at = address_of(array)
     for i in range(numbers.shape[0]):
         numbers[i] = packed(at, _U64(i), bits) + base
+
+
+@compiled
+def rows_with(array: Word, bits: Word, base: Word, wanted: Word, rows: Word) -> Word:
+    """Writes at which places one of some numbers is packed; returns at how many.
+
+    Args:
+        array: uint8, the packed numbers less `base`.
+        bits: of each.
+        base: uint64.
+        wanted: uint64, in the order of int64.
+        rows: int64 [n], written from its beginning; n numbers are looked at.
+    """
+    at = address_of(array)
+    maybe = np.zeros(_MAYBE, np.bool_)  # most numbers are refused by their lowest bits
+    for number in wanted:
+        maybe[number & _U64(_MAYBE - 1)] = True
+    ordered = wanted.view(np.int64)
+    found = 0
+    for i in range(rows.shape[0]):
+        number = packed(at, _U64(i), bits) + base
+        if maybe[number & _U64(_MAYBE - 1)]:
+            place = np.searchsorted(ordered, np.int64(number))
+            if place < ordered.shape[0] and ordered[place] == np.int64(number):
+                rows[found] = i
+                found += 1
+    return found

@@ -77,7 +77,7 @@ class RingIndex:
         self, pdqs: "NDArray[np.uint8]", most: int, pool: Executor | None
     ) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]":
         """See PdqEngine.query_arrays."""
-        return search_many(self._view, _chunks(pdqs), most, pool)
+        return search_many(self._view, _chunks(pdqs), most, pool, self._threads)
 
     def __len__(self) -> int:
         view = self._view

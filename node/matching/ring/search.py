@@ -32,10 +32,7 @@ _WORD_BITS: Final = 64
 _LINE_BYTES: Final = 64
 MOST_DISTANCE: Final = 255
 """Bits; the result of a search holds a distance in a byte."""
-_BLOCK: Final = 1_024  # questions that go through the tables together
-_BLOCK_OF_LARGE: Final = 4_096
-_LARGE: Final = 4_000_000  # rows from which on longer blocks are worth their memory
-_SHARES: Final = 8  # into which a batch is cut at least, where threads share it
+_BLOCK: Final = 4_096  # questions that go through the tables together
 
 
 class Mounted:
@@ -61,15 +58,14 @@ class Mounted:
 
         The index has to give the changed record to the kernels.
         """
-        keys = self.segment.keys()
-        rows = np.flatnonzero(np.isin(keys, gone))
+        rows = self.segment.rows_of(gone)
         if not rows.size:
             return 0
         if self._dead is None:
             self._dead = np.zeros(-(-len(self.segment) // _WORD_BITS), np.uint64)
             self.record["dead"] = self._dead.ctypes.data
         died = mark_dead(self._dead, rows)
-        self.gone.update(keys[rows].tolist())
+        self.gone.update(gone.tolist())
         self.alive -= died
         return died
 
@@ -184,7 +180,7 @@ class Search:
 
 
 def search_many(
-    view: View, chunks: "NDArray[np.uint64]", most: int, pool: Executor | None
+    view: View, chunks: "NDArray[np.uint64]", most: int, pool: Executor | None, threads: int
 ) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]":
     """Answers many questions.
 
@@ -192,16 +188,14 @@ def search_many(
         view: where to look.
         chunks: of the questions, uint64 [n, 4].
         most: the greatest distance.
-        pool: threads to share the work; None for this one alone.
+        pool: shares the work; None for this thread alone.
+        threads: how many the pool has.
 
     Returns:
         `starts`, int64 [n + 1], and the keys, int64, and distances, uint8, of everything that was
         found, by distance, then key; those of question i are from `starts[i]` to `starts[i + 1]`.
     """
-    rows = max((len(one.segment) for one in view.mounted), default=0)
-    size = _BLOCK_OF_LARGE if rows > _LARGE else _BLOCK
-    if pool is not None:
-        size = max(1, min(size, -(-len(chunks) // _SHARES)))
+    size = _BLOCK if pool is None else max(1, min(_BLOCK, -(-len(chunks) // threads)))
     blocks = [chunks[at : at + size] for at in range(0, len(chunks), size)]
 
     def answer(block: "NDArray[np.uint64]") -> _Answer:

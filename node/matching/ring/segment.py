@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from node.matching.ring.building import checksum, fill_table, order_of_rows, take_rows
-from node.matching.ring.chunks import pack_all, unpack_all
+from node.matching.ring.chunks import pack_all, rows_with, unpack_all
 from node.matching.ring.layout import CHUNKS, HALF_BYTES, PADDING, SEGMENT, STARTS
 from protocol.errors import UnavailableError
 
@@ -109,6 +109,14 @@ class Segment:
         base = np.int64(self.shape.key_base).view(np.uint64)
         unpack_all(self._arrays["keys"], np.uint64(self.shape.key_bits), base, found)
         return found.view(np.int64)
+
+    def rows_of(self, wanted: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """The rows under any of these keys, which ascend."""
+        rows = np.empty(self.shape.rows, np.int64)  # touched only as far as something is found
+        base = np.int64(self.shape.key_base).view(np.uint64)
+        bits = np.uint64(self.shape.key_bits)
+        found = rows_with(self._arrays["keys"], bits, base, wanted.view(np.uint64), rows)
+        return rows[:found]
 
     def _half(self, name: str) -> "NDArray[np.uint64]":
         return self._arrays[name].view(np.uint64).reshape(-1, 2)
