@@ -43,6 +43,7 @@ from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.remedies import Remedies
 from node.services.serving import Serving
+from node.services.streams import Streams
 from node.settings import Settings, load_settings
 from node.storage.engine import Store
 from protocol.categories import builtin_vocabulary
@@ -71,6 +72,7 @@ class Services:
     serving: Serving
     flags: Flags
     lookups: Lookups
+    streams: Streams
     accounts: Accounts
     evaluator: Evaluator
     budgets: Budgets
@@ -178,7 +180,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
-    maintenance = Maintenance(store, ingest, clock=clock)
+    maintenance = Maintenance(store, ingest, clock=clock, streams_kept_s=2 * settings.stream_idle_s)
     ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
     ceremonies = Ceremonies(
         store,
@@ -200,6 +202,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
+    streams = Streams(
+        store, catalogue, policy, audit, settings=settings, vocabulary=vocabulary, clock=clock
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -218,6 +223,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             vocabulary=vocabulary,
             clock=clock,
         ),
+        streams=streams,
         accounts=Accounts(
             store,
             author,

@@ -229,7 +229,15 @@ class NotAllowedError(NodeError):
 
 
 class UnavailableError(NodeError):
-    """Something that the answer needs is down; nothing was decided."""
+    """Something that the answer needs is down; nothing was decided.
+
+    Attributes:
+        retry_after_s: seconds until it makes sense to ask again; None where nobody knows.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SettingsError(NodeError):

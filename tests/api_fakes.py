@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from node.services.judging import MediaMatch, MediaResult
 from node.services.lookups import ListState, MatchAnswer
 from node.services.peers import Caller, PeerState
 from node.services.remedies import Remedy
+from node.services.streams import OpenedStream
 from node.settings import Settings
 from node.storage.access import ClientRecord
 from node.storage.journal import AuditEntry
@@ -316,6 +317,34 @@ class FakePool:
         )
 
 
+STREAM_ID = "5a" * 16
+
+
+class FakeStreams:
+    """Watches one stream, which matches at once; None of its frames is kept but for the test."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.full = False
+
+    def open(self, *, surface: str, client: Any) -> Any:
+        if self.full:
+            raise UnavailableError("full", retry_after_s=7)
+        return OpenedStream(STREAM_ID, 30_000, 60)
+
+    def look(self, stream_id: str, frames: Sequence[Any], *, client: Any) -> MediaResult:
+        self._own(stream_id)
+        self.asked += frames
+        return MediaResult("review", "review-any-match", ("fired",), ())
+
+    def close(self, stream_id: str, *, client: Any) -> None:
+        self._own(stream_id)
+
+    def _own(self, stream_id: str) -> None:
+        if stream_id != STREAM_ID:
+            raise NotFoundError("There is no such stream, or it is over.")
+
+
 class FakeFilms:
     """Sees two frames in any film."""
 
@@ -410,6 +439,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         health=FakeHealth(),
         pool=FakePool(),
         films=FakeFilms(),
+        streams=FakeStreams(),
         policy=SimpleNamespace(problem=None),
     )
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from api_fakes import FLAGGER_KEY, KNOWN, NODE_KEY, bearer, signed
+from api_fakes import FLAGGER_KEY, KNOWN, NODE_KEY, STREAM_ID, bearer, signed
 from node.api import examples
 from node.api.app import methods_by_path
 from node.api.bodies import ENVELOPE, JSON
@@ -38,6 +38,7 @@ class Endpoint:
     @property
     def target(self) -> str:
         path = self.template.replace("{statement_id}", KNOWN).replace("{remedy_id}", "7")
+        path = path.replace("{stream_id}", STREAM_ID)
         path = path.replace("{name}", "platform-a.example").replace("{client_id}", "7")
         return path + (f"?{self.query}" if self.query else "")
 
@@ -78,6 +79,18 @@ ENDPOINTS = (
         "POST", "/v1/media/match-file", "match", 200, b"PICTURE", "surface=public", "image/png"
     ),
     Endpoint("POST", "/v1/media/flag", "flag", 201, examples.FLAG),
+    Endpoint("POST", "/v1/streams", "match", 201, examples.STREAM),
+    Endpoint("POST", "/v1/streams/{stream_id}/frames", "match", 200, examples.STREAM_FRAMES),
+    Endpoint(
+        "POST",
+        "/v1/streams/{stream_id}/frame-file",
+        "match",
+        200,
+        b"PICTURE",
+        "at_ms=5000",
+        "image/jpeg",
+    ),
+    Endpoint("DELETE", "/v1/streams/{stream_id}", "match", 204),
     Endpoint("POST", "/v1/accounts/check", "check", 200, examples.CHECK),
     Endpoint("POST", "/v1/accounts/ban", "ban", 201, examples.BAN),
     Endpoint("GET", "/v1/statements/{statement_id}", "statements"),

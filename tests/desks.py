@@ -30,6 +30,8 @@ from node.services.maintenance import Maintenance
 from node.services.peers import Peers
 from node.services.remedies import Remedies
 from node.services.serving import Serving
+from node.services.streams import Streams
+from node.settings import Settings
 from protocol.categories import builtin_vocabulary
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import to_base64url
@@ -206,6 +208,28 @@ class Desk:
             username_scope=self.world.name,
             clock=self.clock,
         )
+
+    def new_streams(self, **settings: object) -> Streams:
+        """The streams as another process of the node sees them, with settings of its own."""
+        catalogue = Catalogue(self.world.store, ScanIndex(), origin=self.world.log.origin)
+        return Streams(
+            self.world.store,
+            catalogue,
+            self.policy,
+            self.audit,
+            settings=Settings(
+                directory=self.directory,
+                name=self.world.name,
+                url="http://127.0.0.1:8440",
+                **settings,
+            ),
+            vocabulary=builtin_vocabulary(),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def streams(self) -> Streams:
+        return self.new_streams()
 
     @cached_property
     def flags(self) -> Flags:

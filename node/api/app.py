@@ -5,9 +5,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from node.api import flagger, operator, peer, platform, problems, public, statements
+from node.api import flagger, operator, peer, platform, problems, public, statements, streams
 from node.api import operator_shapes as operator_s
 from node.api import platform_shapes as platform_s
+from node.api import stream_shapes as stream_s
 from node.api.guard import GuardMiddleware
 from node.api.limits import Limits, LimitsMiddleware
 from node.api.metrics import Metrics
@@ -21,6 +22,7 @@ from protocol.limits import MAX_ENVELOPE_BYTES
 ROUTERS: Final = (
     public.router,
     platform.router,
+    streams.router,
     statements.router,
     flagger.router,
     peer.router,
@@ -43,6 +45,10 @@ SHAPES: Final[tuple[Shape, ...]] = (
     platform_s.ResolveRequest,
     platform_s.FeedbackRequest,
     platform_s.Remedies,
+    stream_s.StreamRequest,
+    stream_s.OpenedStream,
+    stream_s.FramesRequest,
+    stream_s.StreamAnswer,
     operator_s.AddPeerRequest,
     operator_s.Peer,
     operator_s.Peers,

@@ -54,6 +54,35 @@ FILE_ANSWER: Final = {
         "frames": [],
     },
 }
+STREAM: Final = {"surface": "public"}
+OPENED_STREAM: Final = {"id": MD5, "window_ms": 30_000, "idle_s": 60}
+STREAM_FRAMES: Final = {"frames": [{"pdq": PDQ, "quality": 98, "at_ms": 61_000}]}
+STREAM_ANSWER: Final = {
+    "decision": "hold",
+    "rule": "hold-accredited",
+    "why": ["hold-accredited: fired, 1 independent issuer, 1 accredited"],
+    "matches": [
+        {
+            "statement": STATEMENT,
+            "item": 0,
+            "kind": "film",
+            "distance": 4,
+            "category": "csam.act.prepub",
+            "issuer_code": "A1",
+            "flags": [],
+            "issuers": ["hotline.example/anna"],
+            "accredited": True,
+            "disputed": False,
+            "issued": "2026-11-22T10:00:00Z",
+            "film": {
+                "target_share": 5,
+                "frames": 3,
+                "query": {"from_ms": 59_000, "to_ms": 61_000},
+                "target": {"from_ms": 12_000, "to_ms": 14_000},
+            },
+        }
+    ],
+}
 FLAG: Final = {
     "items": [_HASHES],
     "category": "csam.pose.pub",

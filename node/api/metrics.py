@@ -53,7 +53,7 @@ class Metrics:
         self._requests.labels(known, route, str(status)).inc()
 
     def count_decision(self, subject: str, decision: str) -> None:
-        """Counts one decision about a `subject`: ``media`` or ``account``."""
+        """Counts one decision about a `subject`: ``media``, ``account`` or ``stream``."""
         self._decisions.labels(subject, decision).inc()
 
     def observe(self, *, list_entries: int, log_size: int, sync_age_s: Mapping[str, float]) -> None:

@@ -137,8 +137,8 @@ class Span(Answer):
 class FilmMatch(Answer):
     """How much of a film or stream and of what was flagged is the same."""
 
-    query_share: int = Field(
-        description="Per cent of the upload's different frames, or of those in the window."
+    query_share: int | None = Field(
+        None, description="Per cent of the upload's different frames; null for a stream."
     )
     target_share: int = Field(description="Per cent of the flagged film's different frames.")
     frames: int = Field(description="Different frames of the upload that match.")

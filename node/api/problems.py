@@ -176,9 +176,11 @@ def to_problem(error: Exception) -> ProblemError:
     if not isinstance(error, errors.SchutznetzError):
         return ProblemError(INTERNAL, _SENTENCES[INTERNAL])
     kind = kind_of(error)
-    if kind in _SENTENCES:
-        return ProblemError(kind, _SENTENCES[kind])
     header = {}
+    if isinstance(error, errors.UnavailableError) and error.retry_after_s is not None:
+        header["Retry-After"] = str(max(1, error.retry_after_s))
+    if kind in _SENTENCES:
+        return ProblemError(kind, _SENTENCES[kind], header=header)
     extra: dict[str, Any] = {}
     if isinstance(error, errors.RateLimitedError):
         header["Retry-After"] = str(max(1, error.retry_after_s))

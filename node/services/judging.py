@@ -63,14 +63,14 @@ class FilmMatch:
     """How much of a film or stream and of what was flagged is the same.
 
     Attributes:
-        query_share: per cent of the upload's different frames; of a stream, of those in the window.
+        query_share: per cent of the upload's different frames; None for a stream.
         target_share: per cent of the flagged film's different frames.
         frames: different frames of the upload that match.
         query: where they stand.
         target: where the flagged film's stand; None for a flagged picture.
     """
 
-    query_share: int
+    query_share: int | None
     target_share: int
     frames: int
     query: Span
@@ -287,4 +287,10 @@ def _match(record: StatementRecord, evidence: MediaEvidence, hit: Hit) -> MediaM
 
 def _film_match(film: FilmHit) -> FilmMatch:
     query_share, target_share = film.overlap.shares(PDQ_MATCH_DISTANCE)
-    return FilmMatch(query_share, target_share, len(film.overlap.query), film.query, film.target)
+    return FilmMatch(
+        None if film.overlap.is_stream else query_share,
+        target_share,
+        len(film.overlap.query),
+        film.query,
+        film.target,
+    )

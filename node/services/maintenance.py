@@ -17,13 +17,22 @@ from protocol.limits import MAX_REVIEW_DAYS, NONCE_KEPT_S
 _BATCH = 200
 _SET_ASIDE_KEPT_S = 30 * 86_400
 _QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about may turn up
+_STREAMS_KEPT_S = 3_600
 _LEASE = "jobs"
 
 
 class Maintenance:
     """Jobs; one process at a time runs them."""
 
-    def __init__(self, store: Store, ingest: Ingest, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ingest: Ingest,
+        *,
+        clock: Callable[[], float],
+        streams_kept_s: int = _STREAMS_KEPT_S,
+    ) -> None:
+        self._streams_kept_s = streams_kept_s
         self._store = store
         self._ingest = ingest
         self._clock = clock
@@ -64,9 +73,10 @@ class Maintenance:
         return len(fresh)
 
     def forget(self) -> None:
-        """Deletes nonces, paid requests and set-aside statements that are too old to matter."""
+        """Deletes nonces, paid requests, streams and what was set aside, once too old to matter."""
         now = int(self._clock())
         with self._store.write() as transaction:
+            transaction.streams.forget(before=now - self._streams_kept_s)
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.budgets.forget_paid(before=now - REPEAT_S)
             transaction.peers.forget_set_aside(

@@ -15,6 +15,7 @@ from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
 from node.storage.peers import PeerRepository
 from node.storage.statements import StatementRepository
+from node.storage.streams import StreamRepository
 from node.storage.trust import TrustRepository
 
 
@@ -74,6 +75,11 @@ class Transaction:
     def budgets(self) -> BudgetRepository:
         """What members of circles had evaluated here."""
         return BudgetRepository(self._connection)
+
+    @cached_property
+    def streams(self) -> StreamRepository:
+        """Streams that are watched."""
+        return StreamRepository(self._connection)
 
     @cached_property
     def journal(self) -> JournalRepository:

@@ -239,7 +239,7 @@ def test_no_part_of_a_path_may_be_hostile(client, one, segment):
 @pytest.mark.parametrize("value", [*HOSTILE_SEGMENTS, "", "1e3", "٣"])
 def test_no_part_of_a_query_may_be_hostile(client, one, value):
     name = one.query.partition("=")[0]
-    if (name, value) == ("after", "0"):
+    if (name, value) in {("after", "0"), ("at_ms", "0")}:
         return
     bad = Endpoint(
         one.method, one.template, one.caller, 0, one.body, f"{name}={value}", one.content_type
