@@ -21,6 +21,7 @@ from protocol.limits import MAX_ENVELOPE_BYTES
 
 ROUTERS: Final = (
     public.router,
+    platform.quick_router,
     platform.router,
     streams.router,
     statements.router,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from node.api.bodies import ENVELOPE, JSON, raw_body
 from node.api.guard import CALLER
@@ -57,25 +58,50 @@ MetricsDep = Annotated[Metrics, Depends(get_metrics)]
 """The figures, as a handler's argument."""
 
 
-def require(scope: str) -> Callable[..., Client]:
-    """Returns a dependency that gives the client whose bearer key has this scope."""
+@dataclass(frozen=True)
+class Requirement:
+    """A dependency that gives the client whose bearer key has a scope."""
 
-    def authenticate(
+    scope: str
+
+    def __call__(
+        self,
         request: Request,
         services: ServicesDep,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     ) -> Client:
+        """Returns the client.
+
+        Raises:
+            ProblemError: nobody, not with this key, not for this scope, or not from there.
+        """
         client = _client_of(services, credentials)
         request.scope["state"][CALLER] = client.name
-        if scope not in client.scopes:
-            raise ProblemError(NOT_ALLOWED, f"This key is not for the scope {scope!r}.")
-        if scope == "admin" and not (services.settings.allow_remote_admin or is_local(request)):
+        if self.scope not in client.scopes:
+            raise ProblemError(NOT_ALLOWED, f"This key is not for the scope {self.scope!r}.")
+        if self.scope == "admin" and not (
+            services.settings.allow_remote_admin or is_local(request)
+        ):
             raise ProblemError(
                 NOT_ALLOWED, "The operator's addresses answer on the node's own machine only."
             )
         return client
 
-    return authenticate
+    def check(self, request: Request, services: Services) -> Client:
+        """Returns the client as the call does; for who resolves no dependencies."""
+        header = request.headers.get("authorization")
+        scheme, key = get_authorization_scheme_param(header)
+        is_bearer = scheme.lower() == "bearer" and bool(key)
+        return self(
+            request,
+            services,
+            HTTPAuthorizationCredentials(scheme=scheme, credentials=key) if is_bearer else None,
+        )
+
+
+def require(scope: str) -> Requirement:
+    """Returns a dependency that gives the client whose bearer key has this scope."""
+    return Requirement(scope)
 
 
 def is_local(request: Request) -> bool:

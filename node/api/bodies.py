@@ -7,7 +7,7 @@ field and never its value; an unknown field is not even named, since its name is
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, Self, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, Self, TypeVar, get_args
 
 import msgspec
 from fastapi import Depends, Request
@@ -165,13 +165,24 @@ json_bytes = raw_body(JSON)
 """The one reader of JSON bodies, so that a request's body is read once for all who need it."""
 
 
-def json_body(kind: type[B]) -> Callable[..., B]:
-    """Returns a dependency that gives the JSON body as a model; it parses in a worker thread."""
+class JsonBody(Generic[B]):
+    """A dependency that gives the JSON body as a model; it parses in a worker thread."""
 
-    def parse(data: Annotated[bytes, Depends(json_bytes)]) -> B:
-        return kind.parse(data)
+    def __init__(self, kind: type[B]) -> None:
+        self.parse = kind.parse
 
-    return parse
+    def __call__(self, data: Annotated[bytes, Depends(json_bytes)]) -> B:
+        """Returns the body.
+
+        Raises:
+            ProblemError, ProtocolError: as `Body.parse`.
+        """
+        return self.parse(data)
+
+
+def json_body(kind: type[B]) -> JsonBody[B]:
+    """Returns a dependency that gives the JSON body as a model."""
+    return JsonBody(kind)
 
 
 def parse_peer_message(kind: type[M], data: bytes) -> M:

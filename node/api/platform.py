@@ -12,6 +12,7 @@ from node.api import examples
 from node.api.auth import MetricsDep, ServicesDep, require
 from node.api.bodies import OCTETS, answer, json_body, media_type, message_answer, raw_body
 from node.api.multipart import MULTIPART, one_file
+from node.api.one_hop import OneHop
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.platform_shapes import (
     BanRequest,
@@ -40,10 +41,12 @@ MATCH_FILE: Final = "/v1/media/match-file"
 
 router = APIRouter(tags=["platform"])
 
+quick_router = APIRouter(tags=["platform"], route_class=OneHop)
+
 upload_bytes = raw_body("image/*", "video/*", OCTETS, MULTIPART)
 
 
-@router.post(
+@quick_router.post(
     "/v1/media/match",
     summary="Look up the media hashes of uploads",
     **documented(

@@ -22,6 +22,7 @@ _FLUSH_AT = 2_000
 _MOST_WAITING = 100_000
 
 Line = tuple[str, str, str | None, str | None, int]
+_COLUMNS = ("actor", "action", "subject", "detail", "at")
 
 
 class Audit:
@@ -99,8 +100,9 @@ class Audit:
             return
         try:
             with self._store.write() as transaction:
-                for actor, action, subject, detail, at in lines:
-                    transaction.journal.audit(actor, action, at=at, subject=subject, detail=detail)
+                transaction.journal.audit_lines(
+                    [dict(zip(_COLUMNS, line, strict=True)) for line in lines]
+                )
         except BaseException:
             self._put_back(lines)
             raise

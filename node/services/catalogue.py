@@ -69,21 +69,31 @@ class Catalogue:
         self._index = index
         self._origin = origin
         self._is_checked = False
+        self._seen: tuple[int | None, Reached] | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def refresh(self) -> None:
-        """Takes in what the log has gained since the last time, from any process."""
+    def refresh(self, version: int | None = None) -> None:
+        """Takes in what the log has gained since the last time, from any process.
+
+        Args:
+            version: of the database, `Store.version`; while it stays the same there is nothing new.
+        """
+        # The index may have gone over to what another process made, and be behind again.
+        if version is not None and self._seen == (version, self._index.reached):
+            return
         with self._store.read() as transaction:
-            if self._is_checked and transaction.logs.size(self._origin) <= self._next():
+            reached = self._index.reached
+            if self._is_checked and transaction.logs.size(self._origin) <= _next(reached):
+                self._seen = (version, reached)
                 return
         with self._lock, self._store.read() as transaction:
             if not self._is_checked:
                 self._check(transaction)
             size = transaction.logs.size(self._origin)
-            while (start := self._next()) < size:
+            while (start := _next(reached := self._index.reached)) < size:
                 found = transaction.media.pdqs_from(start, limit=_PAGE)
                 following = found[-1].log_index + 1 if found else size
                 self._index.add(
@@ -91,6 +101,7 @@ class Catalogue:
                     [one.value for one in found],
                     _reached(transaction, following),
                 )
+            self._seen = (version, reached)
 
     def near(
         self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
@@ -117,9 +128,11 @@ class Catalogue:
     def believed(self, transaction: Transaction, hits: Sequence[Found]) -> list[Believed]:
         """Returns what of it the database has active; the rest leaves the index."""
         met = {key for found in hits for key, _ in found}
+        if not met:
+            return [[] for _ in hits]
         active = transaction.media.at_slots(sorted(map(_place, met)))
         # The transaction may be older than the index: what it cannot see yet is not gone.
-        size = transaction.logs.size(self._origin) if met else 0
+        size = transaction.logs.size(self._origin)
         gone = [key for key in met if (place := _place(key)) not in active and place[0] < size]
         if gone:
             self._index.remove(gone)
@@ -161,10 +174,6 @@ class Catalogue:
         """Ends what the index does by itself."""
         self._index.close()
 
-    def _next(self) -> int:
-        """The place in the log that the index has not seen yet."""
-        return self._index.reached.upto >> _SLOT_BITS
-
     def _check(self, transaction: Transaction) -> None:
         """The index follows this log, or nothing yet."""
         reached = self._index.reached
@@ -172,6 +181,11 @@ class Catalogue:
             _log.warning("index_of_another_log", remedy="rebuilt from the database")
             self._index.replace([], [], START)
         self._is_checked = True
+
+
+def _next(reached: Reached) -> int:
+    """The place in the log that the index has not seen yet."""
+    return reached.upto >> _SLOT_BITS
 
 
 def _reached(transaction: Transaction, log_index: int) -> Reached:

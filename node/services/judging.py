@@ -14,7 +14,6 @@ from node.services import effects
 from node.services.films import FilmHit, Span
 from node.storage.engine import Store
 from node.storage.media import MediaHash
-from node.storage.peers import PeerRecord
 from node.storage.statements import DisputeRecord, Scope, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
@@ -121,11 +120,18 @@ class Known:
 
     def __init__(self, transaction: Transaction, indices: set[int], *, now: int) -> None:
         self._now = now
-        self._records = transaction.statements.by_indices(indices)
+        self._records: Mapping[int, StatementRecord] = {}
         self._disputes: dict[int, list[DisputeRecord]] = {}
+        self._believed: set[str] = set()
+        self._authorities: set[str] = set()
+        if indices:
+            self._read(transaction, indices)
+
+    def _read(self, transaction: Transaction, indices: set[int]) -> None:
+        self._records = transaction.statements.by_indices(indices)
         for dispute in transaction.statements.open_disputes(sorted(indices)):
             self._disputes.setdefault(dispute.target_index, []).append(dispute)
-        peers: Sequence[PeerRecord] = transaction.peers.all() if indices else ()
+        peers = transaction.peers.all()
         self._believed = {peer.name for peer in peers if peer.state == "active"}
         self._authorities = {peer.name for peer in peers if peer.authority} & self._believed
 
@@ -155,6 +161,7 @@ class Judge:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._of_nothing: tuple[Policy, dict[str, MediaResult]] | None = None
 
     def judge(
         self,
@@ -173,6 +180,8 @@ class Judge:
             surface: where it was met.
             remarks: sentences to stand before the policy's own.
         """
+        if not hits and not remarks:
+            return self._judge_nothing(policy, surface), []
         evidence, matches = [], []
         touched: dict[tuple[int, int], int] = {}
         heard: Counter[tuple[object, ...]] = Counter()
@@ -215,6 +224,17 @@ class Judge:
         category = self._vocabulary.get(scope.category or "")
         said = category.id if category.known else None
         return (organisation_of(scope.issuer), said, _applies(scope, surface, operator))
+
+    def _judge_nothing(self, policy: Policy, surface: str) -> MediaResult:
+        """Returns what a policy says where nothing was found: most uploads, and always the same."""
+        known = self._of_nothing
+        if known is None or known[0] is not policy:
+            known = self._of_nothing = (policy, {})
+        results = known[1]
+        if surface not in results:
+            decision = policy.decide_media([], surface=surface)
+            results[surface] = MediaResult(decision.action, decision.rule, decision.why, ())
+        return results[surface]
 
     def _voice(self, one: MediaEvidence) -> tuple[object, ...]:
         """What makes two entries the same to a policy, apart from distance and scope."""

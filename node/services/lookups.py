@@ -85,6 +85,7 @@ class Lookups:
         self._judge = Judge(vocabulary)
         self._clock = clock
         self._counted: _Counted | None = None
+        self._stood: _Stood | None = None
 
     def match(self, items: Sequence[MediaQuery], *, surface: str, client: Client) -> MatchAnswer:
         """Returns what each of `items` resembles. The values asked for are kept nowhere.
@@ -98,7 +99,8 @@ class Lookups:
         policy = self._policy.current()
         # What must not be matched is not even looked for.
         is_looked_for = surface != "private" or policy.operator.match_private_messages
-        self._catalogue.refresh()
+        version = self._store.version()
+        self._catalogue.refresh(version)
         # The same picture asked for twice is looked for once.
         distinct = list(dict.fromkeys(items))
         with self._store.read() as transaction:
@@ -122,7 +124,7 @@ class Lookups:
                 item: self._judge.judge(known, policy, hits, surface, remark)
                 for item, hits, remark in zip(distinct, found, remarks, strict=True)
             }
-            state = self._state(transaction, now)
+            state = self._state(transaction, now, version)
         results = [judged[item][0] for item in items]
         acted = Counter(one for item in items for one in judged[item][1])
         if acted:
@@ -138,8 +140,9 @@ class Lookups:
 
     def list_state(self) -> ListState:
         """Returns what uploads are compared with at this instant."""
+        version = self._store.version()
         with self._store.read() as transaction:
-            return self._state(transaction, int(self._clock()))
+            return self._state(transaction, int(self._clock()), version)
 
     def _find(
         self,
@@ -184,18 +187,26 @@ class Lookups:
             return hits, (f"Only {found.looked_at} of {found.frames} frames were compared.",)
         return hits, ()
 
-    def _state(self, transaction: Transaction, now: int) -> ListState:
+    def _state(self, transaction: Transaction, now: int, version: int | None) -> ListState:
+        stood = self._stood
+        if stood is None or stood.version is None or stood.version != version:
+            stood = self._stood = self._stand(transaction, now, version)
+        return ListState(
+            entries=stood.entries,
+            size=stood.size,
+            age_s=None if stood.heard is None else max(0, now - stood.heard),
+        )
+
+    def _stand(self, transaction: Transaction, now: int, version: int | None) -> "_Stood":
         size = transaction.logs.size(self._origin)
         counted = self._counted
         if counted is None or (counted.size != size and now - counted.at >= _RECOUNT_EVERY_S):
             counted = self._counted = _Counted(transaction.media.count(), size, now)
         heard = [peer.synced for peer in transaction.peers.all() if peer.name != self._name]
         times = [at for at in heard if at is not None]
-        return ListState(
-            entries=counted.entries,
-            size=size,
-            age_s=max(0, now - min(times)) if times and len(times) == len(heard) else None,
-        )
+        oldest = min(times) if times and len(times) == len(heard) else None
+        # A count that is overdue is not kept for a database in which nothing happens any more.
+        return _Stood(version if counted.size == size else None, counted.entries, size, oldest)
 
 
 def _nearest_frames(hits: Sequence[tuple[MediaHash, int]]) -> list[tuple[MediaHash, int]]:
@@ -218,6 +229,16 @@ class _Counted:
     entries: int
     size: int
     at: int
+
+
+@dataclass(frozen=True)
+class _Stood:
+    """What the list was at one version of the database; `heard` is of its oldest sync."""
+
+    version: int | None
+    entries: int
+    size: int
+    heard: int | None
 
 
 def _has_good_pdq(item: MediaQuery) -> bool:

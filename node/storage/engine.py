@@ -9,9 +9,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -60,11 +61,21 @@ class Store:
         # SQLite lets waiting writers poll, which starves some for seconds; threads queue here.
         self._turn = threading.Lock()
         self._owes_emptying = False
+        self._watch = _Watch(self._engine.url.database) if self._sqlite else None
 
     @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._engine.dialect.name
+
+    def version(self) -> int | None:
+        """Returns a number that changes with every commit of any process; None if there is none.
+
+        What was read after a version was asked for still holds while the same version is given. It
+        costs a few microseconds, where the smallest transaction costs some hundred. PostgreSQL has
+        nothing of the kind: there everything is asked for anew.
+        """
+        return None if self._watch is None else self._watch.version()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -74,8 +85,10 @@ class Store:
             UnavailableError: the database does not answer.
         """
         options = {"schutznetz_begin": "BEGIN"} if self._sqlite else _SNAPSHOT
-        with _answering(), self._engine.connect().execution_options(**options) as connection:
-            yield Transaction(connection)
+        with _answering(), ExitStack() as stack:
+            yield Transaction(
+                lambda: stack.enter_context(self._engine.connect().execution_options(**options))
+            )
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Transaction]:
@@ -90,7 +103,7 @@ class Store:
                 happened in the commit, the transaction may have been kept all the same.
         """
         with _answering(), self._writing(durable=durable) as connection:
-            yield Transaction(connection)
+            yield Transaction(lambda: connection)
         if self._owes_emptying:
             # Committed already, so whatever happens here must not look like a failed write.
             with suppress(SQLAlchemyError):
@@ -174,7 +187,41 @@ class Store:
 
     def close(self) -> None:
         """Closes every connection."""
+        if self._watch is not None:
+            self._watch.close()
         self._engine.dispose()
+
+
+class _Watch:
+    """A connection to SQLite that never writes, and so sees every commit as somebody else's."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def version(self) -> int | None:
+        """SQLite's ``data_version``; None while it cannot be had, which no cache can outlive."""
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        f"file:{quote(self._path or '')}?mode=ro",
+                        uri=True,
+                        check_same_thread=False,
+                        isolation_level=None,
+                    )
+                found: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return None
+        return found
+
+    def close(self) -> None:
+        """Closes the connection."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 _ANSWER_AT_ONCE = "SET LOCAL synchronous_commit = off"

@@ -1,6 +1,6 @@
 """What happened here: audit, matches, feedback, and remedies for what must be undone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -61,6 +61,10 @@ class JournalRepository:
         self._connection.execute(
             insert(_AUDIT).values(at=at, actor=actor, action=action, subject=subject, detail=detail)
         )
+
+    def audit_lines(self, lines: Sequence[Mapping[str, object]]) -> None:
+        """Adds many lines at once, each with the arguments of `audit`."""
+        self._connection.execute(insert(_AUDIT), lines)
 
     def audit_after(self, number: int, *, limit: int) -> list[AuditEntry]:
         """Returns the lines of the audit behind a number, oldest first."""

@@ -1,6 +1,6 @@
 """One transaction, and the repositories that work inside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -20,10 +20,19 @@ from node.storage.trust import TrustRepository
 
 
 class Transaction:
-    """What a service sees of the database: repositories over one open transaction."""
+    """What a service sees of the database: repositories over one open transaction.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    It begins when the first repository is asked for: who finds that there is nothing to ask the
+    database has not spoken to it. A snapshot begins with the first question in any case, both in
+    SQLite and in PostgreSQL.
+    """
+
+    def __init__(self, begin: Callable[[], Connection]) -> None:
+        self._begin = begin
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return self._begin()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -82,6 +82,18 @@ def test_nothing_new_costs_one_look(desk: Desk) -> None:
     assert counting.reads == first + 1
 
 
+def test_an_unchanged_database_is_not_asked_what_is_new(desk: Desk) -> None:
+    counting = _Counting(desk.world.store)
+    catalogue = Catalogue(counting, ScanIndex(), origin=desk.world.log.origin)  # type: ignore[arg-type]  # a Store but for its counter
+    catalogue.refresh(desk.world.store.version())
+    first = counting.reads
+    catalogue.refresh(desk.world.store.version())
+    assert counting.reads == first
+    desk.world.submit(media_flag(ANNA, items=(picture(),)))
+    catalogue.refresh(desk.world.store.version())
+    assert len(catalogue) == 1
+
+
 class _Counting:
     """A store that counts how often it is read."""
 

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from desks import Desk
-from node.services.clients import SCOPES
+from node.services.clients import SCOPES, Clients
+from node.storage.engine import Store
 from protocol.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 
 
@@ -47,6 +48,16 @@ def test_a_revoked_key_opens_nothing_from_then_on(either_desk: Desk) -> None:
         ("one", int(either_desk.clock())),
         ("two", None),
     ]
+
+
+def test_access_that_another_process_ended_has_ended_here(either_desk: Desk) -> None:
+    client, token = either_desk.clients.create("one", ["match"])
+    assert either_desk.clients.authenticate(token) == either_desk.clients.authenticate(token)
+    elsewhere = Store(either_desk.world.url)
+    Clients(elsewhere, clock=either_desk.clock).revoke(client.id)
+    elsewhere.close()
+    with pytest.raises(NotAllowedError, match="opens nothing"):
+        either_desk.clients.authenticate(token)
 
 
 def test_access_ends_once(desk: Desk) -> None:

@@ -1,0 +1,130 @@
+"""A look-up takes one worker thread, and is let in, refused and answered as through three."""
+
+import threading
+
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.testclient import TestClient
+
+import api_fakes
+from api_fakes import bearer
+from node.api import one_hop, platform
+from node.api.app import build_api
+from node.api.one_hop import OneHop
+from node.api.platform import match
+
+URL = "http://127.0.0.1:8440"
+BODY = {"surface": "public", "items": [{"md5": "a" * 32}]}
+
+
+@pytest.fixture
+def services(tmp_path):
+    return api_fakes.fake_services(tmp_path, url=URL)
+
+
+@pytest.fixture(params=[0, one_hop.SHORT_BYTES], ids=["three hops", "one hop"])
+def client(services, monkeypatch, request):
+    """Every test is told twice: a body that is short, and one that counts as long."""
+    monkeypatch.setattr(one_hop, "SHORT_BYTES", request.param)
+    return TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+
+
+def test_the_look_up_is_served_in_one_hop():
+    (route,) = platform.quick_router.routes
+    assert isinstance(route, OneHop)
+    assert route.endpoint is match
+
+
+def test_a_look_up_is_answered(client):
+    response = client.post("/v1/media/match", json=BODY, headers=bearer("match"))
+    assert response.status_code == 200
+    assert [one["decision"] for one in response.json()["results"]] == ["none"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic bWF0Y2g6"},
+        {"Authorization": "Bearer snk_unknown"},
+        {"Authorization": "Bearer " + "A" * 200},
+        {"Authorization": "Bearer \u00fc"},
+    ],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_without_a_key_nothing_else_is_told(client, header, content_type):
+    fields = {name: value.encode("utf-8") for name, value in header.items()}
+    response = client.post(
+        "/v1/media/match", content=b"{", headers=fields | {"Content-Type": content_type}
+    )
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_lower_case_scheme_is_the_same_scheme(client):
+    header = {"Authorization": bearer("match")["Authorization"].replace("Bearer", "bearer")}
+    assert client.post("/v1/media/match", json=BODY, headers=header).status_code == 200
+
+
+def test_a_key_for_something_else_is_refused_before_the_body_is_looked_at(client):
+    response = client.post("/v1/media/match", content=b"{", headers=bearer("check"))
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b'{"surface":"public","items":[],"more":1}', "application/json", 422),
+        (b"{}", "text/plain", 415),
+        (b"", "application/json", 422),
+    ],
+)
+def test_a_body_of_another_form_is_refused(client, content, content_type, status):
+    response = client.post(
+        "/v1/media/match",
+        content=content,
+        headers=bearer("match") | {"Content-Type": content_type},
+    )
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_of_unknown_length_goes_the_long_way(services):
+    client = TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+    response = client.post(
+        "/v1/media/match",
+        content=iter([b'{"surface":"public",', b'"items":[{"md5":"' + b"a" * 32 + b'"}]}']),
+        headers=bearer("match") | {"Content-Type": "application/json"},
+    )
+    assert response.status_code == 200
+
+
+def test_nothing_of_a_look_up_runs_on_the_event_loop(services, monkeypatch):
+    threads = []
+    plain = services.lookups.match
+    monkeypatch.setattr(
+        services.lookups,
+        "match",
+        lambda *args, **more: (
+            threads.append(threading.current_thread().name),
+            plain(*args, **more),
+        )[1],
+    )
+    client = TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+    client.post("/v1/media/match", json=BODY, headers=bearer("match"))
+    assert threads
+    assert all("worker" in name.lower() for name in threads)
+
+
+def test_a_handler_with_other_arguments_cannot_be_served_so():
+    router = APIRouter(route_class=OneHop)
+
+    def handler(request: Request) -> None:
+        """Wants more than a route in one hop can give."""
+
+    with pytest.raises(RuntimeError, match="the argument request cannot be had"):
+        router.get("/")(handler)
+    assert FastAPI().routes
