@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         le=64,
     )
     account_check_deadline_s: float = _setting(
-        5.0,
+        3.0,
         "Longest time for asking circles about one sign-up. After it, the check is `unavailable`.",
         unit="seconds",
         ge=0.1,
@@ -238,8 +238,10 @@ class Settings(BaseSettings):
     )
     check_fail_mode: Literal["closed", "open"] = _setting(
         "closed",
-        "What the answer `unavailable` tells a platform to do with an upload or a sign-up that "
-        "could not be checked: `closed` keeps it back, `open` lets it pass and checks it later.",
+        "What becomes of an upload or a sign-up that could not be checked. `closed`: the answer is "
+        "a refusal, and the platform keeps it back. `open`: the refusal about an upload says to "
+        "let it pass, a sign-up is answered with `none` and `unavailable`, and both are checked "
+        "later.",
     )
     expire_interval_s: float = _setting(
         300.0,

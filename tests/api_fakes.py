@@ -276,7 +276,13 @@ class FakeAccounts:
         self._ask(identifiers)
         if "bad@example.com" in {value for _, value in identifiers}:
             lead = Lead(
-                KNOWN, ("email",), "account.grooming", ("a.example",), "2027-11-22T10:00:00Z", False
+                KNOWN,
+                ("email",),
+                "account.grooming",
+                ("a.example",),
+                1,
+                "2027-11-22T10:00:00Z",
+                False,
             )
             return CheckAnswer("review", "one identifier", ("fired",), (lead,))
         return CheckAnswer("none", None, ("no rule",), ())

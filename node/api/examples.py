@@ -115,10 +115,12 @@ CHECK_ANSWER: Final = {
             "kinds": ["email", "phone"],
             "category": "account.grooming",
             "issuers": ["platform-a.example"],
+            "independent": 1,
             "expires": "2027-11-22T10:00:00Z",
             "disputed": False,
         }
     ],
+    "unavailable": False,
 }
 BAN: Final = {
     "identifiers": [{"kind": "phone", "value": "+49 30 23125 001"}],

@@ -28,6 +28,7 @@ from node.api.platform_shapes import (
 from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
 from node.app import Services
 from node.matching.containers import HEAD_BYTES, container_of
+from node.services import accounts as account_service
 from node.services.clients import Client
 from node.services.films import QueryFrame
 from node.services.lookups import MediaQuery
@@ -38,6 +39,26 @@ from protocol.statements import Frame, MediaItem
 
 MATCH_FILE: Final = "/v1/media/match-file"
 """The one address that takes files; its limit of size is another."""
+
+ANSWER_BLOCK_BYTES: Final = 8 << 10
+"""An answer about a sign-up has a multiple of so many bytes: in practice this one length."""
+
+RETRY_AFTER_S: Final = 5
+"""When to ask again where something is down."""
+
+_NOT_CHECKED: Final = (
+    "Nothing was checked: what a check needs did not answer in time. The operator lets such a "
+    "sign-up pass (check_fail_mode): check it later."
+)
+
+NOT_CHECKED: Final = account_service.CheckAnswer(
+    decision="none",
+    rule=None,
+    why=(_NOT_CHECKED,),
+    leads=(),
+    unavailable=True,
+)
+"""What is answered in place of a refusal where the operator has declared `open`."""
 
 router = APIRouter(tags=["platform"])
 
@@ -149,7 +170,7 @@ def flag_media(
     **documented(
         body=content(CheckRequest, examples.CHECK),
         answers={200: shaped("Leads, if any.", CheckAnswer, examples.CHECK_ANSWER)},
-        may_fail=(*BEARER, RATE_LIMITED),
+        may_fail=(*BEARER, RATE_LIMITED, UNAVAILABLE),
     ),
 )
 def check_account(
@@ -159,15 +180,20 @@ def check_account(
     body: Annotated[CheckRequest, Depends(json_body(CheckRequest))],
 ) -> Response:
     """Answers whether a sign-up deserves a look. Only for sign-ups at the caller's own platform."""
-    with declared_fail_mode(services):
+    try:
         found = services.accounts.check(
             [(one.kind, one.value) for one in body.identifiers],
             client=client,
             region=body.region,
             scope=body.username_scope,
         )
+    except UnavailableError:
+        metrics.count_decision("account", "unavailable")
+        if services.settings.check_fail_mode == "closed":
+            raise _unavailable(services) from None
+        return padded(answer(CheckAnswer, NOT_CHECKED))
     metrics.count_decision("account", found.decision)
-    return answer(CheckAnswer, found)
+    return padded(answer(CheckAnswer, found))
 
 
 @router.post(
@@ -233,16 +259,31 @@ def media_query(body: MediaHashes) -> MediaQuery:
     return MediaQuery(**values)
 
 
+def padded(response: Response) -> Response:
+    """Returns a JSON answer filled up with white space to a multiple of `ANSWER_BLOCK_BYTES`.
+
+    So its length on the wire does not tell whether anything was found.
+    """
+    body = bytes(response.body)
+    body += b" " * (-len(body) % ANSWER_BLOCK_BYTES)
+    return Response(body, response.status_code, media_type=response.media_type)
+
+
 @contextmanager
 def declared_fail_mode(services: Services) -> Iterator[None]:
     """Adds to an `unavailable` what the operator has declared for such a time."""
     try:
         yield
     except UnavailableError:
-        mode = services.settings.check_fail_mode
-        told = "keep it back" if mode == "closed" else "let it pass and check it later"
-        raise ProblemError(
-            UNAVAILABLE,
-            f"Something that the answer needs is down; the operator's rule for it: {told}.",
-            extra={"fail_mode": mode},
-        ) from None
+        raise _unavailable(services) from None
+
+
+def _unavailable(services: Services) -> ProblemError:
+    mode = services.settings.check_fail_mode
+    told = "keep it back" if mode == "closed" else "let it pass and check it later"
+    return ProblemError(
+        UNAVAILABLE,
+        f"Something that the answer needs is down; the operator's rule for it: {told}.",
+        header={"Retry-After": str(RETRY_AFTER_S)},
+        extra={"fail_mode": mode},
+    )

@@ -284,17 +284,24 @@ class Lead(Answer):
     kinds: tuple[str, ...] = Field(description="Kinds of identifiers that fit.")
     category: str
     issuers: tuple[str, ...]
+    independent: int = Field(
+        description="Organisations with a ban that at least these kinds of identifiers fit."
+    )
     expires: str
     disputed: bool
 
 
 class CheckAnswer(Answer):
-    """Whether a sign-up deserves a look; of one shape whether or not anything was found."""
+    """Whether a sign-up deserves a look; of one size whether or not anything was found."""
 
     decision: Decision
     rule: str | None
     why: tuple[str, ...]
-    leads: tuple[Lead, ...]
+    leads: tuple[Lead, ...] = Field(description="Bans that fit, those of most kinds first.")
+    unavailable: bool = Field(
+        description="True: nothing was checked, and the operator lets such a sign-up pass. Check "
+        "it later."
+    )
 
 
 class BanRequest(Body):

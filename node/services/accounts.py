@@ -6,7 +6,7 @@ uniformly random to everyone (`federation.circle`); the look-up itself is local.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from node.policy.file import PolicyFile
 from node.policy.model import AccountEvidence, Operator
@@ -23,14 +23,18 @@ from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import format_time, to_base64url
-from protocol.errors import InvalidError, MalformedError
+from protocol.errors import InvalidError, MalformedError, UnavailableError
 from protocol.fields import organisation_of
 from protocol.identifiers import NormalisedIdentifier, normalise
 from protocol.limits import MAX_FINGERPRINTS
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, Basis, Fingerprint
 
+MOST_LEADS: Final = 8
+"""Bans that one answer shows; the policy looks at all of them."""
+
 _SECONDS_PER_DAY = 86_400
+_NOWHERE = -1  # stands in no log: a question is the same whether or not there is anything to ask
 
 
 class AskCircles(Protocol):
@@ -51,24 +55,44 @@ class AskCircles(Protocol):
 
 @dataclass(frozen=True)
 class Lead:
-    """One account-ban that a sign-up resembles: a reason to look, never a verdict."""
+    """One account-ban that a sign-up resembles: a reason to look, never a verdict.
+
+    Attributes:
+        statement: id of the ban.
+        kinds: of identifiers that fit.
+        category: of the ban.
+        issuers: who signed it.
+        independent: organisations with a ban, this one's among them, that at least these kinds fit.
+        expires: when it ends.
+        disputed: whether a dispute about it is open.
+    """
 
     statement: str
     kinds: tuple[str, ...]
     category: str
     issuers: tuple[str, ...]
+    independent: int
     expires: str
     disputed: bool
 
 
 @dataclass(frozen=True)
 class CheckAnswer:
-    """What the policy makes of a sign-up."""
+    """What the policy makes of a sign-up.
+
+    Attributes:
+        decision: of the policy.
+        rule: whose action this is.
+        why: sentences for a person.
+        leads: bans that fit, those of most kinds first, `MOST_LEADS` at the most.
+        unavailable: True where nothing was checked, and the operator lets such a sign-up pass.
+    """
 
     decision: str
     rule: str | None
     why: tuple[str, ...]
     leads: tuple[Lead, ...]
+    unavailable: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +161,13 @@ class Accounts:
         policy = self._policy.current()
         asked: dict[_Mark, None] = {}
         keys = current_keys(self._store, now=now)
-        answers = self._ask(keys, normalised)
+        try:
+            answers = self._ask(keys, normalised)
+        except UnavailableError:
+            # Counted, but not waited for: the database may be what is slow.
+            detail = f"identifiers={len(normalised)} unavailable"
+            self._audit.note(client.name, "account.check", detail=detail)
+            raise
         for (descriptor, epoch), found in zip(keys, answers, strict=True):
             for one, value in zip(normalised, found, strict=True):
                 asked[one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value] = None
@@ -150,10 +180,10 @@ class Accounts:
         # such a ban would tell of a person what this node has no right to know.
         shown = [one for one in found_bans if _applies(one.record, policy.operator)]
         decision = policy.decide_account([one.evidence for one in shown])
-        # The same single write, whether or not anything was found.
+        # The same writes, whether or not anything was found.
         with self._store.write() as transaction:
-            if decision.action != "none":
-                self._count(transaction, [one.record for one in shown], decision.action, now)
+            acted = [one.record for one in shown] if decision.action != "none" else []
+            self._count(transaction, acted, decision.action, now)
             transaction.journal.audit(
                 client.name,
                 "account.check",
@@ -161,7 +191,8 @@ class Accounts:
                 subject=None,
                 detail=f"identifiers={len(normalised)} decision={decision.action}",
             )
-        leads = tuple(_lead(one) for one in shown)
+        strongest = sorted(shown, key=lambda one: -len(one.evidence.kinds))[:MOST_LEADS]
+        leads = tuple(_lead(one, shown) for one in strongest)
         return CheckAnswer(decision.action, decision.rule, decision.why, leads)
 
     def ban(
@@ -221,10 +252,10 @@ class Accounts:
         decision: str,
         now: int,
     ) -> None:
-        for one in records:
-            transaction.journal.count_match(one.log_index, 0, decision, at=now)
+        places = [one.log_index for one in records]
+        transaction.journal.count_statements(places, decision, at=now)
         # What was taken back since it was read has asked nobody to restore this sign-up.
-        current = transaction.statements.by_indices(one.log_index for one in records)
+        current = transaction.statements.by_indices([*places, _NOWHERE])
         late = {(index, 0) for index, one in current.items() if one.state != "active"}
         effects.ask_late_remedy(transaction, late, decision=decision, now=now)
 
@@ -249,8 +280,9 @@ class Accounts:
     def _leads(
         self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int
     ) -> list["_Found"]:
-        records = transaction.statements.by_indices(hit.log_index for hit in hits)
-        disputed = {one.target_index for one in transaction.statements.open_disputes(list(records))}
+        records = transaction.statements.by_indices([_NOWHERE, *(hit.log_index for hit in hits)])
+        disputes = transaction.statements.open_disputes([_NOWHERE, *records])
+        disputed = {one.target_index for one in disputes}
         believed = {
             peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
         }
@@ -306,12 +338,16 @@ def _applies(record: StatementRecord, operator: Operator) -> bool:
     return not limit or not set(limit).isdisjoint(operator.jurisdictions)
 
 
-def _lead(found: _Found) -> Lead:
+def _lead(found: _Found, among: Sequence[_Found]) -> Lead:
+    kinds = set(found.evidence.kinds)
     return Lead(
         statement=found.record.id,
         kinds=found.evidence.kinds,
         category=found.evidence.category,
         issuers=(found.record.issuer,),
+        independent=len(
+            {one.evidence.organisation for one in among if kinds <= set(one.evidence.kinds)}
+        ),
         expires=format_time(found.record.ends or 0),
         disputed=found.evidence.disputed,
     )

@@ -1,6 +1,6 @@
 """What happened here: audit, matches, feedback, and remedies for what must be undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -12,6 +12,7 @@ _AUDIT = table(AuditRow)
 _FEEDBACK = table(FeedbackRowRow)
 _MATCH = table(MatchRow)
 _REMEDY = table(RemedyRow)
+_NOWHERE = -1
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,24 @@ class JournalRepository:
         add_to(
             self._connection,
             _MATCH,
-            {
-                "log_index": log_index,
-                "item": item,
-                "decision": decision,
-                "count": times,
-                "last": at,
-            },
+            [_match(log_index, item, decision, at, times)],
             counter="count",
             last="last",
         )
+
+    def count_statements(self, log_indices: Collection[int], decision: str, *, at: int) -> None:
+        """Counts that the first item of each of these statements was met once.
+
+        One write, of a row that is not there where there is nothing to count: how long it takes
+        does not tell whether anything was met.
+        """
+        if not log_indices:
+            self._connection.execute(
+                update(_MATCH).where(_MATCH.c.log_index == _NOWHERE).values(last=at)
+            )
+            return
+        rows = [_match(one, 0, decision, at, 1) for one in sorted(set(log_indices))]
+        add_to(self._connection, _MATCH, rows, counter="count", last="last")
 
     def matches(self, log_index: int) -> int:
         """Returns how often items of a statement were met here."""
@@ -182,3 +191,13 @@ class JournalRepository:
             .values(done=at, done_by=by)
         )
         return done.rowcount == 1
+
+
+def _match(log_index: int, item: int, decision: str, at: int, times: int) -> dict[str, object]:
+    return {
+        "log_index": log_index,
+        "item": item,
+        "decision": decision,
+        "count": times,
+        "last": at,
+    }

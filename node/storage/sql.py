@@ -47,10 +47,18 @@ def insert_new(connection: Connection, into: Table, values: Mapping[str, Any]) -
 
 
 def add_to(
-    connection: Connection, into: Table, values: Mapping[str, Any], *, counter: str, last: str
+    connection: Connection,
+    into: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    counter: str,
+    last: str,
 ) -> None:
-    """Inserts a counting row, or adds to the counter of the row with the same primary key."""
-    statement = _insert(connection, into).values(**values)
+    """Inserts counting rows, or adds to the counters of the rows with the same primary keys.
+
+    One statement, whatever it finds; each primary key at most once.
+    """
+    statement = _insert(connection, into).values(list(rows))
     key = [column.name for column in into.primary_key]
     changed = {
         counter: into.c[counter] + statement.excluded[counter],

@@ -113,9 +113,13 @@ def test_an_operator_who_declares_open_is_told_so(trio: Trio) -> None:
     trio.hotline.kill()
     trio.first.start()
     trio.first.wait_until_ready()
-    problem = check(trio.first, *two(1)).json()
-    assert (problem["status"], problem["fail_mode"]) == (503, "open")
-    assert problem["detail"].endswith("let it pass and check it later.")
+    passed = check(trio.first, *two(1))
+    assert passed.status_code == 200
+    answer = passed.json()
+    assert (answer["decision"], answer["leads"], answer["unavailable"]) == ("none", [], True)
+    assert "check it later" in answer["why"][0]
+    # A ban is never half made.
+    assert ban(trio.first, *two(4)).status_code == 503
     trio.hotline.start()
     trio.hotline.wait_until_ready()
 

@@ -7,6 +7,7 @@ import api_fakes
 from api_fakes import bearer
 from node.api import examples
 from node.api.app import build_api
+from node.api.platform import ANSWER_BLOCK_BYTES
 from protocol.statements import FeedbackRow, MediaItem
 
 URL = "http://127.0.0.1:8440"
@@ -242,16 +243,42 @@ def test_while_the_circle_is_down_the_answer_says_what_the_operator_declared(tmp
     services = api_fakes.fake_services(tmp_path, url=URL, check_fail_mode=mode)
     services.accounts.down = services.lookups.down = True
     client = TestClient(build_api(services), base_url=URL)
-    for response in (
-        check(client),
-        match(client, LISTED),
-        post_file(client, b"PICTURE", Content_Type="image/png"),
-    ):
+    refused = [match(client, LISTED), post_file(client, b"PICTURE", Content_Type="image/png")]
+    if mode == "closed":
+        refused.append(check(client))
+    for response in refused:
         assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
         problem = response.json()
         assert problem["fail_mode"] == mode
         assert word in problem["detail"]
         assert "secret" not in response.text
+
+
+def test_an_operator_who_declares_open_gets_an_answer_that_says_that_nothing_was_checked(tmp_path):
+    services = api_fakes.fake_services(
+        tmp_path, url=URL, check_fail_mode="open", metrics_enabled=True
+    )
+    services.accounts.down = True
+    app = build_api(services)
+    client = TestClient(app, base_url=URL)
+    response = check(client)
+    assert response.status_code == 200
+    answer = response.json()
+    assert (answer["decision"], answer["rule"], answer["leads"]) == ("none", None, [])
+    assert answer["unavailable"]
+    assert "Nothing was checked" in answer["why"][0]
+    assert "secret" not in response.text
+    counted = app.state.metrics.render().decode()
+    assert 'decision="unavailable",subject="account"} 1.0' in counted
+
+
+def test_an_answer_about_a_sign_up_has_one_length_whatever_was_found(client):
+    found = check(client, identifiers=[{"kind": "email", "value": "bad@example.com"}])
+    nothing = check(client, identifiers=[{"kind": "email", "value": "good@example.com"}])
+    assert (found.json()["decision"], nothing.json()["decision"]) == ("review", "none")
+    assert len(found.content) == len(nothing.content) == ANSWER_BLOCK_BYTES
+    assert found.headers.keys() == nothing.headers.keys()
 
 
 def test_a_ban_that_cannot_be_made_now_says_so_without_the_reason(client, services):

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import event
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks, open_desk
 from meanwhile import before_the_next_write
-from node.services.accounts import CheckAnswer
+from node.services.accounts import MOST_LEADS, CheckAnswer
 from protocol.circles import Epoch, Holder
 from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
@@ -237,6 +238,52 @@ def test_a_lead_that_no_rule_speaks_of_is_not_counted(circle_desk: Desk) -> None
     assert circle_desk.flags.status(receipt.id).matches == 0
 
 
+def test_a_lead_says_how_many_organisations_hold_the_same_combination(circle_desk: Desk) -> None:
+    both = circle_desk.world.submit(ban_of(ANNA, 1, PHONE, DEVICE))
+    circle_desk.world.submit(ban_of(PLATFORM, 2, PHONE, DEVICE, EMAIL))
+    circle_desk.world.submit(ban_of(HOTLINE, 3, PHONE))
+    first, *others = check(circle_desk, PHONE, DEVICE).leads
+    assert (first.statement, first.kinds, first.independent) == (both.id, ("device", "phone"), 2)
+    assert [(one.kinds, one.independent) for one in others] == [
+        (("device", "phone"), 2),
+        (("phone",), 2),
+    ]
+
+
+def test_an_answer_shows_the_bans_that_most_fits_first_and_not_too_many(circle_desk: Desk) -> None:
+    for number in range(MOST_LEADS):
+        circle_desk.world.submit(ban_of(ANNA, number, EMAIL))
+    strong = circle_desk.world.submit(ban_of(ANNA, 99, EMAIL, PHONE))
+    leads = check(circle_desk, EMAIL, PHONE).leads
+    assert len(leads) == MOST_LEADS
+    assert leads[0].statement == strong.id
+
+
+def test_a_check_asks_the_database_the_same_whether_or_not_anything_is_found(
+    either_desk: Desk,
+) -> None:
+    desk = either_desk
+    desk.join_circle()
+    ban(desk, EMAIL, PHONE)
+    ban(desk, EMAIL)
+    check(desk, NORMAL)  # the first one reads what is in memory afterwards
+    asked: dict[str, list[str]] = {}
+    engine = desk.world.store._engine
+    for name, identifier in (("hit", EMAIL), ("miss", NORMAL)):
+        said: list[str] = []
+
+        def note(*arguments: Any, said: list[str] = said) -> None:
+            said.append(" ".join(arguments[2].split()[:2]))
+
+        event.listen(engine, "before_cursor_execute", note)
+        assert bool(check(desk, identifier).leads) == (name == "hit")
+        event.remove(engine, "before_cursor_execute", note)
+        asked[name] = said
+    assert len(asked["hit"]) == len(asked["miss"])
+    reads = [[one for one in said if one.startswith("SELECT")] for said in asked.values()]
+    assert reads[0] == reads[1]
+
+
 # what is kept
 
 
@@ -339,6 +386,9 @@ def test_when_the_circle_does_not_answer_nothing_is_decided(circle_desk: Desk) -
     with pytest.raises(UnavailableError, match="could not be asked"):
         ban(circle_desk, EMAIL)
     assert circle_desk.world.contents() == before
+    # What could not be checked is counted all the same.
+    unavailable = ("upload-check", "account.check", None, "identifiers=1 unavailable")
+    assert circle_desk.audited() == [unavailable]
 
 
 def epoch(number: int, begins: int, ends: int) -> Epoch:
