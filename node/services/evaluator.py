@@ -63,6 +63,7 @@ class Evaluator:
         self._name = name
         self._clock = clock
         self._shares: dict[tuple[str, int], tuple[object, _Share]] = {}
+        self._circles: dict[str, tuple[int, CircleDescriptor]] = {}
         self._answers = _Answers()
 
     def evaluate(self, request: OprfRequest, *, member: str) -> OprfAnswer:
@@ -84,9 +85,7 @@ class Evaluator:
         """
         received = receive([from_base64url(one) for one in request.blinded])
         now = int(self._clock())
-        with self._store.read() as transaction:
-            circle = StoredDirectory(transaction).circle(request.circle)
-        circle, epoch = self._check(circle, request, member, now)
+        circle, epoch = self._check(self._circle(request.circle, now), request, member, now)
         share = self._share(request.circle, epoch)
         digest = hashlib.sha256(
             b"\0".join((b"oprf", member.encode(), encode_json(request)))
@@ -110,6 +109,21 @@ class Evaluator:
             )
             self._answers.put(slot, answer, now=now)
         return answer
+
+    def _circle(self, name: str, now: int) -> CircleDescriptor | None:
+        """Returns the latest descriptor of a circle, as it was within this second.
+
+        To look it up costs four times as much as to evaluate an element, so it is done once in a
+        second and not for each request; who is a member no longer is served for that second still.
+        """
+        known = self._circles.get(name)
+        if known is not None and known[0] == now:
+            return known[1]
+        with self._store.read() as transaction:
+            circle = StoredDirectory(transaction).circle(name)
+        if circle is not None:
+            self._circles[name] = (now, circle)
+        return circle
 
     def _check(
         self, circle: CircleDescriptor | None, request: OprfRequest, member: str, now: int

@@ -4,13 +4,26 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select
 
 from node.storage.rows import BudgetRow, OprfPaidRow
 from node.storage.sql import join_list, split_list, table, upsert
 
 _BUDGET = table(BudgetRow)
 _PAID = table(OprfPaidRow)
+
+# Built once: every request of every member passes here, and building costs more than executing.
+_USES = select(_BUDGET).where(
+    _BUDGET.c.circle == bindparam("circle"),
+    _BUDGET.c.day.in_(bindparam("days", expanding=True)),
+    or_(
+        _BUDGET.c.party == bindparam("party"),
+        _BUDGET.c.member.in_(bindparam("members", expanding=True)),
+    ),
+)
+_IS_PAID = select(_PAID.c.at).where(
+    _PAID.c.digest == bindparam("digest"), _PAID.c.at >= bindparam("since")
+)
 
 
 @dataclass(frozen=True)
@@ -46,13 +59,8 @@ class BudgetRepository:
         self, circle: str, days: Collection[str], *, party: str, members: Collection[str]
     ) -> list[UseRecord]:
         """Returns what was taken on these days by these nodes, or from the budget of this party."""
-        found = self._connection.execute(
-            select(_BUDGET).where(
-                _BUDGET.c.circle == circle,
-                _BUDGET.c.day.in_(list(days)),
-                or_(_BUDGET.c.party == party, _BUDGET.c.member.in_(list(members))),
-            )
-        )
+        asked = {"circle": circle, "days": list(days), "party": party, "members": list(members)}
+        found = self._connection.execute(_USES, asked)
         return [_use(row) for row in found]
 
     def uses_of_day(self, day: str) -> list[UseRecord]:
@@ -74,9 +82,7 @@ class BudgetRepository:
 
     def is_paid(self, digest: bytes, *, since: int) -> bool:
         """Returns whether this very request was paid for since then."""
-        found = self._connection.execute(
-            select(_PAID.c.at).where(_PAID.c.digest == digest, _PAID.c.at >= since)
-        )
+        found = self._connection.execute(_IS_PAID, {"digest": digest, "since": since})
         return found.first() is not None
 
     def pay(self, digest: bytes, *, now: int) -> None:

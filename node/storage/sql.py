@@ -1,9 +1,10 @@
 """Small pieces that every repository needs: tables by row class, upsert, lists in a column."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
@@ -21,29 +22,17 @@ def upsert(
     Args:
         connection: of the open transaction.
         into: the table.
-        values: by column, the primary key included.
+        values: by column, the primary key included; values, and no expressions.
         keep: columns that stay as they are where the row exists.
     """
-    statement = _insert(connection, into).values(**values)
-    key = [column.name for column in into.primary_key]
-    changed = {
-        name: statement.excluded[name] for name in values if name not in key and name not in keep
-    }
-    if changed:
-        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
-    else:
-        connection.execute(statement.on_conflict_do_nothing(index_elements=key))
+    statement = _upsert(connection.dialect.name, into, tuple(values), tuple(keep))
+    connection.execute(statement, dict(values))
 
 
 def insert_new(connection: Connection, into: Table, values: Mapping[str, Any]) -> bool:
     """Inserts one row unless its primary key is taken; returns whether it was inserted."""
-    key = [column.name for column in into.primary_key]
-    statement = (
-        _insert(connection, into).values(**values).on_conflict_do_nothing(index_elements=key)
-    )
-    # Not kept for an INSERT unless asked for: psycopg's cursor is closed by then, and says -1.
-    done = connection.execute(statement.execution_options(preserve_rowcount=True))
-    return done.rowcount == 1
+    statement = _insert_new(connection.dialect.name, into, tuple(values))
+    return connection.execute(statement, dict(values)).rowcount == 1
 
 
 def add_to(
@@ -58,7 +47,7 @@ def add_to(
 
     One statement, whatever it finds; each primary key at most once.
     """
-    statement = _insert(connection, into).values(list(rows))
+    statement = _insert(connection.dialect.name, into).values(list(rows))
     key = [column.name for column in into.primary_key]
     changed = {
         counter: into.c[counter] + statement.excluded[counter],
@@ -67,10 +56,31 @@ def add_to(
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
 
 
-def _insert(connection: Connection, into: Table) -> Any:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(into)
-    return postgresql.insert(into)
+# To build a statement takes ten times as long as to execute it, so these are built once for each
+# table and its columns: there are a few dozen of them.
+@lru_cache(maxsize=256)
+def _upsert(dialect: str, into: Table, names: tuple[str, ...], keep: tuple[str, ...]) -> Any:
+    statement = _insert(dialect, into).values({name: bindparam(name) for name in names})
+    key = [column.name for column in into.primary_key]
+    changed = {
+        name: statement.excluded[name] for name in names if name not in key and name not in keep
+    }
+    if changed:
+        return statement.on_conflict_do_update(index_elements=key, set_=changed)
+    return statement.on_conflict_do_nothing(index_elements=key)
+
+
+@lru_cache(maxsize=256)
+def _insert_new(dialect: str, into: Table, names: tuple[str, ...]) -> Any:
+    key = [column.name for column in into.primary_key]
+    statement = _insert(dialect, into).values({name: bindparam(name) for name in names})
+    # Not kept for an INSERT unless asked for: psycopg's cursor is closed by then, and says -1.
+    statement = statement.execution_options(preserve_rowcount=True)
+    return statement.on_conflict_do_nothing(index_elements=key)
+
+
+def _insert(dialect: str, into: Table) -> Any:
+    return sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
 
 
 def join_list(values: Iterable[object]) -> str:
