@@ -108,6 +108,17 @@ def on_stage(
         yield members
 
 
+@contextmanager
+def alone(directory: Path, node: NewNode, *, hash_workers: int = 1) -> Iterator[Member]:
+    """Starts one node that was made, and ends it when the block ends."""
+    port = _free_port()
+    local = f"http://127.0.0.1:{port}"
+    with _serving(directory, port, hash_workers=hash_workers) as process:
+        member = Member(directory.name, directory, local, local, node, process)
+        _wait_until_ready(member)
+        yield member
+
+
 def _introduce(place: Path, nodes: Mapping[str, NewNode], flagger: SigningKey) -> None:
     """Does what the operators do once: pin one another, accredit the flagger, make the circle."""
     for name in NAMES:
@@ -140,14 +151,16 @@ def _knows_circle(services: Services) -> bool:
 
 
 @contextmanager
-def _serving(directory: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _serving(
+    directory: Path, port: int, *, hash_workers: int = 1
+) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("SCHUTZNETZ_")
     }
     environ |= {
         "SCHUTZNETZ_PORT": str(port),
         "SCHUTZNETZ_POLL_INTERVAL_S": "1",
-        "SCHUTZNETZ_HASH_WORKERS": "1",
+        "SCHUTZNETZ_HASH_WORKERS": str(hash_workers),
     }
     program = "from node.cli.main import run; run()"
     with (directory / "log.jsonl").open("wb") as log:

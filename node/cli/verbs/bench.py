@@ -20,6 +20,7 @@ def register(app: options.Group) -> None:
     """Adds the group to the command."""
     bench = options.group("Measure on this machine, beside rivals or floors of the same run.")
     bench.command("match")(match)
+    bench.command("streams")(streams)
     app.add_typer(bench, name="bench")
 
 
@@ -37,6 +38,25 @@ def match(
     from node.bench.match import measure
 
     _deliver(measure(hashes, say=note), as_json=as_json)
+
+
+def streams(
+    at_once: Annotated[
+        int, typer.Option("--streams", help="Streams at once.", metavar="N", min=10, max=2_000)
+    ] = 200,
+    entries: Annotated[
+        int, typer.Option(help="Pictures that are flagged.", metavar="N", min=0, max=1_000_000)
+    ] = 20_000,
+    seconds: Annotated[int, typer.Option(help="How long.", metavar="N", min=6, max=3_600)] = 20,
+    as_json: options.Json = False,
+) -> None:
+    """Measure how many streams a node watches at one frame a second each.
+
+    Starts a node of its own, with a list of its own, and asks it over loopback: about two minutes.
+    """
+    from node.bench.streams import measure
+
+    _deliver(measure(at_once, entries=entries, seconds=seconds, say=note), as_json=as_json)
 
 
 def _deliver(report: "Report", *, as_json: bool) -> None:
