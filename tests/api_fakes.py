@@ -25,6 +25,7 @@ from node.settings import Settings
 from node.storage.access import ClientRecord
 from node.storage.journal import AuditEntry
 from node.storage.peers import SetAsideRecord
+from node.storage.trust import FrozenHolder
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest, parse_plan
 from protocol.descriptors import fingerprint_of, parse_fingerprint
 from protocol.encoding import to_base64url
@@ -413,6 +414,28 @@ class FakeBudgets:
         return self.usage()
 
 
+class FakeCircles:
+    def __init__(self) -> None:
+        self.frozen = [FrozenHolder("hotline.example/minors-1", "holder-2.example", NOW, "lied")]
+
+    def frozen_holders(self) -> list[FrozenHolder]:
+        return self.frozen
+
+    def thaw_holder(self, circle: str, node: str, *, actor: str) -> None:
+        assert actor
+        if not self.frozen or (self.frozen[0].circle, self.frozen[0].node) != (circle, node):
+            raise NotFoundError("No holder of this name is frozen in this circle.")
+        self.frozen = []
+
+
+class FakeAsking:
+    def outcomes(self) -> dict[str, int]:
+        return {"answered": 5, "late": 1}
+
+    def failing(self) -> dict[str, list[str]]:
+        return {"hotline.example/minors-1": ["holder-3.example"]}
+
+
 class FakeHealth:
     def __init__(self) -> None:
         self.wrong: tuple[str, ...] = ()
@@ -437,6 +460,8 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         accounts=FakeAccounts(statements),
         evaluator=FakeEvaluator(),
         budgets=FakeBudgets(),
+        circles=FakeCircles(),
+        asking=FakeAsking(),
         participation=FakeParticipation(),
         peers=FakePeers(),
         clients=FakeClients(),

@@ -121,6 +121,8 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/admin/clients", "admin", 201, examples.CREATE_CLIENT),
     Endpoint("DELETE", "/v1/admin/clients/{client_id}", "admin", 204),
     Endpoint("GET", "/v1/admin/audit", "admin", 200, None, "after=0&limit=2"),
+    Endpoint("GET", "/v1/admin/circles/holders", "admin"),
+    Endpoint("POST", "/v1/admin/circles/thaw-holder", "admin", 204, examples.THAW_HOLDER),
     Endpoint("GET", "/v1/admin/budgets", "admin", 200, None, "day=2026-11-22"),
     Endpoint("GET", "/v1/admin/policy", "admin"),
     Endpoint("GET", "/v1/admin/set-aside", "admin"),

@@ -58,6 +58,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
     operator_s.Clients,
     operator_s.AuditLine,
     operator_s.BudgetUses,
+    operator_s.FrozenHolders,
+    operator_s.ThawHolderRequest,
     operator_s.PolicyState,
     operator_s.SetAsides,
     operator_s.Status,

@@ -275,3 +275,18 @@ SET_ASIDE: Final = {
         }
     ]
 }
+
+FROZEN_HOLDERS: Final = {
+    "frozen": [
+        {
+            "circle": "hotline.example/minors-1",
+            "node": "holder-2.example",
+            "since": "2026-11-22T10:00:00Z",
+            "message": (
+                "Holder 2 of the circle's key, holder-2.example, gave a proof that does not hold."
+            ),
+        }
+    ],
+    "failing": {"hotline.example/minors-1": ["holder-3.example"]},
+}
+THAW_HOLDER: Final = {"circle": "hotline.example/minors-1", "node": "holder-2.example"}

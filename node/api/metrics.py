@@ -37,6 +37,16 @@ class Metrics:
             "schutznetz_list_entries", "Media hashes that uploads are matched against."
         )
         self._log_size = self._gauge("schutznetz_log_size", "Statements in the node's own log.")
+        self._asked = Gauge(
+            "schutznetz_circle_questions",
+            "Checks and bans for which circles were asked since the start, by what came of it.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._not_asked = self._gauge(
+            "schutznetz_circle_holders_not_asked",
+            "Holders of circles' keys that gave a false answer or keep failing.",
+        )
         self._lag = Gauge(
             "schutznetz_sync_age_seconds",
             "Time since a peer's log was last taken over as a whole.",
@@ -56,14 +66,27 @@ class Metrics:
         """Counts one decision about a `subject`: ``media``, ``account`` or ``stream``."""
         self._decisions.labels(subject, decision).inc()
 
-    def observe(self, *, list_entries: int, log_size: int, sync_age_s: Mapping[str, float]) -> None:
+    def observe(
+        self,
+        *,
+        list_entries: int,
+        log_size: int,
+        sync_age_s: Mapping[str, float],
+        circles_asked: Mapping[str, int],
+        holders_not_asked: int,
+    ) -> None:
         """Takes over what is read at the moment of being asked.
 
         Args:
             list_entries: media hashes in the index.
             log_size: statements in the node's own log.
             sync_age_s: seconds since the last whole sync, by name of the peer.
+            circles_asked: how often circles were asked, by outcome.
+            holders_not_asked: holders of circles' keys that are left out.
         """
+        for outcome, count in circles_asked.items():
+            self._asked.labels(outcome).set(count)
+        self._not_asked.set(holders_not_asked)
         self._list_entries.set(list_entries)
         self._log_size.set(log_size)
         self._lag.clear()

@@ -18,11 +18,13 @@ from node.api.operator_shapes import (
     Clients,
     CreateClientRequest,
     CreatedClient,
+    FrozenHolders,
     Peer,
     Peers,
     PolicyState,
     SetAsides,
     Status,
+    ThawHolderRequest,
 )
 from node.api.platform_shapes import Remedies
 from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, ProblemError
@@ -95,6 +97,9 @@ def figures(_client: Operator, services: ServicesDep, metrics: MetricsDep) -> Re
             for peer in services.peers.list()
             if peer.synced is not None
         },
+        circles_asked=services.asking.outcomes(),
+        holders_not_asked=len(services.circles.frozen_holders())
+        + sum(map(len, services.asking.failing().values())),
     )
     return Response(metrics.render(), media_type=CONTENT_TYPE)
 
@@ -264,6 +269,39 @@ def budgets(
     """Answers how much of its budget each member's party has used, and never on what."""
     day = day_of(int(services.clock())) if day is None else day
     return answer(BudgetUses, {"day": day, "budgets": services.budgets.usage(day)})
+
+
+@router.get(
+    "/v1/admin/circles/holders",
+    summary="Holders that are not asked",
+    **documented(
+        answers={200: shaped("By circle.", FrozenHolders, examples.FROZEN_HOLDERS)},
+        may_fail=BEARER,
+    ),
+)
+def frozen_holders(_client: Operator, services: ServicesDep) -> Response:
+    """Answers which holders gave a false answer, and which keep failing in this process."""
+    found = {"frozen": services.circles.frozen_holders(), "failing": services.asking.failing()}
+    return answer(FrozenHolders, found)
+
+
+@router.post(
+    "/v1/admin/circles/thaw-holder",
+    summary="Ask a holder again",
+    **documented(
+        body=content(ThawHolderRequest, examples.THAW_HOLDER),
+        answers=_NOTED,
+        may_fail=(*BEARER, NOT_FOUND),
+    ),
+)
+def thaw_holder(
+    client: Operator,
+    services: ServicesDep,
+    body: Annotated[ThawHolderRequest, Depends(json_body(ThawHolderRequest))],
+) -> Response:
+    """Has a holder asked again that gave a false answer; what is kept against it stays."""
+    services.circles.thaw_holder(body.circle, body.node, actor=client.name)
+    return Response(status_code=204)
 
 
 @router.get(

@@ -161,6 +161,31 @@ class BudgetUses(Answer):
     budgets: tuple[BudgetUse, ...]
 
 
+class FrozenHolder(Answer):
+    """A holder of a circle's key that gave a false answer, and is asked no more."""
+
+    circle: str
+    node: str
+    since: When
+    message: str = Field(description="What it did.")
+
+
+class FrozenHolders(Answer):
+    """Holders that are not asked, and those that this process leaves alone for a while."""
+
+    frozen: tuple[FrozenHolder, ...]
+    failing: dict[str, tuple[str, ...]] = Field(
+        description="By circle: nodes that did not answer several times in a row."
+    )
+
+
+class ThawHolderRequest(Body):
+    """A holder to be asked again."""
+
+    circle: str = Field(min_length=1, max_length=limits.MAX_NAME_CHARS)
+    node: str = Field(min_length=1, max_length=limits.MAX_NAME_CHARS)
+
+
 class Status(Answer):
     """A node on one screen."""
 

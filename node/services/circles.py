@@ -18,7 +18,7 @@ from node.services.directory import StoredDirectory
 from node.services.keys import save_share
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
-from node.storage.trust import CircleRecord
+from node.storage.trust import CircleRecord, FrozenHolder
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
 from protocol.encoding import Time, convert, encode_json, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
@@ -49,6 +49,7 @@ class CircleState:
         unconfirmed: numbers of epochs of a circle that was joined, which came or were changed
             since: they are not used until the operator joins again.
         contradicted: its admins have signed two versions of one number; it is not used here.
+        frozen: holders that gave a false answer here, and are asked no more.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CircleState:
     warning: str | None
     unconfirmed: tuple[int, ...]
     contradicted: bool
+    frozen: tuple[str, ...]
 
 
 class Circles:
@@ -235,6 +237,7 @@ class Circles:
             directory = StoredDirectory(transaction)
             records = transaction.trust.circles()
             found = [(one, directory.circle(one.name)) for one in records]
+            frozen = transaction.trust.frozen_holders()
         states = []
         for record, descriptor in found:
             if descriptor is None:
@@ -257,9 +260,28 @@ class Circles:
                         if record.joined and not _is_confirmed(record, one)
                     ),
                     contradicted=record.contradicted,
+                    frozen=tuple(one.node for one in frozen if one.circle == record.name),
                 )
             )
         return states
+
+    def frozen_holders(self) -> Sequence[FrozenHolder]:
+        """Returns the holders that gave a false answer here, and are asked no more."""
+        with self._store.read() as transaction:
+            return transaction.trust.frozen_holders()
+
+    def thaw_holder(self, circle: str, node: str, *, actor: str = "operator") -> None:
+        """Has a holder asked again. What is kept against it stays.
+
+        Raises:
+            NotFoundError: it is not frozen.
+        """
+        with self._store.write() as transaction:
+            if not transaction.trust.thaw_holder(circle, node):
+                raise NotFoundError("No holder of this name is frozen in this circle.")
+            transaction.journal.audit(
+                actor, "circle.thaw-holder", at=int(self._clock()), subject=node, detail=circle
+            )
 
 
 def confirmed_epochs(transaction: Transaction, circle: CircleDescriptor) -> tuple[Epoch, ...]:

@@ -47,6 +47,7 @@ def register(app: options.Group) -> None:
     verbs.command("create")(create)
     verbs.command("join")(join)
     verbs.command("list")(list_circles)
+    verbs.command("thaw")(thaw)
     verbs.command("usage")(budgets.usage)
     verbs.command("budget")(budgets.budget)
     app.add_typer(verbs, name="circle")
@@ -142,10 +143,32 @@ def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -
             show(f"  key {numbers} is not confirmed here and not used: run circle join again")
         if one.contradicted:
             show(f"  NOT USED: {CONTRADICTED}")
+        for node in one.frozen:
+            show(f"  NOT ASKED: {node} gave a false answer; see the audit, then run circle thaw")
         if one.warning:
             show(f"  {one.warning}")
     if not found:
         show("This node knows no circle.")
+
+
+def thaw(
+    directory: options.NodeFolder,
+    name: CircleName,
+    holder: Annotated[
+        str, typer.Argument(help="Name of the node that holds a share.", metavar="HOLDER")
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Ask a holder again that gave a false answer."""
+    from node.app import open_services
+    from node.cli.passphrases import node_environment
+
+    with open_services(directory, environ=node_environment()) as services:
+        services.circles.thaw_holder(name, holder)
+    if as_json:
+        show_json({"circle": name, "holder": holder})
+    else:
+        show(f"{holder} is asked again.")
 
 
 def _parse_member(text: str) -> tuple[str, int]:

@@ -177,3 +177,19 @@ def test_the_server_logs_no_address_and_names_no_product(services):
     assert not config.access_log
     assert not config.server_header
     assert not config.proxy_headers
+
+
+def test_holders_that_are_not_asked_are_listed_and_thawed_once(client):
+    found = client.get("/v1/admin/circles/holders", headers=bearer("admin")).json()
+    assert [one["node"] for one in found["frozen"]] == ["holder-2.example"]
+    assert found["failing"] == {"hotline.example/minors-1": ["holder-3.example"]}
+    thaw = {"circle": "hotline.example/minors-1", "node": "holder-2.example"}
+    path = "/v1/admin/circles/thaw-holder"
+    assert client.post(path, json=thaw, headers=bearer("admin")).status_code == 204
+    assert client.post(path, json=thaw, headers=bearer("admin")).status_code == 404
+
+
+def test_metrics_say_how_often_circles_were_asked_and_who_is_left_out(client):
+    text = client.get("/metrics", headers=bearer("admin")).text
+    assert 'schutznetz_circle_questions{outcome="answered"} 5.0' in text
+    assert "schutznetz_circle_holders_not_asked 2.0" in text

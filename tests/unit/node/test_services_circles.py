@@ -167,3 +167,20 @@ def test_a_key_that_several_must_use_together_needs_no_warning(desk: Desk) -> No
     (state,) = desk.circles.list()
     assert (state.threshold, state.epoch, state.warning) == (2, 4, None)
     assert state.holders == (HOTLINE, PLATFORM)
+
+
+def test_a_frozen_holder_is_shown_with_its_circle_until_it_is_thawed(desk: Desk) -> None:
+    create(desk)
+    with desk.world.store.write() as transaction:
+        transaction.trust.freeze_holder(MADE, HOTLINE, since=NOW, message="it lied")
+        assert not transaction.trust.freeze_holder(MADE, HOTLINE, since=NOW + 1, message="again")
+    (state,) = desk.circles.list()
+    assert state.frozen == (HOTLINE,)
+    (one,) = desk.circles.frozen_holders()
+    assert (one.since, one.message) == (NOW, "it lied")
+    desk.circles.thaw_holder(MADE, HOTLINE)
+    (state,) = desk.circles.list()
+    assert state.frozen == ()
+    with pytest.raises(NotFoundError, match="is frozen"):
+        desk.circles.thaw_holder(MADE, HOTLINE)
+    assert desk.audited()[-1] == ("operator", "circle.thaw-holder", HOTLINE, MADE)
