@@ -43,6 +43,10 @@ class Wire:
         """Whether these bytes crossed anywhere, in either direction."""
         return any(what in one for one in list(self._carried))
 
+    def carried(self) -> list[bytes]:
+        """Returns what each connection carried so far, one way each."""
+        return [bytes(one) for one in list(self._carried)]
+
     def close(self) -> None:
         """Ends every relay and every connection; what crossed can still be searched."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()

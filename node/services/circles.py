@@ -23,6 +23,7 @@ from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
 from protocol.encoding import Time, convert, encode_json, format_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
 from protocol.fields import CircleName
+from protocol.limits import BURST_PER_MINUTE
 from protocol.messages import Receipt
 from signing.oprf.shares import split_key
 from signing.oprf.voprf import generate_key
@@ -116,6 +117,7 @@ class Circles:
         holders: Sequence[str],
         threshold: int,
         stretch: Stretch | None = None,
+        burst_per_minute: int = BURST_PER_MINUTE,
     ) -> tuple[Receipt, dict[str, bytes]]:
         """Creates a circle whose key this node deals, as a *trusted dealer*; nobody else decides.
 
@@ -130,6 +132,7 @@ class Circles:
             holders: names of nodes, in the order of their indices 1, 2, …
             threshold: how many of them must answer.
             stretch: of the epoch; `signing.oprf.stretch.choose_stretch` measures one.
+            burst_per_minute: elements of these in a minute, of each member.
 
         Returns:
             The statement, and by node the 32-byte share of every other holder: each goes to its
@@ -151,7 +154,7 @@ class Circles:
             "circle": name,
             "version": 1,
             "members": tuple(
-                Member(node=node, budget_per_day=budget)
+                Member(node=node, budget_per_day=budget, burst_per_minute=burst_per_minute)
                 for node, budget in {self._name: 0, **members}.items()
             ),
             "admins": (self._name,),
