@@ -267,7 +267,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         maintenance=maintenance,
         health=Health(store, policy, descriptor, clock=clock),
         films=FilmHasher(
-            settings.hash_workers,
+            max(1, settings.hash_workers // settings.processes),
             interval_ms=settings.film_interval_ms,
             max_pixels=settings.max_pixels,
             timeout_s=settings.film_timeout_s,

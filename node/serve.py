@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,8 +13,12 @@ import uvicorn
 
 from node.api.app import build_api
 from node.api.server import server_config
-from node.app import open_services, running
+from node.app import open_services, passphrase_of, running
 from node.matching.media import check_pdqhash
+from node.processes import run_processes
+from node.services.keys import open_keys
+from node.settings import load_settings
+from node.storage.engine import Store
 
 
 def serve(
@@ -26,6 +31,41 @@ def serve(
 
     Raises:
         SettingsError, KeystoreError: it cannot start; nothing was begun.
+        UnavailableError: one of several processes ended as soon as it had begun.
+    """
+    settings = load_settings(directory, environ)
+    if settings.processes == 1:
+        serve_here(directory, environ=environ, clock=clock)
+        return
+    configure_logging(settings.log_level)
+    # What stops the node stops it here, with its sentence, and not in each of the processes.
+    store = Store(settings.database_url.get_secret_value())
+    try:
+        store.migrate()
+        open_keys(settings.directory, passphrase_of(settings))
+    finally:
+        store.close()
+    with server_config(None, host=settings.host, port=settings.port).bind_socket() as listening:
+        run_processes(directory, listening, count=settings.processes, environ=environ)
+
+
+def serve_here(
+    directory: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    clock: Callable[[], float] = time.time,
+    listening: socket.socket | None = None,
+) -> None:
+    """Serves in this process, as the only one or as one of several, until it is told to end.
+
+    Args:
+        directory: of the node.
+        environ: the environment.
+        clock: Unix time in seconds.
+        listening: what the node's processes share; None to listen as the settings say.
+
+    Raises:
+        SettingsError, KeystoreError, UnavailableError: as `serve`.
     """
     with open_services(directory, environ=environ, clock=clock) as services:
         settings = services.settings
@@ -36,7 +76,7 @@ def serve(
             structlog.get_logger("node").info(
                 "serving", node=settings.name, host=settings.host, port=settings.port
             )
-            uvicorn.Server(config).run()
+            uvicorn.Server(config).run(None if listening is None else [listening])
 
 
 def configure_logging(level: str) -> None:

@@ -154,14 +154,16 @@ class Settings(BaseSettings):
         ge=1 << 16,
         le=1_000_000_000,
     )
+    processes: int = _setting(
+        1, "Processes that answer requests, over one database.", unit="processes", ge=1, le=64
+    )
     hash_workers: int = _setting(
-        2, "Processes that decode and hash uploaded files.", unit="processes", ge=1, le=64
+        2, "Processes that hash files; `processes` share them.", unit="processes", ge=1, le=64
     )
     lookup_draft: bool = _setting(
         False,
-        "Whether large JPEG files that are only looked up are decoded at a half to an eighth of "
-        "their size: two fifths of the time at 12 megapixels, for up to 12 of the 31 bits within "
-        "which pictures match. What is flagged is always hashed in full.",
+        "Whether large JPEG files that are only looked up are decoded in a smaller size: two "
+        "fifths of the time, for up to 12 of the 31 bits within which pictures match.",
     )
     hash_timeout_s: float = _setting(
         10.0, "Longest time for one file.", unit="seconds", ge=0.1, le=600
