@@ -32,14 +32,20 @@ from node.matching.ring.layout import (
     SEGMENT,
     STARTS,
 )
-from node.matching.ring.searching import enough_of, flips_for, look_at_row, pass_filter, scan
+from node.matching.ring.searching import (
+    AT_ONCE,
+    enough_of,
+    flips_for,
+    look_at_row,
+    pass_filter,
+    scan,
+)
 
 _U16 = np.uint16
 _U32 = np.uint32
 _U64 = np.uint64
 
 _GROUP = 16  # questions whose filters are on their way at once
-_AT_ONCE = 256  # rows that are on their way at once
 _PASSED = 1 << 15  # entries that pass the filter before they are looked at
 _LANES = 32
 _LINE = 64
@@ -92,8 +98,8 @@ def look_at_passed(
     bits = segment.number_bits
     table = segment.numbers + _U64(max(j - 1, 0)) * segment.number_stride
     asked = address_of(questions)
-    for start in range(0, count, _AT_ONCE):
-        end = min(start + _AT_ONCE, count)
+    for start in range(0, count, AT_ONCE):
+        end = min(start + AT_ONCE, count)
         if j > 0:
             for k in range(start, end):
                 prefetch(table + ((places[k] * bits) >> _U64(3)))

@@ -40,7 +40,7 @@ RING_DISTANCE: Final = CHUNKS * (MOST_FLIPS + 1) - 1
 MOST_PASSED: Final = 4_096
 """Entries of one question that may pass the filter in any case, before all rows are scanned."""
 
-ROWS_A_PASSED: Final = 32
+ROWS_A_PASSED: Final = 64
 """Or one for so many rows: an entry that passed costs a random access, a scanned row far less."""
 
 SEGMENT: Final = np.dtype(

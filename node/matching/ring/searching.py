@@ -50,9 +50,9 @@ _I64 = np.int64
 
 _LINE = 64
 _MOST_LINES = 8  # of one bucket that are asked for ahead; the processor notices longer runs
+AT_ONCE = 256  # rows that are on their way at once
 _LANES = 32
 _ROWS_A_STEP = 8
-_NEAR_BITS = 40  # up to this distance the first 128 bits alone refuse almost every row
 _SMALL = 4_096  # rows that are not worth asking whether a scan is quicker
 _ENTRIES_A_ROW = 4  # a scan reads 16 bytes a row, a filter 2 an entry
 
@@ -161,7 +161,6 @@ def scan(
     """
     most = search[0].most
     flips = flips_for(most)
-    whole = _U64(most > _U64(_NEAR_BITS))
     near = part.near
     far = part.far
     q0 = load64(question)
@@ -171,7 +170,9 @@ def scan(
     step = _U64(0)
     while step < rows:
         offset = step * _U64(HALF_BYTES)
-        passed = halves_within(near + offset, far + offset, whole, q0, q1, q2, q3, most)
+        passed = halves_within(near + offset, far + offset, _U64(0), q0, q1, q2, q3, most)
+        if passed:
+            passed = halves_within(near + offset, far + offset, _U64(1), q0, q1, q2, q3, most)
         while passed:
             row = step + _U64(lowest_one(passed))
             passed &= passed - _U32(1)
@@ -256,9 +257,40 @@ def find_buckets(search: Word, segment: Word, question: Address, masks: Word) ->
 
 
 @inlined
-def look_at_rows(
-    search: Word, segment: Word, question: Address, passed: Word, tables: Word, found: Word
-) -> Word:
+def find_numbers(
+    segment: Word, passed: Word, first: Word, start: Word, end: Word, table: Word
+) -> None:
+    """Turns some entries' places into their rows' numbers, and asks for the rows.
+
+    Args:
+        segment: the SEGMENT.
+        passed: uint64, the places; see look_at_rows.
+        first: int64 [CHUNKS + 1], where each table's begin in `passed`.
+        start: the first entry in question.
+        end: behind the last one.
+        table: of the first one, or any below.
+    """
+    stride = segment.number_stride
+    bits = segment.number_bits
+    near = segment.near
+    numbers = segment.numbers - stride  # those of table j are j strides further; table 0 has none
+    j = table
+    for k in range(start, end):
+        while first[j + 1] <= k:
+            j += 1
+        if j:
+            prefetch(numbers + _U64(j) * stride + ((passed[k] * bits) >> _U64(3)))
+    j = table
+    for k in range(start, end):
+        while first[j + 1] <= k:
+            j += 1
+        if j:
+            passed[k] = packed(numbers + _U64(j) * stride, passed[k], bits)
+        prefetch(near + passed[k] * _U64(HALF_BYTES))
+
+
+@inlined
+def look_at_rows(search: Word, segment: Word, question: Address, passed: Word, found: Word) -> Word:
     """Reports which of the entries that passed are near; returns how many are found in all.
 
     Args:
@@ -267,32 +299,19 @@ def look_at_rows(
         question: address of its chunks.
         passed: uint64, the places of entries within their tables; the rows' numbers afterwards.
             Those of table j are from `search.first[j]` to `search.first[j + 1]`.
-        tables: how many tables have entries there.
         found: how many were found before.
     """
     first = search[0].first
     flips = flips_for(search[0].most)
-    number_stride = segment.number_stride
-    bits = segment.number_bits
-    near = segment.near
-    table = segment.numbers - number_stride  # table 0 has none: there the place is the number
-    for j in range(tables):
-        for k in range(first[j], first[j + 1]):
-            if j:
-                prefetch(table + ((passed[k] * bits) >> _U64(3)))
-            else:
-                prefetch(near + passed[k] * _U64(HALF_BYTES))
-        table += number_stride
-    table = segment.numbers
-    for j in range(1, tables):
-        for k in range(first[j], first[j + 1]):
-            row = packed(table, passed[k], bits)
-            passed[k] = row
-            prefetch(near + row * _U64(HALF_BYTES))
-        table += number_stride
-    for j in range(tables):
-        for k in range(first[j], first[j + 1]):
-            found = look_at_row(search, segment, passed[k], question, j, flips, _U32(0), found)
+    table = 0
+    for start in range(0, first[CHUNKS], AT_ONCE):
+        end = min(start + AT_ONCE, first[CHUNKS])
+        find_numbers(segment, passed, first, start, end, table)
+        for k in range(start, end):
+            while first[table + 1] <= k:
+                table += 1
+            row = passed[k]
+            found = look_at_row(search, segment, row, question, table, flips, _U32(0), found)
             if found == search[0].limit:
                 return found
     return found
@@ -303,7 +322,7 @@ def search_tables(search: Word, segment: Word, question: Address, found: Word) -
     """Looks for the question in a segment; returns how many are found in all.
 
     Where the buckets hold so much, or so much of it passes the filter, that looking at all rows in
-    their order is quicker, that is done instead: a query costs at most about two scans.
+    their order is quicker, that is done instead: a query costs hardly more than a scan.
     """
     flips = flips_for(search[0].most)
     rows = segment.rows
@@ -323,14 +342,11 @@ def search_tables(search: Word, segment: Word, question: Address, found: Word) -
         following = load16(question + _U64(2 * ((j + 1) & (CHUNKS - 1))))
         count = pass_filter(filters, following, flips, bounds[j], passed, first[j])
         if count > enough:
-            found = look_at_rows(search, segment, question, passed, j, found)
-            if found == search[0].limit:
-                return found
-            return scan(search, segment, rows, question, j, _U32(0), found)
+            return scan(search, segment, rows, question, 0, _U32(0), found)
         first[j + 1] = count
         filters += filter_stride
     search[0].survivors = _U64(first[CHUNKS])
-    return look_at_rows(search, segment, question, passed, CHUNKS, found)
+    return look_at_rows(search, segment, question, passed, found)
 
 
 @inlined

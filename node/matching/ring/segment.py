@@ -216,7 +216,9 @@ def build_segment(
         key_base=least,
     )
     if path is None:
-        segment = Segment(mmap.mmap(-1, shape.bytes()), shape)
+        memory = mmap.mmap(-1, shape.bytes(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_HUGEPAGE)  # a query touches hundreds of places far apart
+        segment = Segment(memory, shape)
         segment.fill(words, keys, threads=threads)
         return segment
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
