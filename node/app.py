@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from node.asking import Asking
+from node.conductor import Conductor
 from node.exchange import Exchange
 from node.jobs import Jobs
 from node.matching.engine import PdqEngine
@@ -83,6 +84,7 @@ class Services:
     ceremonies: Ceremonies
     participation: Participation
     coordination: Coordination
+    conductor: Conductor
     audit: Audit
     remedies: Remedies
     maintenance: Maintenance
@@ -199,6 +201,16 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         passphrase=lambda: passphrase_of(settings),
         clock=clock,
     )
+    coordination = Coordination(
+        store,
+        ingest,
+        audit,
+        ceremonies=ceremonies,
+        participation=participation,
+        ledger=ledger,
+        name=name,
+        clock=clock,
+    )
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
@@ -252,15 +264,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ),
         ceremonies=ceremonies,
         participation=participation,
-        coordination=Coordination(
-            store,
-            ingest,
-            audit,
-            ceremonies=ceremonies,
-            participation=participation,
-            ledger=ledger,
-            name=name,
-            clock=clock,
+        coordination=coordination,
+        conductor=Conductor(
+            coordination, participation, key=keys.request, settings=settings, clock=clock
         ),
         audit=audit,
         remedies=Remedies(store, clock=clock),

@@ -1,5 +1,7 @@
 """Plans of ceremonies: whether they fit what this node knows, and what to beware of in them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from federation.ceremony import holders_of, participants_of
@@ -8,6 +10,7 @@ from node.services.keys import NodeKeys
 from node.storage.ceremonies import CeremonyRecord
 from node.storage.transaction import Transaction
 from protocol.ceremonies import NewEpoch, Plan, describe, draft_epoch, parse_plan
+from protocol.circles import Holder, Member, Stretch
 from protocol.encoding import format_time, parse_time
 from protocol.errors import ConflictError
 from protocol.fields import organisation_of
@@ -21,6 +24,71 @@ OPEN: Final = ("unconfirmed", "confirmed", "committed", "certified", "generated"
 
 AGREED: Final = ("confirmed", "committed", "certified", "generated", "signed")
 """States in which this node's operator has agreed: at most one ceremony for a version is."""
+
+_SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the operator wants of a new circle; what is None follows from the rest.
+
+    Attributes:
+        members: elements a day by name of node.
+        days: how long the key lasts.
+        holders: who gets a share, in order; all members if None.
+        threshold: how many of them must answer; more than half if None.
+        admins: who decides about the next version; the holders if None.
+        admin_threshold: how many of them must sign; more than half if None.
+        stretch: of the key.
+        open_days: how long the operators have to confirm.
+    """
+
+    members: Mapping[str, int]
+    days: int
+    holders: Sequence[str] | None = None
+    threshold: int | None = None
+    admins: Sequence[str] | None = None
+    admin_threshold: int | None = None
+    stretch: Stretch | None = None
+    open_days: int = 14
+
+
+def first_plan(label: str, wish: Wish, *, name: str, now: int) -> Plan:
+    """Returns the plan for a circle that this node founds.
+
+    Args:
+        label: such as ``de-minors-1``; this node's name is put before it.
+        wish: of the operator.
+        name: of this node; it becomes a member if it is none, with no budget.
+        now: Unix time in seconds.
+
+    Raises:
+        ContradictionError: there is no such circle.
+    """
+    members = dict(wish.members) if name in wish.members else {name: 0, **wish.members}
+    holders = tuple(members) if wish.holders is None else tuple(wish.holders)
+    members = {**dict.fromkeys(holders, 0), **members}
+    admins = holders if wish.admins is None else tuple(wish.admins)
+    threshold = wish.threshold or len(holders) // 2 + 1
+    return Plan(
+        circle=f"{name}/{label}",
+        version=1,
+        coordinator=name,
+        nonce=new_nonce(),
+        issued=format_time(now),
+        expires=format_time(now + wish.open_days * _SECONDS_PER_DAY),
+        members=tuple(Member(node=node, budget_per_day=budget) for node, budget in members.items()),
+        admins=admins,
+        admin_threshold=wish.admin_threshold or len(admins) // 2 + 1,
+        generate=NewEpoch(
+            epoch=1,
+            not_before=format_time(now),
+            not_after=format_time(now + wish.days * _SECONDS_PER_DAY),
+            threshold=threshold,
+            holders=tuple(Holder(index=at, node=node) for at, node in enumerate(holders, 1)),
+            stretch=wish.stretch,
+        ),
+    )
 
 
 def check_plan(plan: Plan, name: str, directory: StoredDirectory) -> None:

@@ -136,7 +136,7 @@ def test_the_slower_backend_is_worth_a_look(node, monkeypatch):
 
 
 def test_a_circle_with_one_holder_is_worth_a_look(node):
-    made = call("node", "circle", "create", node, "c-1", "--member", "b.example", "--json").json
+    made = call("node", "circle", "create", node, "c-1", "--json").json
     ((state, sentence),) = found(node, f"circle {made['name']}")
     assert (state, "One node alone holds" in sentence) == ("warning", True)
 

@@ -1,16 +1,26 @@
 """`node circle`: who shares a fingerprint key, and with how many questions a day."""
 
 from dataclasses import asdict
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from node.cli import options
 from node.cli.output import note, show, show_json
-from node.cli.verbs import budgets
+from node.cli.verbs import budgets, ceremonies
+
+if TYPE_CHECKING:
+    from node.app import Services
+    from protocol.circles import Stretch
 
 BUDGET: Final = 5_000
 """Identifiers a day that a member may have evaluated, unless it is said otherwise."""
+
+DEALER_WARNING: Final = (
+    "This node has made the whole key and dealt it: nobody can check that it forgot it. That is "
+    "for demonstrations on one machine."
+)
 
 _MAX_BUDGET: Final = 10**7
 
@@ -45,6 +55,7 @@ def register(app: options.Group) -> None:
     """Adds the verbs to the group."""
     verbs = options.group("Nodes that share one fingerprint key.")
     verbs.command("create")(create)
+    ceremonies.register(verbs)
     verbs.command("join")(join)
     verbs.command("list")(list_circles)
     verbs.command("thaw")(thaw)
@@ -57,41 +68,166 @@ def create(
     directory: options.NodeFolder,
     label: CircleLabel,
     member: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help=f"Name of a node, and how many identifiers a day it may ask about ({BUDGET} "
-            "unless said); may be repeated.",
+            "unless said); may be repeated. With no other node than this one, the circle is for "
+            "its own use.",
             metavar="NODE[=BUDGET]",
         ),
-    ],
+    ] = None,
     days: Annotated[
         int, typer.Option(help="How long the key lasts.", metavar="DAYS", min=1, max=731)
     ] = 365,
     *,
+    holder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Node that gets a share of the key; may be repeated. All members unless said.",
+            metavar="NODE",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            help="How many holders must answer; more than half unless said.", metavar="N", min=2
+        ),
+    ] = None,
+    admin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Node that decides about later versions; may be repeated. The holders unless "
+            "said.",
+            metavar="NODE",
+        ),
+    ] = None,
+    admin_threshold: Annotated[
+        int | None,
+        typer.Option(
+            help="How many admins must sign; more than half unless said.", metavar="N", min=1
+        ),
+    ] = None,
+    open_days: Annotated[
+        int,
+        typer.Option(help="How long the operators have to confirm.", metavar="DAYS", min=1, max=30),
+    ] = 14,
+    dealer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="For demonstrations on one machine: this node makes the key and deals a share to "
+            "itself and to the node in this folder; may be repeated. It knows the whole key.",
+            metavar="DIR",
+        ),
+    ] = None,
     stretch_ms: StretchMs = 40.0,
     as_json: options.Json = False,
 ) -> None:
-    """Make a circle; this node holds its key."""
+    """Make a circle: alone for this node's own use, or together with others.
+
+    With other members it begins a ceremony: each of their operators confirms the plan on its own
+    node, and no node ever knows the whole key.
+    """
     from node.app import open_services
     from node.cli.passphrases import node_environment
-    from node.services.circles import ONE_HOLDER_WARNING
+    from node.services.ceremony_plans import Wish, first_plan
     from signing.oprf.stretch import choose_stretch
 
-    members = dict(_parse_member(text) for text in member)
-    if len(members) != len(member):
+    members = dict(_parse_member(text) for text in member or ())
+    if len(members) != len(member or ()):
         raise typer.BadParameter("a member is named twice", param_hint="--member")
     with open_services(directory, environ=node_environment()) as services:
+        own = services.settings.name
         stretch = choose_stretch(stretch_ms) if stretch_ms else None
-        receipt = services.circles.create(label, members, days, stretch=stretch)
+        if dealer is not None:
+            made = _deal(
+                services,
+                label,
+                members=members,
+                days=days,
+                folders=dealer,
+                threshold=threshold,
+                stretch=stretch,
+            )
+        elif set(members) <= {own}:
+            receipt = services.circles.create(label, members, days, stretch=stretch)
+            made = {"members": members, "days": days, "statement": receipt.id}
+        else:
+            wish = Wish(
+                members=members,
+                days=days,
+                holders=holder,
+                threshold=threshold,
+                admins=admin,
+                admin_threshold=admin_threshold,
+                stretch=stretch,
+                open_days=open_days,
+            )
+            plan = first_plan(label, wish, name=own, now=int(services.clock()))
+            ceremony = services.coordination.propose(plan)
+            _show_proposed(services, directory, ceremony, as_json=as_json)
+            return
+    _show_made(f"{own}/{label}", made, days, as_json=as_json)
+
+
+def _deal(
+    services: "Services",
+    label: str,
+    *,
+    members: dict[str, int],
+    days: int,
+    folders: list[Path],
+    threshold: int | None,
+    stretch: "Stretch | None",
+) -> dict[str, Any]:
+    """Deals a key to this node and to those in folders of this machine."""
+    from node.app import passphrase_of
+    from node.cli.passphrases import node_environment
+    from node.services.keys import save_share
+    from node.settings import load_settings
+
+    others = [load_settings(folder, node_environment()) for folder in folders]
+    holders = [services.settings.name, *(one.name for one in others)]
+    receipt, shares = services.circles.deal(
+        label,
+        members,
+        days,
+        holders=holders,
+        threshold=threshold or len(holders) // 2 + 1,
+        stretch=stretch,
+    )
+    for one in others:
         name = f"{services.settings.name}/{label}"
-    note(ONE_HOLDER_WARNING)
+        save_share(one.directory, name, 1, shares[one.name], passphrase_of(one))
+    note(DEALER_WARNING)
+    return {"members": members, "days": days, "holders": holders, "statement": receipt.id}
+
+
+def _show_proposed(services: "Services", directory: Path, ceremony: str, *, as_json: bool) -> None:
+    from node.cli.ceremony_words import SHORT, ceremony_json, show_ceremony
+
+    found = services.ceremonies.get(ceremony)
     if as_json:
-        show_json({"name": name, "members": members, "days": days, "statement": receipt.id})
+        show_json(ceremony_json(found))
+        return
+    show_ceremony(found)
+    show("Now conduct it; it waits until everybody has confirmed:")
+    show(f"    schutznetz node circle keygen {directory}")
+    show("Each of the others, with the folder of its node, once it has been asked:")
+    show(f"    schutznetz node circle confirm NODE_DIR {found.id[:SHORT]}")
+
+
+def _show_made(name: str, made: dict[str, Any], days: int, *, as_json: bool) -> None:
+    from node.services.circles import ONE_HOLDER_WARNING
+
+    holders = made.get("holders", ())
+    if len(holders) < 2:  # noqa: PLR2004  # one holder is the whole key
+        note(ONE_HOLDER_WARNING)
+    if as_json:
+        show_json({"name": name, **made})
         return
     show(f"The circle {name} is made, for {days} days.")
-    for node, budget in members.items():
+    for node, budget in made["members"].items():
         show(f"  {node}  {budget} identifiers a day")
-    show("If this node is running, start it anew: only then does it answer the circle.")
     show("Each member, once the circle has arrived there, with the folder of its node:")
     show(f"    schutznetz node circle join MEMBER_DIR {name}")
 
