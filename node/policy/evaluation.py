@@ -154,8 +154,11 @@ def _judge_account(rule: Rule, evidence: Sequence[AccountEvidence]) -> _Finding:
         return _not_fired("no match in its categories")
     # Counted per statement, never across statements: a phone listed in one and a device listed
     # in another need not belong to the same person.
-    matched = [len(set(e.kinds) & set(rule.kinds)) for e in fitting]
-    near = [e for e, kinds in zip(fitting, matched, strict=True) if kinds >= rule.min_kinds]
+    whole = [e for e in fitting if set(rule.kinds_all) <= set(e.kinds)]
+    if not whole:
+        return _not_fired(f"no match of {' and '.join(rule.kinds_all)} together")
+    matched = [len(set(e.kinds) & set(rule.kinds)) for e in whole]
+    near = [e for e, kinds in zip(whole, matched, strict=True) if kinds >= rule.min_kinds]
     if not near:
         best = _count(max(matched), "kind", "kinds")
         return _not_fired(

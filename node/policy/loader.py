@@ -66,7 +66,7 @@ MEDIA_KEYS: Final = (
     "min_target_share",
     "min_stream_frames",
 )
-ACCOUNT_KEYS: Final = ("kinds", "min_kinds")
+ACCOUNT_KEYS: Final = ("kinds", "min_kinds", "kinds_all")
 RULE_KEYS: Final = COMMON_KEYS + MEDIA_KEYS + ACCOUNT_KEYS
 
 _HEADER = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_.-]+)\s*\]{1,2}")
@@ -262,6 +262,7 @@ def _read_rule(table: _Table) -> Rule:
         ),
         kinds=kinds,
         min_kinds=table.number("min_kinds", 1, 1, len(IDENTIFIER_KINDS)),
+        kinds_all=table.words("kinds_all", (), IDENTIFIER_KINDS),
         not_disputed=table.flag("not_disputed", default=action in {"block", "hold"}),
     )
     _check_sense(table, rule)

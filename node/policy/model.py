@@ -189,6 +189,7 @@ class Rule:
         min_stream_frames: media only; frames of a stream that have to match within the window.
         kinds: account only; the kinds of identifiers that count.
         min_kinds: account only; how many of them have to match in one statement.
+        kinds_all: account only; each of these has to match in that statement as well.
         not_disputed: True if disputed entries do not count at all.
     """
 
@@ -205,6 +206,7 @@ class Rule:
     min_stream_frames: int = DEFAULT_MIN_STREAM_FRAMES
     kinds: tuple[str, ...] = IDENTIFIER_KINDS
     min_kinds: int = 1
+    kinds_all: tuple[str, ...] = ()
     not_disputed: bool = False
 
     @property

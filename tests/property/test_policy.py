@@ -73,6 +73,7 @@ rules = st.builds(
     min_stream_frames=st.integers(1, 4),
     kinds=st.lists(st.sampled_from(IDENTIFIER_KINDS), min_size=1, unique=True).map(tuple),
     min_kinds=st.integers(1, 2),
+    kinds_all=st.lists(st.sampled_from(IDENTIFIER_KINDS), max_size=2, unique=True).map(tuple),
     not_disputed=flags,
 )
 policies = st.builds(

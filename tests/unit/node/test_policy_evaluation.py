@@ -273,6 +273,31 @@ def test_the_search_distance_is_the_greatest_that_any_rule_takes():
     assert parse_policy(ACCOUNT).max_distance() == 0
 
 
+def test_a_rule_may_want_a_certain_combination_of_kinds_in_one_statement():
+    rule = ACCOUNT.replace("min_kinds = 2", 'kinds_all = ["device", "username"]')
+    names = replace(LEAD, kinds=("username", "device"))
+    assert account(rule, names).action == "review"
+    assert account(rule, replace(LEAD, kinds=("phone", "device", "username"))).action == "review"
+    phone = replace(LEAD, kinds=("phone", "device"))
+    name = replace(LEAD, statement="dd" * 32, kinds=("username",))
+    apart = account(rule, phone, name)
+    assert apart.action == "none"
+    assert "no match of device and username together" in apart.why[0]
+
+
+def test_independent_issuers_of_a_combination_are_those_who_hold_all_of_it():
+    rule = ACCOUNT + "min_issuers = 2\n"
+    other = replace(
+        LEAD,
+        statement="dd" * 32,
+        kinds=("phone",),
+        issuer="b.example",
+        organisation="b.example",
+    )
+    assert account(rule, LEAD, other).action == "none"
+    assert account(rule, LEAD, replace(other, kinds=("phone", "device"))).action == "review"
+
+
 def test_an_account_rule_counts_different_kinds_within_one_statement():
     decision = account(ACCOUNT, LEAD)
     assert (decision.action, decision.rule) == ("review", "review-account")
