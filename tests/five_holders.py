@@ -4,24 +4,70 @@ The platform's node lives in the test's own process, so that a test sees what it
 holders are processes that can be killed, stopped and slowed down.
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from fastapi.testclient import TestClient
 
+from liars import open_lines
 from node.api.app import build_api
 from node.app import Services, open_services, running
 from node.demo.cast import HOTLINE, PLATFORM_A, wait_for
 from node.services.keys import save_share
-from nodes import CIRCLE, Node, introduce, make_node, serving
+from nodes import CIRCLE, Node, free_port, introduce, make_node, serving
+from protocol import endpoints
 
 HOLDERS = (HOTLINE, *(f"holder-{index}.example" for index in range(2, 6)))
 THRESHOLD = 3
+BETWEEN: Final = 2
+"""Index of the holder that something stands before."""
+
+_PROOF: Final = re.compile(rb'"proof":"....')
+
 ELEMENTS = 100_000
 """Budget of the platform at every holder."""
+
+
+@dataclass
+class Falsifier:
+    """Stands before a holder and, while it lies, garbles the proof in every answer.
+
+    Attributes:
+        target: port of the holder.
+        lies: whether it does.
+        asked: how many evaluations have passed here.
+    """
+
+    target: int
+    lies: bool = False
+    asked: int = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            await asyncio.gather(self._ask(reader, back), self._answer(there, writer))
+        writer.close()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(64 << 10):
+                self.asked += data.count(f"POST {endpoints.OPRF} ".encode())
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(64 << 10):
+                writer.write(_PROOF.sub(b'"proof":"AAAA', data) if self.lies else data)
+                await writer.drain()
+        writer.close()
 
 
 @dataclass
@@ -32,11 +78,13 @@ class Quintet:
         holders: by index, from 1.
         platform: its node, which has joined the circle; not a process.
         services: of the platform, with its conversations running.
+        between: what stands before the holder with the index `BETWEEN`.
     """
 
     holders: dict[int, Node]
     platform: Node
     services: Services
+    between: Falsifier
 
     @contextmanager
     def surface(self) -> Iterator[TestClient]:
@@ -53,42 +101,35 @@ class Quintet:
             open_services(self.platform.directory, environ=environ) as services,
             running(services),
         ):
-            yield Quintet(self.holders, self.platform, services)
+            yield Quintet(self.holders, self.platform, services, self.between)
 
 
 @contextmanager
-def open_quintet(
-    place: Path, *, holders: Mapping[int, Node] | None = None, **settings: object
-) -> Iterator[Quintet]:
+def open_quintet(place: Path, **settings: object) -> Iterator[Quintet]:
     """Makes and starts five holders, and opens the platform's node in this process.
 
     Args:
         place: an empty folder.
-        holders: made before, in place of new ones.
         settings: of the platform.
     """
-    holding = {"poll_interval_s": 3_600, "oprf_budget_per_day": ELEMENTS}
-    asking = {"poll_interval_s": 3_600, "hash_workers": 1, **settings}
-    with ThreadPoolExecutor(3) as pool:
-        made = list(
-            pool.map(
-                lambda one: make_node(
-                    place / one, one, settings=asking if one == PLATFORM_A else holding
-                ),
-                (*HOLDERS, PLATFORM_A),
-            )
-        )
-    *nodes, platform = made
-    introduce(*nodes, platform)
-    members = dict.fromkeys((*HOLDERS[1:], PLATFORM_A), ELEMENTS)
-    with nodes[0].services() as services:
-        _, shares = services.circles.deal(
-            CIRCLE.partition("/")[2], members, 30, holders=HOLDERS, threshold=THRESHOLD
-        )
-    for node in nodes[1:]:
-        passphrase = (node.directory / "secrets" / "passphrase").read_bytes().strip()
-        save_share(node.directory, CIRCLE, 1, shares[node.name], passphrase)
     with ExitStack() as stack:
+        lines = stack.enter_context(open_lines())
+        between = Falsifier(free_port())
+        address = f"http://127.0.0.1:{lines.listen(between.handle)}"
+        holding = {"poll_interval_s": 3_600, "oprf_budget_per_day": ELEMENTS}
+        asking = {"poll_interval_s": 3_600, "hash_workers": 1, **settings}
+
+        def make(name: str) -> Node:
+            if name == HOLDERS[BETWEEN - 1]:
+                how: dict[str, Any] = {"port": between.target, "url": address}
+            else:
+                how = {}
+            chosen = asking if name == PLATFORM_A else holding
+            return make_node(place / name, name, settings=chosen, **how)
+
+        with ThreadPoolExecutor(3) as pool:
+            *nodes, platform = pool.map(make, (*HOLDERS, PLATFORM_A))
+        _deal(nodes, platform)
         # The dealer first: who asks it in vain at the start asks again at the next poll only.
         stack.enter_context(serving(nodes[0]))
         stack.enter_context(serving(*nodes[1:]))
@@ -98,7 +139,20 @@ def open_quintet(
         services.circles.join(CIRCLE)
         for node in nodes[1:]:
             _wait_until_it_knows_the_circle(node)
-        yield Quintet(dict(enumerate(nodes, 1)), platform, services)
+        yield Quintet(dict(enumerate(nodes, 1)), platform, services, between)
+
+
+def _deal(nodes: Sequence[Node], platform: Node) -> None:
+    """Has the first node make the circle, and puts every share where its holder finds it."""
+    introduce(*nodes, platform)
+    members = dict.fromkeys((*HOLDERS[1:], PLATFORM_A), ELEMENTS)
+    with nodes[0].services() as services:
+        _, shares = services.circles.deal(
+            CIRCLE.partition("/")[2], members, 30, holders=HOLDERS, threshold=THRESHOLD
+        )
+    for node in nodes[1:]:
+        passphrase = (node.directory / "secrets" / "passphrase").read_bytes().strip()
+        save_share(node.directory, CIRCLE, 1, shares[node.name], passphrase)
 
 
 def _wait_until_it_knows_the_circle(node: Node) -> None:
