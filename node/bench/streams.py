@@ -28,6 +28,7 @@ from node.demo.cast import CHEAP, alone
 from node.demo_pictures import picture_paths
 from node.services.clients import Client
 from node.setup import init_node
+from protocol.pdq import is_degenerate, parse_pdq
 from protocol.statements import Frame, MediaItem
 
 NAME: Final = "bench.example"
@@ -272,7 +273,12 @@ def _flag(directory: Path, film: list[str], entries: int) -> None:
 
 def _random_pdqs(count: int) -> list[str]:
     """Pdqs that are like no other, each with about as many ones as a photograph's."""
-    return [secrets.token_hex(32) for _ in range(count)]
+    made: list[str] = []
+    while len(made) < count:
+        pdq = secrets.token_hex(32)
+        if not is_degenerate(parse_pdq(pdq)):
+            made.append(pdq)
+    return made
 
 
 def _pictures(*, film_at: int, seconds: int) -> list[bytes]:

@@ -12,7 +12,6 @@ from node.policy.evaluation import Policy
 from node.policy.model import MediaEvidence, Operator
 from node.services import effects
 from node.services.films import FilmHit, Span
-from node.storage.engine import Store
 from node.storage.media import MediaHash
 from node.storage.statements import DisputeRecord, Scope, StatementRecord
 from node.storage.transaction import Transaction
@@ -264,21 +263,18 @@ class Judge:
         )
 
 
-def count_acted(store: Store, acted: Mapping[Acted, int], *, now: int) -> None:
+def count_acted(transaction: Transaction, acted: Mapping[Acted, int], *, now: int) -> None:
     """Counts what led to a decision, and asks for remedy where it was taken back meanwhile."""
-    with store.write() as transaction:
-        for one, times in acted.items():
-            transaction.journal.count_match(
-                one.log_index, one.item, one.decision, at=now, times=times
-            )
-        # What was taken back since it was read has asked nobody to restore these uploads.
-        active = transaction.media.at_slots(sorted({(one.log_index, one.slot) for one in acted}))
-        late: dict[str, set[tuple[int, int]]] = {}
-        for one in acted:
-            if (one.log_index, one.slot) not in active:
-                late.setdefault(one.decision, set()).add((one.log_index, one.item))
-        for decision, items in late.items():
-            effects.ask_late_remedy(transaction, items, decision=decision, now=now)
+    for one, times in acted.items():
+        transaction.journal.count_match(one.log_index, one.item, one.decision, at=now, times=times)
+    # What was taken back since it was read has asked nobody to restore these uploads.
+    active = transaction.media.at_slots(sorted({(one.log_index, one.slot) for one in acted}))
+    late: dict[str, set[tuple[int, int]]] = {}
+    for one in acted:
+        if (one.log_index, one.slot) not in active:
+            late.setdefault(one.decision, set()).add((one.log_index, one.item))
+    for decision, items in late.items():
+        effects.ask_late_remedy(transaction, items, decision=decision, now=now)
 
 
 def _applies(record: StatementRecord | Scope, surface: str, operator: Operator) -> bool:

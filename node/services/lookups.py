@@ -128,7 +128,8 @@ class Lookups:
         results = [judged[item][0] for item in items]
         acted = Counter(one for item in items for one in judged[item][1])
         if acted:
-            count_acted(self._store, acted, now=now)
+            with self._store.write() as transaction:
+                count_acted(transaction, acted, now=now)
         decisions = sorted({result.decision for result in results})
         self._audit.note(
             client.name,

@@ -6,7 +6,9 @@ A frame that resembles nothing, which is nearly every one, is not kept, and noth
 it but, now and then, that the stream goes on.
 
 The frames within the window before the newest count together. A crash between the commit of frames
-and the answer loses the answer; the next frame's answer holds it again.
+and the answer loses the answer; the next frame's answer holds it again. Only what a decision was
+acted upon is waited for until it is on the disk: of a stream itself, a failure of power may lose
+the last moments, and then the platform begins a new one.
 """
 
 import secrets
@@ -95,7 +97,7 @@ class Streams:
         """
         now = int(self._clock())
         made = StreamRecord(secrets.token_bytes(_ID_BYTES), client.id, surface, now, now)
-        with self._store.write() as transaction:
+        with self._store.write(durable=False) as transaction:
             # what fell idle makes room at once; the job comes by now and then
             transaction.streams.forget(before=now - self._over_s)
             every, own = transaction.streams.count(client=client.id)
@@ -136,7 +138,7 @@ class Streams:
         newest = max(one.at_ms for one in frames)
         since = max(0, newest - self._window_ms)
         if new:
-            with self._store.write() as transaction:
+            with self._store.write(durable=False) as transaction:
                 if transaction.streams.get(stream.id) is None:
                     raise NotFoundError("There is no such stream, or it is over.")
                 transaction.streams.add_hits(stream.id, new, seen=now, keep_from_ms=since)
@@ -157,7 +159,7 @@ class Streams:
             NotFoundError: the client has no such stream, or it is over.
         """
         now = int(self._clock())
-        with self._store.write() as transaction:
+        with self._store.write(durable=False) as transaction:
             stream = self._own(transaction, stream_id, client, now)
             transaction.streams.remove(stream.id)
         self._audit.note(
@@ -174,7 +176,7 @@ class Streams:
 
     def _touch(self, stream: StreamRecord, now: int) -> None:
         if now - stream.seen >= self._touch_s:
-            with self._store.write() as transaction:
+            with self._store.write(durable=False) as transaction:
                 transaction.streams.touch(stream.id, seen=now)
 
     def _find(
@@ -223,8 +225,8 @@ class Streams:
         now: int,
     ) -> None:
         """Counts what led to a decision: once for each stream and stronger decision."""
-        count_acted(self._store, Counter(acted), now=now)
         with self._store.write() as transaction:
+            count_acted(transaction, Counter(acted), now=now)
             transaction.streams.set_decision(stream.id, result.decision)
         self._audit.note(
             client.name, "stream.decision", subject=stream.surface, detail=result.decision

@@ -8,7 +8,8 @@ import pytest
 import api_fakes
 from node.bench.plain_http import PlainClient
 from node.bench.report import Report
-from node.bench.streams import Run, _cpu_of, _figures, _pictures
+from node.bench.streams import Run, _cpu_of, _figures, _pictures, _random_pdqs
+from protocol.pdq import is_degenerate, parse_pdq
 
 BUSY = Run([0.01] * 98 + [1.5, 2.0], [0.02, 0.4], undecided=1, wrong=0, cpu_s=10, wall_s=20)
 
@@ -65,6 +66,10 @@ def test_the_pictures_are_jpeg_files_that_differ():
     made = _pictures(film_at=1, seconds=1)
     assert all(one.startswith(b"\xff\xd8") for one in made)
     assert len(set(made)) == len(made)
+
+
+def test_what_is_flagged_passes_the_gates():
+    assert not any(is_degenerate(parse_pdq(one)) for one in _random_pdqs(30_000))
 
 
 def test_processor_time_is_read_of_a_process_and_its_children():
