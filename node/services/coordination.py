@@ -20,7 +20,7 @@ from federation.descriptors import PinnedNode
 from node.services.audit import Audit
 from node.services.ceremonies import Ceremonies
 from node.services.ceremony_ledger import SIGNATURE, Ledger
-from node.services.ceremony_plans import OPEN, check_plan
+from node.services.ceremony_plans import check_plan
 from node.services.directory import StoredDirectory
 from node.services.ingest import Ingest
 from node.services.participation import Participation
@@ -139,14 +139,15 @@ class Coordination:
                         moved = True
         before, threshold = self._before(plan)
         lost = given_up(plan, heard, before, threshold)
-        if lost is not None and record.state in (*OPEN, "signed"):
+        if lost is not None:
+            # Where this node has signed already, its own record stays: it signs nothing else.
             self._ledger.fail(record.id, lost[0], culprit=lost[1])
         record = self._record(ceremony)
         nodes = {name: _shown(one) for name, one in heard.items()}
         if record.state in ("failed", "refused"):
-            return Progress(
-                record.id, plan.circle, "failed", nodes, moved, record.reason, record.culprit
-            )
+            lost = (record.reason or "", record.culprit)
+        if lost is not None:
+            return Progress(record.id, plan.circle, "failed", nodes, moved, lost[0], lost[1])
         receipt = self._publish(record, plan)
         if receipt is None:
             return Progress(record.id, plan.circle, "waiting", nodes, moved)
