@@ -277,13 +277,14 @@ class FakeAccounts:
         self._ask(identifiers)
         if "bad@example.com" in {value for _, value in identifiers}:
             lead = Lead(
-                KNOWN,
-                ("email",),
-                "account.grooming",
-                ("a.example",),
-                1,
-                "2027-11-22T10:00:00Z",
-                False,
+                statement=KNOWN,
+                kinds=("email",),
+                category="account.grooming",
+                issuers=("a.example",),
+                independent=1,
+                expires="2027-11-22T10:00:00Z",
+                disputed=False,
+                name_looks_alike=False,
             )
             return CheckAnswer("review", "one identifier", ("fired",), (lead,))
         return CheckAnswer("none", None, ("no rule",), ())

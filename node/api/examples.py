@@ -118,6 +118,7 @@ CHECK_ANSWER: Final = {
             "independent": 1,
             "expires": "2027-11-22T10:00:00Z",
             "disputed": False,
+            "name_looks_alike": False,
         }
     ],
     "unavailable": False,

@@ -289,6 +289,9 @@ class Lead(Answer):
     )
     expires: str
     disputed: bool
+    name_looks_alike: bool = Field(
+        description="A user name looks like the banned one: a hint, which no rule counts."
+    )
 
 
 class CheckAnswer(Answer):

@@ -25,7 +25,7 @@ from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import InvalidError, MalformedError, UnavailableError
 from protocol.fields import organisation_of
-from protocol.identifiers import NormalisedIdentifier, normalise
+from protocol.identifiers import NormalisedIdentifier, lookalike, normalise
 from protocol.limits import MAX_FINGERPRINTS
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, Basis, Fingerprint
@@ -34,6 +34,7 @@ MOST_LEADS: Final = 8
 """Bans that one answer shows; the policy looks at all of them."""
 
 _SECONDS_PER_DAY = 86_400
+_USERNAME = "username"
 _NOWHERE = -1  # stands in no log: a question is the same whether or not there is anything to ask
 
 
@@ -65,6 +66,7 @@ class Lead:
         independent: organisations with a ban, this one's among them, that at least these kinds fit.
         expires: when it ends.
         disputed: whether a dispute about it is open.
+        name_looks_alike: a user name looks like the banned one; a hint, which no rule counts.
     """
 
     statement: str
@@ -74,6 +76,7 @@ class Lead:
     independent: int
     expires: str
     disputed: bool
+    name_looks_alike: bool
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class _Found:
 
     record: StatementRecord
     evidence: AccountEvidence
+    name_looks_alike: bool
 
 
 _Mark = tuple[str, str, int, str, bytes]
@@ -156,7 +160,7 @@ class Accounts:
             RateLimitedError: this node's budget at the circle is used up; nothing was decided.
             UnavailableError: the circle could not be asked; nothing was decided.
         """
-        normalised = self._normalise(identifiers, region, scope)
+        normalised = _with_look_alikes(self._normalise(identifiers, region, scope))
         now = int(self._clock())
         policy = self._policy.current()
         asked: dict[_Mark, None] = {}
@@ -165,7 +169,7 @@ class Accounts:
             answers = self._ask(keys, normalised)
         except UnavailableError:
             # Counted, but not waited for: the database may be what is slow.
-            detail = f"identifiers={len(normalised)} unavailable"
+            detail = f"identifiers={len(identifiers)} unavailable"
             self._audit.note(client.name, "account.check", detail=detail)
             raise
         for (descriptor, epoch), found in zip(keys, answers, strict=True):
@@ -189,7 +193,7 @@ class Accounts:
                 "account.check",
                 at=now,
                 subject=None,
-                detail=f"identifiers={len(normalised)} decision={decision.action}",
+                detail=f"identifiers={len(identifiers)} decision={decision.action}",
             )
         strongest = sorted(shown, key=lambda one: -len(one.evidence.kinds))[:MOST_LEADS]
         leads = tuple(_lead(one, shown) for one in strongest)
@@ -218,7 +222,7 @@ class Accounts:
         known = self._vocabulary.get(category)
         if known.known and not known.ban_reason:
             raise InvalidError("This category is no reason for a ban.", where="category")
-        normalised = self._normalise(identifiers, region, username_scope)
+        normalised = _with_look_alikes(self._normalise(identifiers, region, username_scope))
         now = int(self._clock())
         descriptor, epoch = newest_key(self._store, now=now)
         (values,) = self._ask([(descriptor, epoch)], normalised)
@@ -287,9 +291,14 @@ class Accounts:
             peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
         }
         kinds: dict[int, set[str]] = {}
+        alike: set[int] = set()
         for hit in hits:
             record = records[hit.log_index]
-            if record.state == "active" and record.ends is not None and record.ends > now:
+            if record.state != "active" or record.ends is None or record.ends <= now:
+                continue
+            if hit.scheme == lookalike.SCHEME:
+                alike.add(hit.log_index)  # never a lead by itself
+            else:
                 kinds.setdefault(hit.log_index, set()).add(hit.kind)
         return [
             _Found(
@@ -297,6 +306,7 @@ class Accounts:
                 self._evidence(
                     records[index], kinds[index], disputed=index in disputed, believed=believed
                 ),
+                name_looks_alike=index in alike and _USERNAME not in kinds[index],
             )
             for index in sorted(kinds)
         ]
@@ -350,4 +360,17 @@ def _lead(found: _Found, among: Sequence[_Found]) -> Lead:
         ),
         expires=format_time(found.record.ends or 0),
         disputed=found.evidence.disputed,
+        name_looks_alike=found.name_looks_alike,
     )
+
+
+def _with_look_alikes(given: Sequence[NormalisedIdentifier]) -> list[NormalisedIdentifier]:
+    """Returns the identifiers, and what their user names look like while there is room for it.
+
+    It is a hint beside another kind, so without another kind there is none.
+    """
+    names = [one for one in given if one.kind.value == _USERNAME]
+    if len(names) == len(given):
+        return list(given)
+    found = dict.fromkeys(lookalike.look_alike(one) for one in names)
+    return [*given, *(one for one in found if one is not None)][:MAX_FINGERPRINTS]

@@ -250,6 +250,40 @@ def test_a_lead_says_how_many_organisations_hold_the_same_combination(circle_des
     ]
 
 
+NAME, ALIKE = ("username", "Anna_M4x"), ("username", "anna.max")
+
+
+def test_a_user_name_that_looks_alike_is_a_hint_beside_another_kind(circle_desk: Desk) -> None:
+    ban(circle_desk, NAME, PHONE)
+    (lead,) = check(circle_desk, ALIKE, PHONE).leads
+    assert (lead.kinds, lead.name_looks_alike) == (("phone",), True)
+    (lead,) = check(circle_desk, NAME, PHONE).leads
+    assert (lead.kinds, lead.name_looks_alike) == (("phone", "username"), False)
+    (lead,) = check(circle_desk, ("username", "somebody"), PHONE).leads
+    assert not lead.name_looks_alike
+
+
+def test_a_user_name_that_looks_alike_is_never_a_lead_by_itself(circle_desk: Desk) -> None:
+    ban(circle_desk, NAME, PHONE)
+    assert check(circle_desk, ALIKE, EMAIL).leads == ()
+    assert check(circle_desk, ALIKE).leads == ()
+    alike_in_words = ban_of(HOTLINE, 1, PHONE).fingerprints  # and no rule can count it
+    assert {one.kind for one in alike_in_words} == {"phone"}
+    assert check(circle_desk, ALIKE, EMAIL).decision == "none"
+
+
+def test_a_hint_takes_no_more_than_the_room_that_is_left(circle_desk: Desk) -> None:
+    check(circle_desk, ALIKE)
+    check(circle_desk, ALIKE, PHONE)
+    others = [("email", f"u{number}@example.com") for number in range(7)]
+    check(circle_desk, ALIKE, *others)
+    assert circle_desk.circle.asked == [1, 3, 8]
+    stored = stored_ban(circle_desk, ban(circle_desk, NAME, PHONE))
+    schemes = [one.scheme for one in stored.fingerprints]
+    assert schemes == ["username-v1", "phone-v1", "lookalike-v1"]
+    assert len(stored_ban(circle_desk, ban(circle_desk, NAME, *others)).fingerprints) == 8
+
+
 def test_an_answer_shows_the_bans_that_most_fits_first_and_not_too_many(circle_desk: Desk) -> None:
     for number in range(MOST_LEADS):
         circle_desk.world.submit(ban_of(ANNA, number, EMAIL))
