@@ -61,6 +61,38 @@ def test_a_banned_account_is_found_again_by_one_identifier(trio: Trio) -> None:
     assert [lead["kinds"] for lead in found["leads"]] == [["phone"]]
 
 
+GOOD = to_base64url(blind([b"1" * 32]).elements[0])
+NO_ELEMENT = b"\x02" + bytes(31)  # even and below the prime, and yet no element
+BAD_REQUESTS: dict[str, tuple[dict[str, Any], int]] = {
+    "the identity": ({"blinded": (to_base64url(bytes(32)),)}, 422),
+    "an element above the prime": ({"blinded": (to_base64url(b"\xff" * 32),)}, 422),
+    "a negative element": ({"blinded": (to_base64url(b"\x01" + bytes(31)),)}, 422),
+    "no element of the group": ({"blinded": (to_base64url(NO_ELEMENT),)}, 422),
+    "a good one, then a bad one": ({"blinded": (GOOD, to_base64url(bytes(32)))}, 422),
+    "a buffer too short": ({"blinded": (GOOD[:-2],)}, 422),
+    "a buffer too long": ({"blinded": (GOOD + "AA",)}, 422),
+    "no base64url": ({"blinded": ("+" * 43,)}, 422),
+    "bits that carry nothing": ({"blinded": ("A" * 42 + "B",)}, 422),
+    "an empty list": ({"blinded": ()}, 422),
+    "a list too long": ({"blinded": (GOOD,) * 65}, 422),
+    "another epoch": ({"epoch": 2}, 404),
+    "epoch 0": ({"epoch": 0}, 422),
+    "an epoch that is no number": ({"epoch": "1"}, 422),
+    "another circle": ({"circle": f"{HOTLINE}/other-1"}, 404),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_REQUESTS, ids=lambda name: name.replace(" ", "-"))
+def test_a_holder_refuses_what_is_no_question_in_one_of_our_words(trio: Trio, bad: str) -> None:
+    changes, status = BAD_REQUESTS[bad]
+    said: dict[str, Any] = {"circle": CIRCLE, "epoch": 1, "blinded": (GOOD,)} | changes
+    asked = OprfRequest(**said)  # built without a check, as a hostile member does
+    with pytest.raises(PeerRefusedError) as refused:
+        trio.hotline.talk(lambda client: client.evaluate(asked), trio.first.key(KeyUse.REQUEST))
+    assert refused.value.status == status
+    assert not any(one in str(refused.value) for one in said["blinded"] if one)
+
+
 def test_a_budget_that_is_used_up_is_said_in_words_and_nothing_is_answered_in_part(
     trio: Trio,
 ) -> None:
@@ -144,7 +176,7 @@ def test_a_node_that_is_no_member_is_refused(
 
 def test_a_frozen_member_is_refused(trio: Trio) -> None:
     trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/freeze")
-    assert check(trio.first, *two(5)).status_code == 503
+    assert check(trio.first, *two(5)).json()["unavailable"]  # its operator has declared `open`
     trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/thaw")
-    assert check(trio.first, *two(5)).status_code == 200
+    assert not check(trio.first, *two(5)).json()["unavailable"]
     assert trio.first.peer(HOTLINE)["state"] == "active"
