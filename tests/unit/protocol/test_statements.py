@@ -199,6 +199,17 @@ CONTRADICTIONS = [
         {"members": [{"node": "hotline.example", "budget_per_day": 1, "party": "a.example"}]},
         "budget of a node that is no member",
     ),
+    Case(
+        "circle-descriptor",
+        {
+            "members": [
+                {"node": "hotline.example", "budget_per_day": 1, "party": "a.example"},
+                {"node": "a.example", "budget_per_day": 1, "party": "b.example"},
+                {"node": "b.example", "budget_per_day": 1},
+            ]
+        },
+        "has a budget of its own",
+    ),
     circle(
         "one share",
         "epochs[0]",
