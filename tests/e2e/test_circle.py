@@ -113,6 +113,22 @@ def test_a_budget_that_is_used_up_is_said_in_words_and_nothing_is_answered_in_pa
     assert trio.second.administer("GET", "/v1/admin/status")["log_size"] == size
 
 
+def test_a_restart_of_the_holder_refills_nothing(trio: Trio) -> None:
+    for number in range(CHECKS_OF_B):
+        check(trio.second, *two(20 + number))
+    trio.hotline.kill()
+    trio.hotline.start()
+    trio.hotline.wait_until_ready()
+    refused = check(trio.second, *two(30))
+    assert refused.status_code == 429
+    assert refused.json()["budget"] == {
+        "day_limit": CHECKS_OF_B * BATCH,
+        "day_left": 0,
+        "minute_limit": 600,
+        "minute_left": 600 - CHECKS_OF_B * BATCH,
+    }
+
+
 def test_one_members_budget_is_not_anothers(trio: Trio) -> None:
     assert check(trio.first, *two(3)).status_code == 200
 
