@@ -247,12 +247,20 @@ class _Stream:
 _Ask = Callable[[_Stream, int], Awaitable[Any]]
 
 
+def flag_pictures(directory: Path, entries: int) -> None:
+    """A node that is not running has flagged so many pictures that resemble nothing."""
+    _flag_items(directory, [MediaItem(pdq=pdq, quality=90) for pdq in _random_pdqs(entries)])
+
+
 def _flag(directory: Path, film: list[str], entries: int) -> None:
     """Flags the film, and as many pictures as the list is to have."""
-    client = Client(0, "bench", frozenset({"flag"}))
     frames = tuple(Frame(pdq=pdq, quality=90, at_ms=at * _MS) for at, pdq in enumerate(film))
-    items = [MediaItem(frames=frames)]
-    items += [MediaItem(pdq=pdq, quality=90) for pdq in _random_pdqs(entries)]
+    _flag_items(directory, [MediaItem(frames=frames)])
+    flag_pictures(directory, entries)
+
+
+def _flag_items(directory: Path, items: list[MediaItem]) -> None:
+    client = Client(0, "bench", frozenset({"flag"}))
     with open_services(directory, environ={}) as services:
         for at in range(0, len(items), _ITEMS):
             services.flags.flag_media(

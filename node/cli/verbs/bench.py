@@ -21,6 +21,7 @@ def register(app: options.Group) -> None:
     bench = options.group("Measure on this machine, beside rivals or floors of the same run.")
     bench.command("match")(match)
     bench.command("streams")(streams)
+    bench.command("upload")(upload)
     app.add_typer(bench, name="bench")
 
 
@@ -57,6 +58,22 @@ def streams(
     from node.bench.streams import measure
 
     _deliver(measure(at_once, entries=entries, seconds=seconds, say=note), as_json=as_json)
+
+
+def upload(
+    entries: Annotated[
+        int, typer.Option(help="Pictures that are flagged.", metavar="N", min=0, max=10_000_000)
+    ] = 1_000_000,
+    as_json: options.Json = False,
+) -> None:
+    """Measure the upload check of a node, over loopback.
+
+    Starts a node with a list of its own: one minute with few entries, some three more to flag a
+    million.
+    """
+    from node.bench.upload import measure
+
+    _deliver(measure(entries, say=note), as_json=as_json)
 
 
 def _deliver(report: "Report", *, as_json: bool) -> None:
