@@ -1,7 +1,7 @@
 """Plans of ceremonies: whether they fit what this node knows, and what to beware of in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from federation.ceremony import holders_of, participants_of
@@ -10,13 +10,19 @@ from node.services.keys import NodeKeys
 from node.storage.ceremonies import CeremonyRecord
 from node.storage.transaction import Transaction
 from protocol.ceremonies import NewEpoch, Plan, describe, draft_epoch, parse_plan
-from protocol.circles import Holder, Member, Stretch
+from protocol.circles import CircleDescriptor, Holder, Member, Stretch
 from protocol.encoding import format_time, parse_time
 from protocol.errors import ConflictError
-from protocol.fields import organisation_of
+from protocol.fields import StatementId, organisation_of
 from protocol.limits import MAX_FUTURE_S
 from protocol.statements import Statement
-from protocol.succession import check_succession
+from protocol.succession import (
+    Change,
+    check_succession,
+    newest_epoch,
+    next_descriptor,
+    next_epoch_number,
+)
 from signing.envelopes import new_nonce, sign_statement
 
 OPEN: Final = ("unconfirmed", "confirmed", "committed", "certified", "generated")
@@ -88,6 +94,84 @@ def first_plan(label: str, wish: Wish, *, name: str, now: int) -> Plan:
             holders=tuple(Holder(index=at, node=node) for at, node in enumerate(holders, 1)),
             stretch=wish.stretch,
         ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewKey:
+    """What the operator wants of a circle's next key; what is None is as it is with the last one.
+
+    Attributes:
+        days: how long it lasts.
+        overlap_days: how long the earlier keys are used beside it.
+        holders: who gets a share, in order; as now, without those who leave.
+        threshold: how many of them must answer.
+        stretch: of the key.
+    """
+
+    days: int
+    overlap_days: int
+    holders: Sequence[str] | None = None
+    threshold: int | None = None
+    stretch: Stretch | None = None
+
+
+def next_plan(
+    latest: tuple[CircleDescriptor, StatementId],
+    change: Change,
+    key: NewKey | None,
+    *,
+    name: str,
+    now: int,
+    open_days: int,
+) -> Plan:
+    """Returns the plan for the version after the latest one.
+
+    Args:
+        latest: the descriptor, and its statement id.
+        change: what is to be different, but for the key.
+        key: the key that is to be generated, if any.
+        name: of this node, which proposes it.
+        now: Unix time in seconds.
+        open_days: how long the operators have to confirm.
+
+    Raises:
+        MalformedError: there is no such version; see `protocol.succession`.
+    """
+    current, current_id = latest
+    new = None if key is None else _new_key(current, change, key, now)
+    if new is not None and key is not None:
+        overlap_s = key.overlap_days * _SECONDS_PER_DAY
+        change = replace(change, epoch=draft_epoch(new), overlap_s=overlap_s)
+    draft = next_descriptor(current, current_id, change, issuer=name, nonce=new_nonce(), now=now)
+    return Plan(
+        circle=draft.circle,
+        version=draft.version,
+        previous=draft.previous,
+        coordinator=name,
+        nonce=draft.nonce,
+        issued=draft.issued,
+        expires=format_time(now + open_days * _SECONDS_PER_DAY),
+        members=draft.members,
+        admins=draft.admins,
+        admin_threshold=draft.admin_threshold,
+        epochs=tuple(one for one in draft.epochs if new is None or one.epoch != new.epoch),
+        generate=new,
+    )
+
+
+def _new_key(current: CircleDescriptor, change: Change, key: NewKey, now: int) -> NewEpoch:
+    newest = newest_epoch(current)
+    holders = key.holders or [
+        one.node for one in newest.holders if one.node not in set(change.leaves)
+    ]
+    return NewEpoch(
+        epoch=next_epoch_number(current),
+        not_before=format_time(now),
+        not_after=format_time(now + key.days * _SECONDS_PER_DAY),
+        threshold=key.threshold or newest.threshold,
+        holders=tuple(Holder(index=at, node=node) for at, node in enumerate(holders, 1)),
+        stretch=key.stretch,
     )
 
 

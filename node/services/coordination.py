@@ -43,6 +43,7 @@ from protocol.circles import CircleDescriptor
 from protocol.encoding import format_time, from_base64url
 from protocol.envelope import Envelope, Signature, encode_envelope, pae, payload_type
 from protocol.errors import CeremonyError, NotFoundError, SigningError
+from protocol.fields import StatementId
 from protocol.limits import MAX_SIGNATURES
 from protocol.messages import Receipt
 
@@ -89,6 +90,19 @@ class Coordination:
         request = CeremonyRequest(ceremony=ceremony_id(data), plan=data.decode())
         self._participation.answer(request, caller=self._name)
         return self._ceremonies.confirm(request.ceremony).id
+
+    def latest(self, circle: str) -> tuple[CircleDescriptor, StatementId]:
+        """Returns the latest version of a circle, and its statement id.
+
+        Raises:
+            NotFoundError: no such circle is known here.
+        """
+        with self._store.read() as transaction:
+            directory = StoredDirectory(transaction)
+            found, found_id = directory.circle(circle), directory.circle_id(circle)
+        if found is None or found_id is None:
+            raise NotFoundError("No descriptor of a circle of this name has arrived here.")
+        return found, found_id
 
     def participants(self, ceremony: str) -> dict[str, PinnedNode | None]:
         """Returns who has to be asked, as they are pinned here; this node itself among them.

@@ -253,6 +253,22 @@ def test_a_circle_with_others_asks_for_nodes_that_are_known(node):
         assert call("node", "circle", verb, node, "ab12").code == 1
 
 
+def test_a_circle_of_one_admin_gets_its_next_version_in_one_step(node):
+    name = call("node", "circle", "create", node, "c-1", "--json").json["name"]
+    wrong = call("node", "circle", "change", node, name, "--threshold", 2)
+    assert (wrong.code, "--new-key" in wrong.err) == (2, True)
+    proposed = call("node", "circle", "change", node, name, "--member", "own.example=9", "--json")
+    assert proposed.json["state"] == "confirmed", proposed.err
+    shown = call("node", "circle", "status", node).out
+    assert "  own.example  9 identifiers a day" in shown
+    assert "key 1 is kept" in shown
+    done = call("node", "circle", "keygen", node, "--once", "--json")
+    assert done.json["state"] == "published", done.err
+    (state,) = call("node", "circle", "list", node, "--json").json["circles"]
+    assert state["version"] == 2
+    assert call("node", "circle", "refuse", node, proposed.json["ceremony"][:8]).code == 1
+
+
 @pytest.mark.parametrize(
     "member", ["b.example=x", "b.example=", "b.example=-1", "b.example=99999999999", "B", "a/b"]
 )

@@ -1,5 +1,6 @@
 """`node circle status`, `confirm`, `refuse`, `keygen`: ceremonies, as an operator holds them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -169,6 +170,21 @@ def keygen(
         note(f"The ceremony failed: {done.reason}")
     if done.state == "failed":
         raise typer.Exit(ExitCode.FAILED)
+
+
+def show_proposed(services: "Services", directory: Path, ceremony: str, *, as_json: bool) -> None:
+    """Shows a plan that this node has just proposed, and what comes next."""
+    from node.cli.ceremony_words import SHORT, ceremony_json, show_ceremony
+
+    found = services.ceremonies.get(ceremony)
+    if as_json:
+        show_json(ceremony_json(found))
+        return
+    show_ceremony(found)
+    show("Now conduct it; it waits until everybody has confirmed:")
+    show(f"    schutznetz node circle keygen {directory}")
+    show("Each of the others, with the folder of its node, once it has been asked:")
+    show(f"    schutznetz node circle confirm NODE_DIR {found.id[:SHORT]}")
 
 
 def _chosen(services: "Services", ceremony: str | None) -> str:

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from node.cli import options
+from node.cli.members import BUDGET, parse_member
 from node.cli.output import note, show, show_json
-from node.cli.verbs import budgets, ceremonies
+from node.cli.verbs import budgets, ceremonies, circle_changes
 
 if TYPE_CHECKING:
     from node.app import Services
     from protocol.circles import Stretch
 
-BUDGET: Final = 5_000
-"""Identifiers a day that a member may have evaluated, unless it is said otherwise."""
-
 DEALER_WARNING: Final = (
     "This node has made the whole key and dealt it: nobody can check that it forgot it. That is "
     "for demonstrations on one machine."
 )
-
-_MAX_BUDGET: Final = 10**7
 
 CircleLabel = Annotated[
     str,
@@ -55,6 +51,7 @@ def register(app: options.Group) -> None:
     """Adds the verbs to the group."""
     verbs = options.group("Nodes that share one fingerprint key.")
     verbs.command("create")(create)
+    verbs.command("change")(circle_changes.change)
     ceremonies.register(verbs)
     verbs.command("join")(join)
     verbs.command("list")(list_circles)
@@ -132,7 +129,7 @@ def create(
     from node.services.ceremony_plans import Wish, first_plan
     from signing.oprf.stretch import choose_stretch
 
-    members = dict(_parse_member(text) for text in member or ())
+    members = dict(parse_member(text) for text in member or ())
     if len(members) != len(member or ()):
         raise typer.BadParameter("a member is named twice", param_hint="--member")
     with open_services(directory, environ=node_environment()) as services:
@@ -164,7 +161,7 @@ def create(
             )
             plan = first_plan(label, wish, name=own, now=int(services.clock()))
             ceremony = services.coordination.propose(plan)
-            _show_proposed(services, directory, ceremony, as_json=as_json)
+            ceremonies.show_proposed(services, directory, ceremony, as_json=as_json)
             return
     _show_made(f"{own}/{label}", made, days, as_json=as_json)
 
@@ -200,20 +197,6 @@ def _deal(
         save_share(one.directory, name, 1, shares[one.name], passphrase_of(one))
     note(DEALER_WARNING)
     return {"members": members, "days": days, "holders": holders, "statement": receipt.id}
-
-
-def _show_proposed(services: "Services", directory: Path, ceremony: str, *, as_json: bool) -> None:
-    from node.cli.ceremony_words import SHORT, ceremony_json, show_ceremony
-
-    found = services.ceremonies.get(ceremony)
-    if as_json:
-        show_json(ceremony_json(found))
-        return
-    show_ceremony(found)
-    show("Now conduct it; it waits until everybody has confirmed:")
-    show(f"    schutznetz node circle keygen {directory}")
-    show("Each of the others, with the folder of its node, once it has been asked:")
-    show(f"    schutznetz node circle confirm NODE_DIR {found.id[:SHORT]}")
 
 
 def _show_made(name: str, made: dict[str, Any], days: int, *, as_json: bool) -> None:
@@ -305,17 +288,3 @@ def thaw(
         show_json({"circle": name, "holder": holder})
     else:
         show(f"{holder} is asked again.")
-
-
-def _parse_member(text: str) -> tuple[str, int]:
-    """Returns a member and its budget.
-
-    Raises:
-        typer.BadParameter: not of the form NODE or NODE=BUDGET.
-    """
-    node, equals, budget = text.partition("=")
-    if equals and not (budget.isascii() and budget.isdecimal() and int(budget) <= _MAX_BUDGET):
-        raise typer.BadParameter(
-            f"the budget of a member is a number up to {_MAX_BUDGET}", param_hint="--member"
-        )
-    return options.check_node_name(node), int(budget) if equals else BUDGET
