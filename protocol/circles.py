@@ -24,6 +24,9 @@ from protocol.fields import (
 from protocol.statements import Statement
 from protocol.structs import ContradictionError, Hidden
 
+_SHARED = 2
+"""Least threshold of a key that several members share."""
+
 
 class Member(Hidden, frozen=True, kw_only=True, omit_defaults=True):
     """A node that may ask, and how much: budgets count elements, whatever they are for.
@@ -145,3 +148,6 @@ class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True)
             raise ContradictionError("There are fewer admins than must sign.")
         if len({epoch.epoch for epoch in self.epochs}) != len(self.epochs):
             raise ContradictionError("An epoch is listed twice.")
+        # Else one of them could list, by itself, whom all the others ask about.
+        if len(members) > 1 and min(epoch.threshold for epoch in self.epochs) < _SHARED:
+            raise ContradictionError("A key that several members share is no one node's alone.")

@@ -178,9 +178,9 @@ def stretches() -> st.SearchStrategy[Stretch]:
 
 
 @st.composite
-def epochs(draw: st.DrawFn) -> Epoch:
+def epochs(draw: st.DrawFn, least: int = 1) -> Epoch:
     first, last = draw(spans())
-    threshold = draw(st.integers(1, 3))
+    threshold = draw(st.integers(least, 3))
     numbers = draw(st.lists(st.integers(1, 32), min_size=threshold, max_size=5, unique=True))
     named = draw(st.lists(nodes, min_size=len(numbers), max_size=len(numbers), unique=True))
     return Epoch(
@@ -210,9 +210,10 @@ def circle_descriptors(draw: st.DrawFn) -> CircleDescriptor:
         **common(CircleDescriptor),
         "circle": circles,
         "members": tuples(members, 1, unique_by=lambda one: one.node),
-        "epochs": tuples(epochs(), 1, 2, unique_by=lambda one: one.epoch),
     }
     made = {name: draw(value) for name, value in values.items()}
+    least = min(len(made["members"]), 2)
+    made["epochs"] = draw(tuples(epochs(least), 1, 2, unique_by=lambda one: one.epoch))
     named = [member.node for member in made["members"]][:16]
     admins = draw(st.lists(st.sampled_from(named), min_size=1, unique=True))
     made |= {"admins": tuple(admins), "admin_threshold": draw(st.integers(1, len(admins)))}

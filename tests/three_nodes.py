@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B, wait_for
+from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B, keep_share, wait_for
 from nodes import ANNA, CIRCLE, TOLD_WITHIN_S, Node, introduce, make_node, media_flag, serving
 from protocol.statements import MediaItem
 from signing.keys import KeyUse, SigningKey
@@ -50,6 +50,7 @@ def open_trio(
     *,
     budgets: Mapping[str, int] | None = None,
     settings: Mapping[str, object] | None = None,
+    threshold: int = 2,
 ) -> Iterator[Trio]:
     """Makes and starts three nodes; every platform has joined the hotline's circle.
 
@@ -58,6 +59,7 @@ def open_trio(
         budgets: evaluations a day, by name of platform.
         settings: of all three. Unless said otherwise they poll once an hour, so that what arrives
             in a test arrives by a poke.
+        threshold: how many of the three have to answer for a fingerprint.
     """
     chosen = {"poll_interval_s": 3_600, **(settings or {})}
     names = (HOTLINE, PLATFORM_A, PLATFORM_B)
@@ -67,9 +69,15 @@ def open_trio(
     introduce(*nodes)
     with nodes[0].services() as services:
         services.flaggers.add(anna.public.to_text(), ANNA, ["csam.*"], 30)
-        services.circles.create(
-            CIRCLE.partition("/")[2], budgets or {PLATFORM_A: 5_000, PLATFORM_B: 5_000}, 30
+        _, shares = services.circles.deal(
+            CIRCLE.partition("/")[2],
+            budgets or {PLATFORM_A: 5_000, PLATFORM_B: 5_000},
+            30,
+            holders=names,
+            threshold=threshold,
         )
+    for name, share in shares.items():
+        keep_share(place / name, CIRCLE, 1, share)
     with ExitStack() as stack:
         # The hotline first: who asks it in vain at the start asks again at the next poll only.
         stack.enter_context(serving(nodes[0]))

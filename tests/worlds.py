@@ -91,14 +91,14 @@ def feedback(target: str, *, by: str = PLATFORM, **changes: Any) -> Feedback:
 
 
 def circle_descriptor(*, by: str = HOTLINE, **changes: Any) -> CircleDescriptor:
-    """A circle of the hotline and the platform, 1-of-1 under a key of no use."""
+    """A circle of the hotline and the platform, 2-of-2 under a key of no use."""
     epoch = Epoch(
         epoch=1,
         not_before=format_time(NOW - DAY_S),
         not_after=format_time(NOW + 90 * DAY_S),
-        threshold=1,
-        commitments=(to_base64url(bytes(32)),),
-        holders=(Holder(index=1, node=HOTLINE),),
+        threshold=2,
+        commitments=(to_base64url(bytes(32)),) * 2,
+        holders=(Holder(index=1, node=HOTLINE), Holder(index=2, node=PLATFORM)),
     )
     values = {
         "circle": CIRCLE,

@@ -18,6 +18,7 @@ import httpx
 
 from node.app import Services, open_services
 from node.demo.wire import Wire
+from node.services.keys import save_share
 from node.setup import NewNode, init_node
 from protocol.errors import UnavailableError
 from signing.keys import KeyUse, SigningKey
@@ -36,6 +37,7 @@ CHEAP = Cost(1, 8192)
 
 _BUDGET = 5_000
 _DAYS = 30
+_THRESHOLD = 2
 _START_WAIT_S = 60.0
 _STOP_WAIT_S = 15.0
 _LOOK_EVERY_S = 0.02
@@ -133,7 +135,17 @@ def _introduce(place: Path, nodes: Mapping[str, NewNode], flagger: SigningKey) -
             if name == HOTLINE:
                 services.flaggers.add(flagger.public.to_text(), FLAGGER, ["csam.*"], _DAYS)
                 budgets = {PLATFORM_A: _BUDGET, PLATFORM_B: _BUDGET}
-                services.circles.create(CIRCLE_LABEL, budgets, _DAYS)
+                _, shares = services.circles.deal(
+                    CIRCLE_LABEL, budgets, _DAYS, holders=NAMES, threshold=_THRESHOLD
+                )
+                for holder, share in shares.items():
+                    keep_share(place / holder, CIRCLE, 1, share)
+
+
+def keep_share(directory: Path, circle: str, epoch: int, share: bytes) -> None:
+    """Puts a dealt share of a circle's key where a node finds it when it starts."""
+    passphrase = (directory / "secrets" / "passphrase").read_bytes().strip()
+    save_share(directory, circle, epoch, share, passphrase, cost=CHEAP)
 
 
 def _join_circle(members: Mapping[str, Member]) -> None:

@@ -95,7 +95,8 @@ def _ban(scene: Scene) -> None:
         step.ok = not _identifiers_crossed(scene)
         step.lines = [
             f"statement {scene.ban_id[:16]}… with 3 fingerprints, made with circle {CIRCLE}",
-            "one node alone holds this circle's key: right for a demo, not for a network",
+            "any 2 of the 3 nodes make a fingerprint together, none of them alone",
+            "the hotline dealt the shares: right for a demo; a network makes its key by ceremony",
         ]
         step.kept = "no e-mail address, telephone number or device id, in any spelling"
 

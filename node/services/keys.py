@@ -105,10 +105,18 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
     return NodeKeys(**opened, shares=shares)
 
 
-def save_share(directory: Path, circle: str, epoch: int, share: bytes, passphrase: bytes) -> None:
+def save_share(
+    directory: Path,
+    circle: str,
+    epoch: int,
+    share: bytes,
+    passphrase: bytes,
+    *,
+    cost: Cost = INTERACTIVE,
+) -> None:
     """Stores a share of a circle's key."""
     path = share_file(directory, circle, epoch)
-    save_secret(path, _purpose(circle, epoch), share, passphrase)
+    save_secret(path, _purpose(circle, epoch), share, passphrase, cost=cost)
 
 
 def put_share(directory: Path, circle: str, epoch: int, share: bytes, passphrase: bytes) -> None:

@@ -101,8 +101,12 @@ def prepare(directory: Any, url: str, database_url: str | None) -> tuple[dict[st
     peer = Peer("platform.example", url="http://127.0.0.1:9")
     with open_services(directory, environ={}, clock=clock) as services:
         services.peers.add(peer.descriptor_envelope, peer.pinned().fingerprint, authority=True)
-        services.circles.create("minors-1", {HOTLINE: 10**7, peer.name: 10**7}, 30)
-        services.circles.join("hotline.example/minors-1")
+        # One for this node's own use, which answers its checks; one to evaluate for the peer.
+        services.circles.create("own-1", {HOTLINE: 10**7}, 30)
+        services.circles.join("hotline.example/own-1")
+        services.circles.deal(
+            "minors-1", {peer.name: 10**7}, 30, holders=(HOTLINE, peer.name), threshold=2
+        )
         services.flaggers.add(make_key(KeyUse.FLAGGER, ANNA).public.to_text(), ANNA, ["*"], 30)
         tokens = {one: services.clients.create(f"for {one}", [one])[1] for one in SCOPES}
         flag = peer.sign(media_flag(ANNA))

@@ -82,7 +82,13 @@ def pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     anna = SigningKey.generate(KeyUse.FLAGGER)
     with one.services() as services:
         services.flaggers.add(anna.public.to_text(), ANNA, ["csam.*"], 30)
-        services.circles.create(CIRCLE.partition("/")[2], {PLATFORM_A: BUDGET}, 30)
+        services.circles.deal(
+            CIRCLE.partition("/")[2],
+            {PLATFORM_A: BUDGET},
+            30,
+            holders=(HOTLINE, PLATFORM_A),
+            threshold=2,
+        )
     other = replace(one, port=free_port(), log_name="other.jsonl")
     with serving(one, other):
         made = Pair(one, other, platform.key(KeyUse.REQUEST), anna)

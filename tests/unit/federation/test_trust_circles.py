@@ -179,7 +179,7 @@ NEXT = [
     Case("a new epoch that asks for more holders", FIVE[:3],
          changes={"epochs": (epoch(), epoch(2, threshold=3))}),
     Case("a new epoch that asks for fewer holders", FIVE, MalformedError, "never lowered",
-         changes={"epochs": (epoch(), epoch(2, threshold=1))}),
+         changes={"epochs": (epoch(), epoch(2, threshold=3), epoch(3))}),
     Case("a frozen admin of N", FIVE[:3], QuorumError, frozen=["b.example"]),
     Case("an admin of N who is no longer pinned", FIVE[:3], QuorumError, unknown=["b.example"]),
     Case("the founder is no longer pinned", FIVE[1:4], unknown=[HOTLINE],

@@ -430,9 +430,9 @@ def epoch(number: int, begins: int, ends: int) -> Epoch:
         epoch=number,
         not_before=format_time(NOW + begins),
         not_after=format_time(NOW + ends),
-        threshold=1,
-        commitments=("A" * 43,),
-        holders=(Holder(index=1, node=HOTLINE),),
+        threshold=2,
+        commitments=("A" * 43,) * 2,
+        holders=(Holder(index=1, node=HOTLINE), Holder(index=2, node=PLATFORM)),
     )
 
 
@@ -457,7 +457,7 @@ def test_a_later_version_of_a_circle_binds_nobody_to_a_key_he_has_not_agreed_to(
 ) -> None:
     desk = either_desk
     first = desk.join_circle()
-    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),) * 2)
     epochs = (*circle_descriptor().epochs, theirs)
     second = desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs))
     assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 1
@@ -476,7 +476,7 @@ def test_the_keys_that_several_admins_decide_on_are_used_without_another_word(
     desk, both = either_desk, {"admins": (HOTLINE, PLATFORM), "admin_threshold": 2}
     first = desk.world.submit(circle_descriptor(**both))
     desk.join(CIRCLE)
-    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),) * 2)
     epochs = (*circle_descriptor().epochs, theirs)
     desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs, **both))
     assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 2
@@ -484,7 +484,7 @@ def test_the_keys_that_several_admins_decide_on_are_used_without_another_word(
 
 def test_who_agreed_to_one_admin_has_not_agreed_to_those_whom_he_brings(desk: Desk) -> None:
     first, both = desk.join_circle(), {"admins": (HOTLINE, PLATFORM), "admin_threshold": 2}
-    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),))
+    theirs = replace(epoch(2, -1, 100), commitments=(to_base64url(b"\1" * 32),) * 2)
     epochs = (*circle_descriptor().epochs, theirs)
     desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=epochs, **both))
     assert stored_ban(desk, ban(desk, EMAIL)).fingerprints[0].epoch == 1

@@ -246,9 +246,9 @@ def test_the_operator_sees_who_had_how_much(either_desk: Desk) -> None:
                 epoch=1,
                 not_before=format_time(NOW - DAY_S),
                 not_after=format_time(NOW + DAY_S),
-                threshold=1,
-                commitments=(to_base64url(bytes(32)),),
-                holders=(Holder(index=1, node=HOTLINE),),
+                threshold=2,
+                commitments=(to_base64url(bytes(32)),) * 2,
+                holders=(Holder(index=1, node=HOTLINE), Holder(index=2, node=PLATFORM)),
             ),
         ),
     )

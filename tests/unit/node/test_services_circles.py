@@ -12,6 +12,7 @@ from protocol.encoding import format_time, from_base64url
 from protocol.errors import (
     ConflictError,
     KeystoreError,
+    MalformedError,
     NotAllowedError,
     NotFoundError,
     ProtocolError,
@@ -27,14 +28,14 @@ PASSPHRASE = b"a passphrase of the tests"
 
 
 def create(desk: Desk, label: str = LABEL, *, budget: int = 500, days: int = 90) -> None:
-    desk.circles.create(label, {PLATFORM: budget}, days)
+    desk.circles.create(label, {HOTLINE: budget}, days)
 
 
 def test_a_circle_says_who_belongs_to_it_and_who_holds_its_key(desk: Desk) -> None:
     create(desk)
     (state,) = desk.circles.list()
     assert (state.name, state.version, state.joined) == (MADE, 1, False)
-    assert (state.members, state.holders) == ((HOTLINE, PLATFORM), (HOTLINE,))
+    assert (state.members, state.holders) == ((HOTLINE,), (HOTLINE,))
     assert (state.threshold, state.epoch) == (1, 1)
     assert state.not_after == format_time(NOW + 90 * DAY_S)
     assert state.warning == ONE_HOLDER_WARNING
@@ -56,6 +57,18 @@ def test_the_share_lies_encrypted_where_the_node_finds_it_and_is_the_one_describ
     file = share_file(desk.directory, MADE, 1)
     assert shares[MADE, 1] not in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_circle_of_several_members_has_a_dealt_key_or_none(desk: Desk) -> None:
+    with pytest.raises(MalformedError, match="no one node's alone"):
+        desk.circles.create(LABEL, {PLATFORM: 1}, 90)
+    _, shares = desk.circles.deal(
+        LABEL, {PLATFORM: 1}, 90, holders=(HOTLINE, PLATFORM), threshold=2
+    )
+    assert shares.keys() == {PLATFORM}
+    (state,) = desk.circles.list()
+    assert (state.members, state.holders) == ((HOTLINE, PLATFORM),) * 2
+    assert state.warning is None
 
 
 def test_a_circle_is_made_once(desk: Desk) -> None:
@@ -140,7 +153,8 @@ def test_a_key_that_came_later_is_shown_as_unconfirmed_until_the_operator_joins_
     first = desk.world.submit(circle_descriptor())
     desk.circles.join(CIRCLE)
     (old,) = circle_descriptor().epochs
-    new = replace(old, epoch=2, holders=(Holder(index=1, node=PLATFORM),))
+    moved = (Holder(index=1, node=PLATFORM), Holder(index=2, node="third.example"))
+    new = replace(old, epoch=2, holders=moved)
     desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=(old, new)))
     (state,) = desk.circles.list()
     assert (state.joined, state.unconfirmed) == (True, (2,))

@@ -22,6 +22,7 @@ from protocol.errors import (
 )
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.group import default_group
+from signing.oprf.shares import split_key
 from signing.oprf.voprf import (
     Blinded,
     Evaluation,
@@ -34,7 +35,9 @@ from simulator import DAY_S, NOW
 from worlds import CIRCLE, HOTLINE, PLATFORM, circle_descriptor
 
 OTHER_CIRCLE = f"{HOTLINE}/other-1"
-KEY = generate_key()
+SPLIT = split_key(generate_key().private, 2, 2)
+KEY = SPLIT.shares[1]
+"""The hotline's share; the platform has the other one."""
 
 
 def hold(desk: Desk, *, budget: int = 10, key: KeyPair = KEY, **epoch: Any) -> None:
@@ -43,9 +46,9 @@ def hold(desk: Desk, *, budget: int = 10, key: KeyPair = KEY, **epoch: Any) -> N
         "epoch": 1,
         "not_before": format_time(NOW - 10),
         "not_after": format_time(NOW + 90 * DAY_S),
-        "threshold": 1,
-        "commitments": (to_base64url(KEY.public),),
-        "holders": (Holder(index=1, node=HOTLINE),),
+        "threshold": 2,
+        "commitments": tuple(map(to_base64url, SPLIT.commitments)),
+        "holders": (Holder(index=1, node=HOTLINE), Holder(index=2, node=PLATFORM)),
     }
     desk.world.submit(
         circle_descriptor(
@@ -238,8 +241,10 @@ REFUSED = {
     "an epoch that has not begun": Refused(
         ConflictError, "not current", epoch(not_before=format_time(NOW + 1))
     ),
-    "a share that another node holds": Refused(
-        ConflictError, "not current", epoch(holders=(Holder(index=1, node=PLATFORM),))
+    "a share that other nodes hold": Refused(
+        ConflictError,
+        "not current",
+        epoch(holders=tuple(Holder(index=at, node=f"n{at}.example") for at in (1, 2))),
     ),
     "a share that the descriptor does not describe": Refused(
         UnavailableError, "not the one", epoch(key=generate_key())

@@ -123,15 +123,16 @@ def test_a_budget_is_changed_in_place() -> None:
         (Change(leaves=["b.example", "c.example"]), "fewer admins"),
         (Change(admins=["z.example", "a.example"]), "admins are members"),
         (Change(epoch=epoch(1)), "twice"),
-        (Change(epoch=epoch(2, threshold=1)), "never lowered"),
+        (Change(epoch=epoch(2, threshold=2)), "never lowered"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_there_is_no_next_version_that_breaks_a_rule(change: Change, says: str) -> None:
     with pytest.raises(MalformedError, match=says):
-        follow(circle(), change)
+        follow(circle(epochs=(epoch(threshold=3),)), change)
 
 
+HIGHER = epoch(2, threshold=3)
 LONGER = epoch(days=31)
 MOVED = epoch(holders=tuple(Holder(index=at, node=one) for at, one in enumerate(NAMES[::-1], 1)))
 STRETCHED = epoch(
@@ -154,11 +155,11 @@ OTHER_KEY = epoch(commitments=(to_base64url(b"\x07" * 32),) * 2)
         ("an epoch under another key", {"epochs": (OTHER_KEY,)}, "never changes"),
         ("a running epoch dropped", {"epochs": (epoch(2),)}, "once it is over"),
         ("the newest dropped", {"issued": format_time(NOW + 99 * DAY_S)}, "newest epoch stays"),
-        ("a lower threshold", {"epochs": (epoch(), epoch(2, threshold=1))}, "never lowered"),
+        ("a lower threshold", {"epochs": (HIGHER, epoch(3))}, "never lowered"),
     ],
 )
 def test_what_may_not_follow_is_refused(case: str, changes: dict[str, Any], says: str) -> None:
-    old = circle(epochs=(epoch(),))
+    old = circle(epochs=(HIGHER if case == "a lower threshold" else epoch(),))
     values: dict[str, Any] = {"version": 2, "previous": FIRST_ID, "epochs": old.epochs}
     if case == "the newest dropped":
         old = circle(epochs=(epoch(1), epoch(2)))
