@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.trust import Trusted, verify_statement
-from node.services import contradictions, effects, waiting
+from node.services import ageing, contradictions, effects, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -137,6 +137,11 @@ class Ingest:
         if ends is not None and ends <= now:
             raise InvalidError(
                 "The statement has ended already: issue it anew with a later end.", where=ENDED
+            )
+        if isinstance(statement, AccountBan) and ageing.is_over(transaction, statement, now=now):
+            raise InvalidError(
+                "Every key that the ban is made with is over: ban again under the newest one.",
+                where=ENDED,
             )
         self._check_audience(transaction, statement, verified.id)
         effects.check_gates(statement)

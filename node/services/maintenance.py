@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 
 from node.services import effects
+from node.services.ageing import Ageing
 from node.services.budgets import REPEAT_S
 from node.services.ingest import Ingest
 from node.services.replica import retry_set_aside
@@ -36,6 +37,7 @@ class Maintenance:
         self._store = store
         self._ingest = ingest
         self._clock = clock
+        self._ageing = Ageing(store, clock=clock)
         self._holder = secrets.token_hex(8)
 
     def lead(self, *, for_s: int) -> bool:
@@ -50,7 +52,10 @@ class Maintenance:
             transaction.access.drop_lease(_LEASE, self._holder)
 
     def expire(self) -> int:
-        """Deletes the bodies of statements whose end has come; returns how many."""
+        """Deletes the bodies of statements whose end, or whose last key's, has come.
+
+        Returns how many.
+        """
         total = 0
         while True:
             with self._store.write() as transaction:
@@ -60,6 +65,7 @@ class Maintenance:
             total += len(ended)
             if len(ended) < _BATCH:
                 break
+        total += self._ageing.forget()
         # Also where nothing ended now: after an earlier deletion somebody may have been reading.
         self._store.forget_deleted()
         return total

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import (
+    Connection,
+    and_,
+    delete,
+    except_,
+    false,
+    insert,
+    not_,
+    or_,
+    select,
+    tuple_,
+)
 
 from node.storage.rows import FingerprintRow
 from node.storage.sql import table
@@ -22,6 +33,15 @@ class FingerprintRecord:
     epoch: int
     scheme: str
     value: bytes
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Keys of a circle that are over: up to the number `newest`, all but those that are running."""
+
+    circle: str
+    newest: int
+    running: frozenset[int]
 
 
 class AccountRepository:
@@ -69,6 +89,23 @@ class AccountRepository:
             select(_FINGERPRINT).where(wanted).order_by(index, _FINGERPRINT.c.slot)
         )
         return [FingerprintRecord(**row) for row in found.mappings()]
+
+    def aged(self, closed: Sequence[Closed], *, limit: int) -> list[int]:
+        """Returns the places in the log of bans with no fingerprint but of closed keys."""
+        over = or_(
+            false(),
+            *(
+                and_(
+                    _FINGERPRINT.c.circle == one.circle,
+                    _FINGERPRINT.c.epoch <= one.newest,
+                    _FINGERPRINT.c.epoch.not_in(one.running),
+                )
+                for one in closed
+            ),
+        )
+        index = _FINGERPRINT.c.log_index
+        found = except_(select(index).where(over), select(index).where(not_(over)))
+        return [row.log_index for row in self._connection.execute(found.limit(limit))]
 
     def forget(self, log_index: int) -> None:
         """Deletes the fingerprints of a statement."""

@@ -4,18 +4,20 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from desks import Desk
+from desks import Desk, ban_of, marks
 from federation.sync import sync_peer
 from node.services.circles import CONTRADICTED
 from node.services.directory import StoredDirectory
 from node.services.replica import StoredReplica
 from protocol.circles import CircleDescriptor, Member
-from protocol.errors import ConflictError, EquivocationError, UnavailableError
+from protocol.encoding import format_time, parse_time
+from protocol.errors import ConflictError, EquivocationError, InvalidError, UnavailableError
 from protocol.messages import EnvelopeAnswer
 from signing.envelopes import add_signature
 from signing.keys import KeyUse
-from simulator import Peer, account_ban
+from simulator import DAY_S, NOW, Peer, account_ban
 from unit.node.test_services_accounts import EMAIL, check
 from worlds import CIRCLE, HOTLINE, PLATFORM, circle_descriptor
 
@@ -177,3 +179,54 @@ def test_a_chain_lives_as_long_as_one_who_signed_it_is_pinned(desk: Desk) -> Non
     with desk.world.store.write() as transaction:
         transaction.peers.remove(PLATFORM)
         assert StoredDirectory(transaction).circle(CIRCLE) == new
+
+
+# bans of keys that are over
+
+
+@pytest.mark.parametrize("how", ["its end has come", "it is listed no more"])
+def test_bans_of_a_closed_key_are_forgotten_and_their_place_in_the_log_stays(
+    either_desk: Desk, how: str
+) -> None:
+    desk = either_desk
+    first = desk.join_circle()
+    (old,) = circle_descriptor().epochs
+    new = replace(old, epoch=2, not_after=format_time(NOW + 900 * DAY_S))
+    second = desk.world.submit(circle_descriptor(version=2, previous=first.id, epochs=(old, new)))
+    bans = {
+        number: desk.world.submit(ban_of(PLATFORM, number, EMAIL, **marks(EMAIL, epoch=number)))
+        for number in (1, 2)
+    }
+    both = (*marks(EMAIL, epoch=1)["fingerprints"], *marks(EMAIL, epoch=2)["fingerprints"])
+    bans[3] = desk.world.submit(ban_of(PLATFORM, 3, EMAIL, fingerprints=both))
+    unknown = marks(EMAIL, epoch=3)
+    bans[4] = desk.world.submit(ban_of(PLATFORM, 4, EMAIL, **unknown))
+    desk.clock.now = parse_time(old.not_after)
+    assert desk.maintenance.expire() == 0
+    desk.clock.now += 1
+    if how == "it is listed no more":
+        changes: dict[str, Any] = {"issued": format_time(int(desk.clock.now))}
+        desk.world.submit(
+            circle_descriptor(version=3, previous=second.id, epochs=(new,), **changes)
+        )
+    assert desk.maintenance.expire() == 1
+    with desk.world.store.read() as transaction:
+        bodies = transaction.statements.envelopes([one.index for one in bans.values()])
+        record = transaction.statements.by_id(bans[1].id)
+    assert [one.index in bodies for one in bans.values()] == [False, True, True, True]
+    assert record is not None
+    assert (record.state, record.log_index) == ("expired", bans[1].index)
+    assert desk.maintenance.expire() == 0
+
+
+def test_no_ban_of_a_key_that_is_over_is_taken_in(desk: Desk) -> None:
+    desk.join_circle()
+    desk.clock.now = parse_time(circle_descriptor().epochs[0].not_after) + 1
+    issued = format_time(int(desk.clock.now))
+    with pytest.raises(InvalidError, match="ban again under the newest") as caught:
+        desk.world.submit(ban_of(PLATFORM, 1, EMAIL, issued=issued))
+    assert caught.value.where == "ended"
+    peer = desk.world.nodes[PLATFORM]
+    peer.append(desk.world.sign(ban_of(PLATFORM, 1, EMAIL, issued=issued)))
+    pull(desk, peer)
+    assert desk.peers.set_aside() == []

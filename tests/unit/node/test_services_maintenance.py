@@ -88,6 +88,11 @@ class Stubborn:
         with self._store.write() as transaction:
             yield transaction
 
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        with self._store.read() as transaction:
+            yield transaction
+
     def forget_deleted(self) -> bool:
         self.times -= 1
         return self.times < 0 and self._store.forget_deleted()
