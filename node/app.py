@@ -287,7 +287,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         policy=policy,
         asking=asking,
         exchange=exchange,
-        jobs=Jobs(maintenance, exchange.sync_all_soon, settings),
+        jobs=Jobs(maintenance, exchange.sync_all_soon, settings, tidy=catalogue.tidy),
         catalogue=catalogue,
         fsck=Fsck({"index": Check(index_check.look, index_check.mend)}),
     )

@@ -19,17 +19,24 @@ from node.settings import Settings
 _log = structlog.get_logger("node.jobs")
 _LEASE_S = 15
 _RENEW_EVERY_S = 5
+_TIDY_EVERY_H = 12
 
 
 class Jobs:
     """Polls the peers and enforces the ends of statements, in one process at a time."""
 
     def __init__(
-        self, maintenance: Maintenance, sync_all: Callable[[], None], settings: Settings
+        self,
+        maintenance: Maintenance,
+        sync_all: Callable[[], None],
+        settings: Settings,
+        *,
+        tidy: Callable[[], int],
     ) -> None:
         self._maintenance = maintenance
         self._sync_all = sync_all
         self._settings = settings
+        self._tidy_index = tidy
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -51,6 +58,7 @@ class Jobs:
             id="clean",
             next_run_time=datetime.fromtimestamp(time.time(), UTC),
         )
+        self._scheduler.add_job(self._tidy, "interval", hours=_TIDY_EVERY_H, id="tidy")
         self._scheduler.start()
 
     def close(self) -> None:
@@ -73,6 +81,10 @@ class Jobs:
         self._maintenance.retry()
         if expired:
             _log.info("expired", statements=expired)
+
+    def _tidy(self) -> None:
+        if self._leads():
+            _log.info("tidied", entries=self._tidy_index())
 
     def _leads(self) -> bool:
         try:

@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from node.matching.index import START, Keys, Pdqs, Reached
-from node.matching.kernels import load_ring
+from node.matching.kernels import load_ring, warm_up
 from node.matching.scan import ScanIndex
 from protocol.errors import UnavailableError
 from protocol.limits import PDQ_MATCH_DISTANCE
@@ -240,7 +240,7 @@ class PdqEngine:
     def flush(self) -> bool:
         """Makes one segment of everything; returns False while another process is at it."""
         self._open()
-        if self._ring is None and len(self):
+        if self._ring is None and len(self) > self._small_rows:
             self._to_ring()
         return self._ring is None or self._ring.merge(whole=True)
 
@@ -337,6 +337,7 @@ class PdqEngine:
 
     def _to_ring(self) -> None:
         """What was scanned is in the ring. Compiling, where need be, keeps nobody waiting."""
+        warm_up(self._directory)
         ring_class = load_ring(self._directory)
         with self._lock:
             if self._scan is None:
@@ -357,6 +358,8 @@ class PdqEngine:
             return self._pool
 
     def _keep(self) -> None:
+        if self._ring is not None:
+            warm_up(self._directory)
         while not self._closing:
             self._wake.wait(_LOOK_EVERY_S)
             self._wake.clear()

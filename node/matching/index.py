@@ -69,6 +69,9 @@ class PdqIndex(Protocol):
     ) -> list[list[tuple[int, int]]]:
         """query() for each of `pdqs`, in their order, at less cost for each."""
 
+    def flush(self) -> bool:
+        """Nothing that was removed is kept; returns False while another process is at work."""
+
     def verify(self) -> None:
         """What is kept on disk is what was written there.
 

@@ -25,7 +25,7 @@ _SOME: Final = 64
 
 @cache
 def load_ring(folder: Path | None) -> "type[RingIndex]":
-    """Returns the class, with every kernel that a query needs compiled or read.
+    """Returns the class; each kernel is compiled, or read from disk, when it is first called.
 
     Args:
         folder: of the index, for the compiled code where the package's cannot be written.
@@ -39,17 +39,20 @@ def load_ring(folder: Path | None) -> "type[RingIndex]":
         numba.config.__dict__["CACHE_DIR"] = cache_folder  # made at run time: not in its types
     from node.matching.ring.index import RingIndex  # noqa: PLC0415  # after numba was told where
 
-    _warm(RingIndex(None, threads=1))
     return RingIndex
 
 
-def _warm(index: "RingIndex") -> None:
+@cache
+def warm_up(folder: Path | None) -> None:
+    """Every kernel is compiled, so that no question has to wait for it later."""
+    index = load_ring(folder)(None, threads=1)
     keys = np.arange(_SOME, dtype=np.int64)
     pdqs = np.zeros((_SOME, 32), np.uint8)
     index.add(keys, pdqs)
     index.merge()
     index.query(bytes(32), 0, None)
     index.query_arrays(pdqs[:1], 0, None)
+    index.remove([0])
     index.entries()
 
 

@@ -151,6 +151,12 @@ class ScanIndex:
             self._blocks = _appended((), numbers, words)
             self._alive, self._reached = len(numbers), reached
 
+    def flush(self) -> bool:
+        """Nothing that was removed is kept."""
+        with self._lock:
+            self._compact()
+        return True
+
     def verify(self) -> None:
         """Nothing is kept on disk."""
 

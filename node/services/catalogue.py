@@ -155,6 +155,19 @@ class Catalogue:
         found_keys, found_pdqs = self._index.entries()
         return _difference(keys, pdqs, found_keys, found_pdqs, upto=size << _SLOT_BITS)
 
+    def tidy(self) -> int:
+        """Withdrawn entries are no more in the index, nor in its files; returns how many were."""
+        self.refresh()
+        with self._store.read() as transaction:
+            size = transaction.logs.size(self._origin)
+            keys, _ = _all_pdqs(transaction)
+        found, _ = self._index.entries()
+        gone = found[(found < size << _SLOT_BITS) & ~np.isin(found, keys)]
+        if gone.size:
+            self._index.remove(gone.tolist())
+            self._index.flush()
+        return int(gone.size)
+
     def rebuild(self) -> int:
         """The index is made anew from the database; returns how many entries it has.
 

@@ -66,7 +66,7 @@ class Fsck:
         self._checks = checks
 
     def run(self, *, rebuild: bool = False) -> list[Finding]:
-        """Returns what each check found; with `rebuild`, what is wrong is mended where it can be.
+        """Returns what each check found; with `rebuild`, what was mended where it can be.
 
         Raises:
             UnavailableError: another process is at work on what is to be mended.
@@ -75,8 +75,7 @@ class Fsck:
 
     @staticmethod
     def _run(check: Check, *, rebuild: bool) -> Finding:
-        found = check.look()
-        return check.mend() if rebuild and not found.ok and check.mend is not None else found
+        return check.mend() if rebuild and check.mend is not None else check.look()
 
 
 def _differing(found: Difference) -> str:

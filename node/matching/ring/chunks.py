@@ -112,6 +112,20 @@ def unpack_all(array: Word, bits: Word, base: Word, numbers: Word) -> None:
         numbers[i] = packed(at, _U64(i), bits) + base
 
 
+@inlined
+def holds(ordered: Word, number: Word) -> Word:
+    """Whether a number is among ascending ones."""
+    low = 0
+    high = ordered.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < number:
+            low = middle + 1
+        else:
+            high = middle
+    return low < ordered.shape[0] and ordered[low] == number
+
+
 @compiled
 def rows_with(array: Word, bits: Word, base: Word, wanted: Word, rows: Word) -> Word:
     """Writes at which places one of some numbers is packed; returns at how many.
@@ -131,9 +145,7 @@ def rows_with(array: Word, bits: Word, base: Word, wanted: Word, rows: Word) -> 
     found = 0
     for i in range(rows.shape[0]):
         number = packed(at, _U64(i), bits) + base
-        if maybe[number & _U64(_MAYBE - 1)]:
-            place = np.searchsorted(ordered, np.int64(number))
-            if place < ordered.shape[0] and ordered[place] == np.int64(number):
-                rows[found] = i
-                found += 1
+        if maybe[number & _U64(_MAYBE - 1)] and holds(ordered, np.int64(number)):
+            rows[found] = i
+            found += 1
     return found

@@ -157,7 +157,7 @@ class RingIndex:
             if (
                 not any(map(len, frozen))
                 and len(chosen) <= 1
-                and not any(map(self._is_unsettled, chosen))
+                and not any(self._is_unsettled(one) or one.gone for one in chosen)
             ):
                 self._finish((), frozen, ())
                 return True
@@ -239,16 +239,17 @@ class RingIndex:
         )
 
     def _new_segment(self, words: "NDArray[np.uint64]", keys: "NDArray[np.int64]") -> Mounted:
+        segment = build_segment(words, keys, threads=self._threads)
         if self._folder is None:
-            return Mounted(build_segment(words, keys, threads=self._threads))
+            return Mounted(segment)
         path = self._folder.new_file()
         try:
-            segment = build_segment(words, keys, path=path, threads=self._threads)
+            segment.write(path)
         except OSError as error:
             # Matching goes on from memory; the next merge tries again.
             _log.warning("index_not_written", error=type(error).__name__)
-            return Mounted(build_segment(words, keys, threads=self._threads))
-        return Mounted(segment, path.name)
+            return Mounted(segment)
+        return Mounted(open_segment(path), path.name)
 
     def _publish(self, mounted: tuple[Mounted, ...], covered: Reached) -> None:
         """The manifest names these segments, unless one of them is in memory only."""

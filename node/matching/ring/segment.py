@@ -160,10 +160,13 @@ class Segment:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(fill, range(CHUNKS)))
 
-    def seal(self) -> None:
-        """Writes the header, with the digests of the body; the memory is a file's."""
+    def write(self, path: Path) -> None:
+        """The segment is in a new file, durably.
+
+        Raises:
+            OSError: there is no room; nothing is left of the file.
+        """
         body = self.bytes[_HEADER_BYTES:]
-        self.digest = hashlib.sha256(body.data).digest()
         header = _HEADER.pack(
             _MAGIC,
             FORMAT_VERSION,
@@ -173,11 +176,19 @@ class Segment:
             self.shape.rows,
             self.shape.key_base,
             int(checksum(body.view(np.uint64))),
-            self.digest,
+            hashlib.sha256(body.data).digest(),
         )
         whole = header + hashlib.sha256(header).digest()
         self.bytes[: len(whole)] = np.frombuffer(whole, np.uint8)
-        self._memory.flush()
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.bytes.data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def verify(self) -> None:
         """Compares the body with its SHA-256, which takes a second for a gigabyte.
@@ -190,22 +201,14 @@ class Segment:
 
 
 def build_segment(
-    words: "NDArray[np.uint64]",
-    keys: "NDArray[np.int64]",
-    *,
-    path: Path | None = None,
-    threads: int = 1,
+    words: "NDArray[np.uint64]", keys: "NDArray[np.int64]", *, threads: int = 1
 ) -> Segment:
-    """Returns a segment of these rows; where there is a path, it is durable when this returns.
+    """Returns a segment of these rows, in memory.
 
     Args:
         words: uint64 [n, 4], the chunks of each row; n from 1 to MOST_ROWS.
         keys: int64 [n].
-        path: of the new file; it must not exist.
         threads: how many to sort with.
-
-    Raises:
-        OSError: there is no room for the file; nothing is left of it.
     """
     least, greatest = int(keys.min()), int(keys.max())
     key_bits = max(1, (greatest - least).bit_length())
@@ -215,25 +218,10 @@ def build_segment(
         key_bits=key_bits if key_bits <= _WIDEST_PACKED else _WORD_BITS,
         key_base=least,
     )
-    if path is None:
-        memory = mmap.mmap(-1, shape.bytes(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_HUGEPAGE)  # a query touches hundreds of places far apart
-        segment = Segment(memory, shape)
-        segment.fill(words, keys, threads=threads)
-        return segment
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        # Reserved, not only sized: a mapped page that finds no room would kill the process.
-        os.posix_fallocate(file, 0, shape.bytes())
-        segment = Segment(mmap.mmap(file, shape.bytes()), shape)
-        segment.fill(words, keys, threads=threads)
-        segment.seal()
-        os.fsync(file)
-    except BaseException:
-        path.unlink()
-        raise
-    finally:
-        os.close(file)
+    memory = mmap.mmap(-1, shape.bytes(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)  # a query touches hundreds of places far apart
+    segment = Segment(memory, shape)
+    segment.fill(words, keys, threads=threads)
     return segment
 
 

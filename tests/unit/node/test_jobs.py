@@ -26,6 +26,7 @@ class FakeMaintenance:
         self.done: list[str] = []
         self.asked = threading.Event()
         self.retried = threading.Event()
+        self.tidied = threading.Event()
 
     def lead(self, *, for_s: int) -> bool:
         self.asked.set()
@@ -52,6 +53,11 @@ class FakeMaintenance:
         self.retried.set()
         return 0
 
+    def tidy(self) -> int:
+        self.done.append("tidy")
+        self.tidied.set()
+        return 2
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -76,7 +82,7 @@ def start(settings: Settings) -> Iterator[Start]:
     def begin(*, away: bool = False) -> tuple[Jobs, FakeMaintenance, threading.Event]:
         maintenance, polled = FakeMaintenance(lease, away=away), threading.Event()
         fake: Any = maintenance
-        jobs = Jobs(fake, polled.set, settings)
+        jobs = Jobs(fake, polled.set, settings, tidy=maintenance.tidy)
         jobs.start()
         running.append(jobs)
         return jobs, maintenance, polled
@@ -100,6 +106,14 @@ def test_what_is_due_at_once_is_done_at_once(
     monkeypatch.setitem(settings.__dict__, "expire_interval_s", 10_000.0)
     _jobs, maintenance, _polled = start()
     assert maintenance.retried.wait(10)
+
+
+def test_withdrawn_entries_leave_the_files_of_the_index_now_and_then(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TIDY_EVERY_H", 0.1 / 3600)
+    _jobs, maintenance, _polled = start()
+    assert maintenance.tidied.wait(10)
 
 
 def test_two_processes_never_both_do_the_work(

@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_matching_to_memory(tmp_path, pdqs, monkeypatch):
     engine = open_engine(tmp_path / "index")
     engine.add(np.arange(ROWS), pdqs, Reached(ROWS, "a"))
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", no_room)
+        patch.setattr(os, "fsync", no_room)
         with structlog.testing.capture_logs() as lines:
             assert engine.flush()
     assert [line["event"] for line in lines] == ["index_not_written"]

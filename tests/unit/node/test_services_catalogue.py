@@ -200,6 +200,22 @@ def test_what_index_and_database_disagree_about_is_counted_and_mended(
     assert catalogue.compare() == Difference()
 
 
+def test_what_was_withdrawn_does_not_stay_in_the_files(desk: Desk, tmp_path: Path) -> None:
+    index = kept_index(tmp_path / "index")
+    catalogue = Catalogue(desk.world.store, index, origin=desk.world.log.origin)
+    assert catalogue.tidy() == 0
+    flag_some(desk)
+    receipt = desk.world.submit(media_flag(ANNA, 9, items=(picture(), picture(pdq_at(9)))))
+    catalogue.refresh()
+    assert index.flush()
+    desk.world.submit(retract(receipt.id, by=ANNA, items=(0,)))
+    assert catalogue.compare() == Difference(withdrawn=1)
+    assert catalogue.tidy() == 1
+    assert catalogue.compare() == Difference()
+    catalogue.close()
+    assert len(kept_index(tmp_path / "index")) == 16
+
+
 def test_a_damaged_file_is_a_finding_and_mended(desk: Desk, tmp_path: Path) -> None:
     flag_some(desk)
     index = kept_index(tmp_path / "index")
