@@ -176,8 +176,13 @@ class Panel:
         """
         if not inputs:
             return []
-        question = await run(self._prepare, inputs)
+        if len(inputs) <= _INLINE_ELEMENTS:
+            question = self._prepare(inputs)
+        else:
+            question = await run(self._prepare, inputs)
         good = await self._collect(question, ask, misbehaved=misbehaved, run=run, first=first)
+        if question.size <= _INLINE_ELEMENTS:
+            return self._finish(question, good)
         return (await run(self._finish, question, good))[: len(inputs)]
 
     async def _collect(

@@ -49,7 +49,7 @@ from protocol.messages import (
     StatementStatus,
     StatementStatuses,
 )
-from signing.keys import KeyUse, SigningKey
+from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.requests import sign_request
 
 NOW = 1_795_341_600
@@ -108,13 +108,11 @@ class FakePeers:
         self.states = {"platform-a.example": "active"}
         self.pokes: list[tuple[str, int]] = []
 
-    def find_request_key(self, keyid: str) -> Any:
+    def find_caller(self, keyid: str) -> tuple[PublicKey, Caller]:
         if keyid not in CALLERS:
             raise UnknownKeyError("Nobody that this node knows has the key of this request.")
-        return CALLERS[keyid][0].public
-
-    def caller(self, keyid: str) -> Caller:
-        return CALLERS[keyid][1]
+        key, caller = CALLERS[keyid]
+        return key.public, caller
 
     def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
         if (keyid, nonce) in self.nonces:

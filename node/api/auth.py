@@ -19,7 +19,9 @@ from node.api.metrics import Metrics
 from node.api.problems import NOT_ALLOWED, NOT_AUTHENTICATED, ProblemError
 from node.app import Services
 from node.services.clients import Client
+from node.services.peers import Caller
 from protocol.errors import NotAllowedError, ProtocolError, SigningError
+from signing.keys import PublicKey
 from signing.requests import verify_request
 
 MAX_TOKEN_CHARS: Final = 128
@@ -180,6 +182,13 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> str
     # The address as it stands on the request line, under the *configured* URL: a request that was
     # signed for another node must not verify here, whatever its Host field says.
     target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    callers: list[Caller] = []
+
+    def find_key(keyid: str) -> PublicKey:
+        key, caller = services.peers.find_caller(keyid)
+        callers.append(caller)
+        return key
+
     try:
         signed = verify_request(
             method=request.method,
@@ -187,12 +196,12 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> str
             headers=request.headers,
             body=data,
             now=now,
-            find_key=services.peers.find_request_key,
+            find_key=find_key,
         )
-        caller = services.peers.caller(signed.keyid)
     except (ProtocolError, SigningError) as error:
         # These sentences are ours, and hold figures about clocks at most.
         raise _unauthenticated(str(error), "Signature") from None
+    (caller,) = callers
     request.scope["state"][CALLER] = caller.name
     if caller.kind != kind:
         raise ProblemError(NOT_ALLOWED, f"Only a {kind} that is known here may call this.")

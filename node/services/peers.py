@@ -191,7 +191,11 @@ class Peers:
             )
 
     def find_request_key(self, keyid: str) -> PublicKey:
-        """Returns the key that signs requests under this key id.
+        """Returns the key that signs requests under this key id; raises as `find_caller` does."""
+        return self.find_caller(keyid)[0]
+
+    def find_caller(self, keyid: str) -> tuple[PublicKey, Caller]:
+        """Returns the key that signs requests under this key id, and whose it is.
 
         Raises:
             UnknownKeyError: no active pinned node, and no flagger of this node, has it.
@@ -202,20 +206,15 @@ class Peers:
                 node = pinned(peer)
                 if node.expires < int(self._clock()):
                     raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
-                return node.request_key
+                return node.request_key, Caller(peer.name, "node")
             if (accredit := self._current(transaction, keyid)) is not None:
-                return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
+                key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
+                return key, Caller(accredit.flagger, "flagger")
         raise UnknownKeyError("Nobody that this node knows has the key of this request.")
 
     def caller(self, keyid: str) -> Caller:
-        """Returns whose key this is; raises as `find_request_key` does."""
-        with self._store.read() as transaction:
-            peer = transaction.peers.by_request_key(keyid)
-            if peer is not None:
-                return Caller(peer.name, "node")
-            if (accredit := self._current(transaction, keyid)) is not None:
-                return Caller(accredit.flagger, "flagger")
-        raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+        """Returns whose key this is; raises as `find_caller` does."""
+        return self.find_caller(keyid)[1]
 
     def _current(self, transaction: Transaction, keyid: str) -> Accredit | None:
         """Returns the accreditation of this node under which the key may call now."""

@@ -196,7 +196,5 @@ def test_a_frozen_member_is_refused(trio: Trio) -> None:
     assert check(trio.first, *two(5)).json()["unavailable"]  # its operator has declared `open`
     trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/thaw")
     # A holder that has failed is left alone for a moment, also where it is needed.
-    wait_for(
-        lambda: not check(trio.first, *two(5)).json()["unavailable"], "the member is answered"
-    )
+    wait_for(lambda: not check(trio.first, *two(5)).json()["unavailable"], "the member is answered")
     assert trio.first.peer(HOTLINE)["state"] == "active"

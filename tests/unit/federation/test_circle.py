@@ -308,7 +308,8 @@ def test_the_evidence_of_a_lie_shows_it_to_anyone_who_has_nothing_else():
 def test_below_the_threshold_there_is_no_fingerprint():
     circle = Circle(2, 3)
     circle.peers[2].stalled = circle.peers[3].stalled = True
-    with pytest.raises(QuorumError, match="1 of 2") as caught:
+    # The one good answer may still be on its way when it is clear that it will not do.
+    with pytest.raises(QuorumError, match=r"[01] of 2") as caught:
         circle.ask(INPUTS)
     assert isinstance(caught.value.__cause__, PeerUnreachableError)
 
