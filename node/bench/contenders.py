@@ -103,7 +103,7 @@ class Pynear:
     """pynear's MIHBinaryIndex of 16 chunks; it gives at most 1,000 answers to a question."""
 
     name = "pynear"
-    bytes_per_pdq = 500
+    bytes_per_pdq = 310
 
     def __init__(self) -> None:
         self.index = _load("pynear").MIHBinaryIndex(16)
@@ -133,7 +133,7 @@ class ThreatExchange:
     """python-threatexchange's PDQIndex, which its hasher-matcher-actioner uses."""
 
     name = "threatexchange"
-    bytes_per_pdq = 850
+    bytes_per_pdq = 730
 
     def __init__(self) -> None:
         self.index = _load("threatexchange.signal_type.pdq.pdq_index").PDQIndex()
@@ -168,7 +168,7 @@ def multi_hash() -> Faiss:
     """Returns faiss's multi-index hashing in the exact setting: 16 chunks, one flipped bit each."""
     index = _load("faiss").IndexBinaryMultiHash(256, 16, 16)
     index.nflip = 1
-    return Faiss("faiss_multihash", 380, index)
+    return Faiss("faiss_multihash", 300, index)
 
 
 def use_threads(count: int) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BY_HAND: Final = 20
 _CHECKED: Final = 600
 _CHECK_S: Final = 8.0
-_TURN_S: Final = 5.0
+_TURN_S: Final = 3.0
 _COLD: Final = 120
 _BATCH_S: Final = 3.0
 _US: Final = 1e6

@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 SEED: Final = 7
 _MIXED: Final = 4_000
 _MISSES: Final = 20_000
-_SPARE: Final = 0.8
+_SPARE: Final = 0.85
 """The share of the free memory that rivals may fill."""
 
 _GIB: Final = 1 << 30

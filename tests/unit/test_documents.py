@@ -216,3 +216,11 @@ def test_every_weakness_that_a_document_names_exists():
     numbers = set(re.findall(r"^(\d+)\. ", listed, re.MULTILINE))
     for one in (text, PROTOCOL, (ROOT / "SECURITY.md").read_text(encoding="utf-8")):
         assert set(re.findall(r"weakness (\d+)", one)) <= numbers
+
+
+def test_the_tables_of_performance_are_made_from_the_figures():
+    script = load_script("make_performance")
+    text = (DOCS / "performance.md").read_text(encoding="utf-8")
+    assert script.rewritten(text) == text, "run: python docs/examples/make_performance.py"
+    named = set(re.findall(r"<!-- figures: ([a-z0-9-]+) -->", text))
+    assert named == {path.stem for path in (DOCS / "figures").glob("*.json")}
