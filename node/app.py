@@ -42,6 +42,7 @@ from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.participation import Participation
 from node.services.peers import Peers
+from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.serving import Serving
 from node.services.streams import Streams
@@ -75,6 +76,7 @@ class Services:
     lookups: Lookups
     streams: Streams
     accounts: Accounts
+    reissues: Reissues
     evaluator: Evaluator
     budgets: Budgets
     peers: Peers
@@ -217,6 +219,18 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     streams = Streams(
         store, catalogue, policy, audit, settings=settings, vocabulary=vocabulary, clock=clock
     )
+    accounts = Accounts(
+        store,
+        author,
+        policy,
+        audit,
+        asking.ask_circles,
+        origin=log.origin,
+        vocabulary=vocabulary,
+        default_region=settings.default_region,
+        username_scope=settings.username_scope,
+        clock=clock,
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -236,17 +250,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             clock=clock,
         ),
         streams=streams,
-        accounts=Accounts(
-            store,
-            author,
-            policy,
-            audit,
-            asking.ask_circles,
-            origin=log.origin,
-            vocabulary=vocabulary,
-            default_region=settings.default_region,
-            username_scope=settings.username_scope,
-            clock=clock,
+        accounts=accounts,
+        reissues=Reissues(
+            store, author, audit, accounts, asking.ask_circles, name=name, clock=clock
         ),
         evaluator=evaluator,
         budgets=budgets,

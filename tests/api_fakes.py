@@ -301,6 +301,16 @@ class FakeAccounts:
                 raise InvalidError("Not an e-mail address.", where=f"identifiers[{number}].value")
 
 
+class FakeReissues:
+    def __init__(self, statements: FakeStatements) -> None:
+        self.statements = statements
+
+    def reissue(self, statement_id: str, identifiers: Any, **said: Any) -> Receipt:
+        if statement_id != KNOWN:
+            raise NotFoundError("There is no such statement.")
+        return self.statements._receipt(identifiers=identifiers, **said)
+
+
 FILM = b"\x1a\x45\xdf\xa3"
 """How a film begins."""
 
@@ -457,6 +467,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         flags=statements,
         lookups=FakeLookups(),
         accounts=FakeAccounts(statements),
+        reissues=FakeReissues(statements),
         evaluator=FakeEvaluator(),
         budgets=FakeBudgets(),
         circles=FakeCircles(),

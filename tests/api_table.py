@@ -94,6 +94,7 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/accounts/check", "check", 200, examples.CHECK),
     Endpoint("POST", "/v1/accounts/ban", "ban", 201, examples.BAN),
     Endpoint("GET", "/v1/statements/{statement_id}", "statements"),
+    Endpoint("POST", "/v1/statements/{statement_id}/reissue", "ban", 201, examples.REISSUE),
     _about("retract", examples.RETRACT),
     _about("erase", examples.ERASE),
     _about("dispute", DISPUTE),

@@ -28,6 +28,7 @@ from node.services.keys import NodeKeys
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.peers import Peers
+from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.serving import Serving
 from node.services.streams import Streams
@@ -206,6 +207,18 @@ class Desk:
             vocabulary=builtin_vocabulary(),
             default_region=None,
             username_scope=self.world.name,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def reissues(self) -> Reissues:
+        return Reissues(
+            self.world.store,
+            self.author,
+            self.audit,
+            self.accounts,
+            self.circle,
+            name=self.world.name,
             clock=self.clock,
         )
 

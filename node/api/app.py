@@ -40,6 +40,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     platform_s.CheckRequest,
     platform_s.CheckAnswer,
     platform_s.BanRequest,
+    platform_s.ReissueRequest,
     platform_s.RetractRequest,
     platform_s.EraseRequest,
     platform_s.DisputeRequest,

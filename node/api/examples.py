@@ -133,6 +133,7 @@ BAN: Final = {
     "expires_days": 365,
     "audience": ["circle:hotline.example/de-minors-1"],
 }
+REISSUE: Final = {"identifiers": BAN["identifiers"]}
 RETRACT: Final = {"reason": "wrong", "items": [0]}
 ERASE: Final = {"reason": "subject-request"}
 DISPUTE_BODY: Final = {"reason": "not-a-match", "items": [0]}

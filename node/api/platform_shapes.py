@@ -331,6 +331,16 @@ class BanRequest(Body):
     )
 
 
+class ReissueRequest(Body):
+    """The identifiers of an account that is banned already; they are not stored."""
+
+    identifiers: Identifiers
+    username_scope: UsernameScope | None = None
+    region: Region | None = Field(
+        None, description="Country that a phone number without country code belongs to."
+    )
+
+
 class RetractRequest(Body):
     """Takes an own statement back."""
 

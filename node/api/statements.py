@@ -13,11 +13,12 @@ from node.api.platform_shapes import (
     DisputeRequest,
     EraseRequest,
     FeedbackRequest,
+    ReissueRequest,
     Remedies,
     ResolveRequest,
     RetractRequest,
 )
-from node.api.problems import CONFLICT, NOT_FOUND, UNKNOWN_TARGET
+from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED, UNKNOWN_TARGET
 from node.services.clients import Client
 from protocol import limits
 from protocol.fields import StatementId
@@ -46,6 +47,32 @@ _RECEIPT = {201: shaped("It is in the log.", Receipt, examples.RECEIPT)}
 def statement_status(_client: Statements, services: ServicesDep, statement_id: Target) -> Response:
     """Answers which peers have it, how often it matched, and what was said about the matches."""
     return message_answer(services.flags.status(statement_id))
+
+
+@router.post(
+    "/statements/{statement_id}/reissue",
+    summary="Make an own ban again under the newest key",
+    **documented(
+        body=content(ReissueRequest, examples.REISSUE),
+        answers=_RECEIPT,
+        may_fail=(*BEARER, NOT_FOUND, CONFLICT, RATE_LIMITED),
+    ),
+)
+def reissue(
+    client: Annotated[Client, Depends(require("ban"))],
+    services: ServicesDep,
+    statement_id: Target,
+    body: Annotated[ReissueRequest, Depends(json_body(ReissueRequest))],
+) -> Response:
+    """Signs the same ban over fingerprints of a newer key; `duplicate` where there is one."""
+    receipt = services.reissues.reissue(
+        statement_id,
+        [(one.kind, one.value) for one in body.identifiers],
+        region=body.region,
+        username_scope=body.username_scope,
+        client=client,
+    )
+    return message_answer(receipt, status=201)
 
 
 @router.post(

@@ -28,6 +28,7 @@ from node.cli.verbs import (
     operate,
     peers,
     pictures,
+    reissue,
     statements,
 )
 
@@ -38,7 +39,7 @@ _WrongUse: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 def build() -> Group:
     """Returns the command with all its verbs."""
     app = group("Share and match what must not come back.", callback=_root)
-    for verbs in (demo, flagger, pictures, flag, statements, match, accounts, bench):
+    for verbs in (demo, flagger, pictures, flag, statements, match, accounts, reissue, bench):
         verbs.register(app)
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients):

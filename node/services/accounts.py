@@ -160,7 +160,7 @@ class Accounts:
             RateLimitedError: this node's budget at the circle is used up; nothing was decided.
             UnavailableError: the circle could not be asked; nothing was decided.
         """
-        normalised = _with_look_alikes(self._normalise(identifiers, region, scope))
+        normalised = with_look_alikes(self.normalised(identifiers, region, scope))
         now = int(self._clock())
         policy = self._policy.current()
         asked: dict[_Mark, None] = {}
@@ -222,7 +222,7 @@ class Accounts:
         known = self._vocabulary.get(category)
         if known.known and not known.ban_reason:
             raise InvalidError("This category is no reason for a ban.", where="category")
-        normalised = _with_look_alikes(self._normalise(identifiers, region, username_scope))
+        normalised = with_look_alikes(self.normalised(identifiers, region, username_scope))
         now = int(self._clock())
         descriptor, epoch = newest_key(self._store, now=now)
         (values,) = self._ask([(descriptor, epoch)], normalised)
@@ -263,9 +263,10 @@ class Accounts:
         late = {(index, 0) for index, one in current.items() if one.state != "active"}
         effects.ask_late_remedy(transaction, late, decision=decision, now=now)
 
-    def _normalise(
+    def normalised(
         self, identifiers: Sequence[tuple[str, str]], region: str | None, scope: str | None
     ) -> list[NormalisedIdentifier]:
+        """Returns 1 to 8 identifiers as they are compared; raises as `check`."""
         if not 1 <= len(identifiers) <= MAX_FINGERPRINTS:
             raise InvalidError(f"Give 1 to {MAX_FINGERPRINTS} identifiers.", where="identifiers")
         found = []
@@ -364,7 +365,7 @@ def _lead(found: _Found, among: Sequence[_Found]) -> Lead:
     )
 
 
-def _with_look_alikes(given: Sequence[NormalisedIdentifier]) -> list[NormalisedIdentifier]:
+def with_look_alikes(given: Sequence[NormalisedIdentifier]) -> list[NormalisedIdentifier]:
     """Returns the identifiers, and what their user names look like while there is room for it.
 
     It is a hint beside another kind, so without another kind there is none.

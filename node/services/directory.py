@@ -13,7 +13,7 @@ from protocol.circles import CircleDescriptor
 from protocol.descriptors import NodeDescriptor
 from protocol.envelope import parse_envelope
 from protocol.fields import StatementId, organisation_of
-from protocol.statements import Accredit, Statement, parse_as
+from protocol.statements import AccountBan, Accredit, Statement, parse_as
 
 S = TypeVar("S", bound=Statement)
 
@@ -53,6 +53,10 @@ class StoredDirectory:
     def accreditation_at(self, log_index: int) -> Accredit:
         """Returns the accreditation at one place in the log."""
         return self._stored(Accredit, log_index)
+
+    def ban_at(self, log_index: int) -> AccountBan:
+        """Returns the account-ban at one place in the log, whose body is still here."""
+        return self._stored(AccountBan, log_index)
 
     def target(self, statement: StatementId) -> Target | None:
         """Returns what is known of a statement, of any kind, erased ones included."""

@@ -10,7 +10,7 @@ from node.services.directory import StoredDirectory
 from node.services.serving import audience_of
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
-from node.storage.statements import StatementRecord
+from node.storage.statements import GONE, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.encoding import format_time
 from protocol.errors import InvalidError, NotFoundError
@@ -134,14 +134,37 @@ class Flags:
             raise InvalidError(
                 "Only the organisation that issued a statement can take it back: dispute it."
             )
+        receipt = self._issue(kind, action, target, client, **fields)
+        for other in self._same(target):
+            # The same ban under another key: nobody takes back or erases one of the two.
+            if kind is Erase or (kind is Retract and other.state == "active"):
+                self._issue(kind, action, other, client, **fields)
+            elif kind is Resolve and fields["outcome"] == "upheld" and other.state == "active":
+                reason = "appeal-upheld"
+                self._issue(Retract, "retract", other, client, items=(), reason=reason)
+        return receipt
+
+    def _same(self, target: StatementRecord) -> list[StatementRecord]:
+        """Returns the bans that say the same as one, under other keys, and still have a body."""
+        with self._store.read() as transaction:
+            linked = transaction.accounts.linked(target.log_index)
+            found = transaction.statements.by_indices(linked).values()
+        return [one for one in found if one.state not in GONE]
+
+    def _issue(
+        self,
+        kind: type[Retract | Erase | Dispute | Resolve | Feedback],
+        action: str,
+        target: StatementRecord,
+        client: Client,
+        **fields: object,
+    ) -> Receipt:
         # Whoever may read the target may read what is said about it: its audience, and no more.
         return self._author.issue(
             kind,
-            also=self._audit.with_statement(
-                client.name, f"statement.{action}", subject=statement_id
-            ),
+            also=self._audit.with_statement(client.name, f"statement.{action}", subject=target.id),
             audience=target.audience,
-            target=statement_id,
+            target=target.id,
             **fields,
         )
 

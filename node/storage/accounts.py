@@ -16,10 +16,12 @@ from sqlalchemy import (
     tuple_,
 )
 
+from node.storage.circle_rows import ReissueRow
 from node.storage.rows import FingerprintRow
-from node.storage.sql import table
+from node.storage.sql import insert_new, table
 
 _FINGERPRINT = table(FingerprintRow)
+_REISSUE = table(ReissueRow)
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,6 +108,30 @@ class AccountRepository:
         index = _FINGERPRINT.c.log_index
         found = except_(select(index).where(over), select(index).where(not_(over)))
         return [row.log_index for row in self._connection.execute(found.limit(limit))]
+
+    def link(self, log_index: int, successor: int) -> bool:
+        """Keeps which ban was made again as which; returns whether none was before."""
+        values = {"log_index": log_index, "successor": successor}
+        return insert_new(self._connection, _REISSUE, values)
+
+    def successor(self, log_index: int) -> int | None:
+        """Returns the place in the log of the ban that one was made again as."""
+        return self._connection.execute(
+            select(_REISSUE.c.successor).where(_REISSUE.c.log_index == log_index)
+        ).scalar_one_or_none()
+
+    def linked(self, log_index: int) -> list[int]:
+        """Returns the places of all bans that say the same under other keys, older and newer."""
+        found, waiting = {log_index}, [log_index]
+        while waiting:
+            at = waiting.pop()
+            rows = self._connection.execute(
+                select(_REISSUE).where((_REISSUE.c.log_index == at) | (_REISSUE.c.successor == at))
+            )
+            new = {place for row in rows for place in row} - found
+            found |= new
+            waiting += new
+        return sorted(found - {log_index})
 
     def forget(self, log_index: int) -> None:
         """Deletes the fingerprints of a statement."""

@@ -1,4 +1,4 @@
-"""Rows of the tables about circles: their chains of descriptors, and holders not asked."""
+"""Rows of the tables about circles: chains of descriptors, holders not asked, bans made again."""
 
 from sqlalchemy import BigInteger, Column, Integer
 from sqlmodel import Field, SQLModel
@@ -51,3 +51,14 @@ class FrozenHolderRow(SQLModel, table=True):
     node: str = Field(primary_key=True)
     since: int = Field(sa_column=Column(BigInteger, autoincrement=False, nullable=False))
     message: str
+
+
+class ReissueRow(SQLModel, table=True):
+    """A ban of this node's own, and the one that says the same under a newer key."""
+
+    __tablename__ = "reissue"
+
+    log_index: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    successor: int = Field(
+        sa_column=Column(BigInteger, autoincrement=False, index=True, nullable=False)
+    )
