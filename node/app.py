@@ -173,7 +173,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     policy = PolicyFile(settings.policy_file, clock)
     audit = Audit(store, clock=clock)
     log = OwnLog(store, keys.log, origin=descriptor.log_origin)
-    ingest = Ingest(store, log, name=name, clock=clock)
+    ingest = Ingest(
+        store, log, name=name, clock=clock, limits=lambda: policy.current().gates.limits
+    )
     author = Author(ingest, keys, name=name, clock=clock)
     index = PdqEngine(settings.directory / INDEX_FOLDER)
     catalogue = Catalogue(store, index, origin=log.origin)

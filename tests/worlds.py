@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, select
 
 from federation.descriptors import open_descriptor
+from node.policy.gates import Limits
 from node.services.ingest import Ingest
 from node.services.log import OwnLog
 from node.storage import rows
@@ -143,6 +144,7 @@ class World:
         log: its log.
         ingest: its one way in.
         nodes: it, and the nodes that it has pinned, by name.
+        limits: of what it takes in; a test may set others.
     """
 
     name: str
@@ -150,10 +152,13 @@ class World:
     store: Store
     clock: Clock = field(default_factory=Clock)
     nodes: dict[str, Peer] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         self.log = OwnLog(self.store, make_key(KeyUse.LOG, self.name), origin=f"{self.name}/log/1")
-        self.ingest = Ingest(self.store, self.log, name=self.name, clock=self.clock)
+        self.ingest = Ingest(
+            self.store, self.log, name=self.name, clock=self.clock, limits=lambda: self.limits
+        )
 
     def know(self, name: str, *, authority: bool = False, state: str = "active") -> Peer:
         """Pins a node; the node itself has to be pinned too."""

@@ -138,7 +138,7 @@ def match_file(
     **documented(
         body=content(FlagRequest, examples.FLAG),
         answers={201: shaped("It is in the log.", Receipt, examples.RECEIPT)},
-        may_fail=(*BEARER, CONFLICT),
+        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
     ),
 )
 def flag_media(

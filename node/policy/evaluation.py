@@ -8,9 +8,10 @@ Three properties hold for every policy, and are property-tested:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from node.policy.gates import Gates
 from node.policy.model import (
     EXACT_KINDS,
     SURFACES,
@@ -35,12 +36,14 @@ class Policy:
         rules: in the order of the file.
         decision_on_accounts: the operator's sentence that lets account rules block or hold.
         digest: SHA-256 of the file's text in hexadecimal, to record which policy decided.
+        gates: what it says of whole lists.
     """
 
     operator: Operator
     rules: tuple[Rule, ...]
     decision_on_accounts: str | None
     digest: str
+    gates: Gates = field(default_factory=Gates)
 
     def decide_media(self, evidence: Sequence[MediaEvidence], *, surface: str) -> Decision:
         """Returns the decision about one upload.

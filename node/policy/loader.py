@@ -5,17 +5,14 @@ TOML's reader keeps no positions, so the line is looked for in the text afterwar
 and left out where the file is written in an unusual way.
 """
 
-import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from node.policy.evaluation import Policy
+from node.policy.gates import read_gates
 from node.policy.model import (
     ACTIONS,
     DEFAULT_MIN_QUERY_SHARE,
@@ -28,13 +25,11 @@ from node.policy.model import (
     Rule,
     fits,
 )
+from node.policy.table import DECISION_KEY, TOP_KEYS, Table, line_of
 from protocol.categories import Category, builtin_vocabulary
 from protocol.errors import SettingsError
 from protocol.fields import CategoryPattern, Jurisdiction
 from protocol.limits import MAX_LIST, PDQ_MATCH_DISTANCE
-
-DECISION_KEY: Final = "i_decide_to_act_on_accounts"
-"""Top-level key that holds the operator's own words; without it account rules stop at review."""
 
 MIN_DECISION_CHARS: Final = 40
 """Shortest sentence that counts as a decision in words."""
@@ -48,7 +43,6 @@ MAX_RULES: Final = 256
 MAX_STREAM_FRAMES: Final = 1_000
 """Frames of a stream that a rule may ask for."""
 
-TOP_KEYS: Final = (DECISION_KEY, "operator", "rule")
 OPERATOR_KEYS: Final = ("jurisdictions", "match_private_messages")
 COMMON_KEYS: Final = (
     "name",
@@ -69,8 +63,6 @@ MEDIA_KEYS: Final = (
 ACCOUNT_KEYS: Final = ("kinds", "min_kinds", "kinds_all")
 RULE_KEYS: Final = COMMON_KEYS + MEDIA_KEYS + ACCOUNT_KEYS
 
-_HEADER = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_.-]+)\s*\]{1,2}")
-_KEY = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -89,102 +81,17 @@ def parse_policy(text: str) -> Policy:
         raise SettingsError("the policy is nested too deeply") from None
     except ValueError as error:
         raise SettingsError(f"the policy is not valid TOML: {error}") from None
-    top = _Table(document, "", partial(_line_of, text, "", 0))
+    top = Table(document, "", partial(line_of, text, "", 0))
     top.refuse_unknown(TOP_KEYS)
     decision = _read_decision(top)
     operator = _read_operator(top, text)
     rules = _read_rules(top, text, decision=decision)
+    gates = read_gates(top, text)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Policy(operator, rules, decision, digest)
+    return Policy(operator, rules, decision, digest, gates)
 
 
-class _Table:
-    """One table of the file, with readers that refuse what is not of the right form."""
-
-    def __init__(self, values: dict[str, Any], label: str, line: Callable[[str], int]) -> None:
-        self.values = values
-        self.label = label
-        self._line = line
-
-    def error(self, key: str, sentence: str) -> SettingsError:
-        """Returns the error that says where, and then the sentence."""
-        line = self._line(key)
-        place = [f"line {line}"] if line else []
-        place += [self.label] if self.label else []
-        return SettingsError(": ".join([*place, sentence]))
-
-    def refuse_unknown(self, known: Collection[str]) -> None:
-        """Raises for the first key that is none of `known`."""
-        for key in self.values:
-            if key in known:
-                continue
-            if key in TOP_KEYS:
-                raise self.error(key, f"{key!r} belongs at the top, before the first [table]")
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise self.error(key, f"unknown key {key!r}{hint}")
-
-    def text(self, key: str, allowed: Sequence[str] | None = None) -> str:
-        """Returns a text that has to be there."""
-        value = self.values.get(key)
-        if value is None:
-            raise self.error(key, f"{key!r} is missing")
-        if not isinstance(value, str):
-            raise self.error(key, f"{key!r} has to be a text in quotation marks")
-        if allowed is not None and value not in allowed:
-            raise self.error(key, f"{key!r} has to be one of {', '.join(allowed)}")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Returns true or false."""
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise self.error(key, f"{key!r} has to be true or false, without quotation marks")
-        return value
-
-    def number(self, key: str, default: int, low: int, high: int) -> int:
-        """Returns a whole number from `low` to `high`."""
-        value = self.values.get(key, default)
-        # bool is an int in Python, but `min_issuers = true` is no number of issuers
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.error(key, f"{key!r} has to be a whole number from {low} to {high}")
-        return value
-
-    def words(self, key: str, default: tuple[str, ...] | None, form: Any) -> tuple[str, ...]:
-        """Returns a list of different texts.
-
-        Args:
-            key: the key.
-            default: what an absent key means; None if it has to be there.
-            form: the allowed texts, or a msgspec type that each has to be.
-        """
-        if key not in self.values:
-            if default is None:
-                raise self.error(key, f"{key!r} is missing")
-            return default
-        value = self.values[key]
-        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise self.error(key, f'{key!r} has to be a list of texts, such as ["…", "…"]')
-        if len(value) > MAX_LIST:
-            raise self.error(key, f"{key!r} holds more than {MAX_LIST} texts")
-        for word in value:
-            self._check_word(key, word, form)
-        if len(set(value)) != len(value):
-            raise self.error(key, f"{key!r} says the same thing twice")
-        return tuple(value)
-
-    def _check_word(self, key: str, word: str, form: Any) -> None:
-        if isinstance(form, tuple):
-            if word not in form:
-                raise self.error(key, f"{key!r} may hold {', '.join(form)}, but not {word!r}")
-            return
-        try:
-            msgspec.convert(word, form)
-        except msgspec.ValidationError:
-            raise self.error(key, f"{key!r} holds {word!r}, which is not of its form") from None
-
-
-def _read_decision(top: _Table) -> str | None:
+def _read_decision(top: Table) -> str | None:
     if DECISION_KEY not in top.values:
         return None
     sentence = " ".join(top.text(DECISION_KEY).split())
@@ -197,11 +104,11 @@ def _read_decision(top: _Table) -> str | None:
     return sentence
 
 
-def _read_operator(top: _Table, text: str) -> Operator:
+def _read_operator(top: Table, text: str) -> Operator:
     values = top.values.get("operator", {})
     if not isinstance(values, dict):
         raise top.error("operator", "'operator' has to be a table, written [operator]")
-    table = _Table(values, "[operator]", partial(_line_of, text, "operator", 0))
+    table = Table(values, "[operator]", partial(line_of, text, "operator", 0))
     table.refuse_unknown(OPERATOR_KEYS)
     return Operator(
         jurisdictions=table.words("jurisdictions", (), Jurisdiction),
@@ -209,7 +116,7 @@ def _read_operator(top: _Table, text: str) -> Operator:
     )
 
 
-def _read_rules(top: _Table, text: str, *, decision: str | None) -> tuple[Rule, ...]:
+def _read_rules(top: Table, text: str, *, decision: str | None) -> tuple[Rule, ...]:
     tables = top.values.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise top.error("rule", "'rule' has to be a list of tables, each written [[rule]]")
@@ -217,10 +124,10 @@ def _read_rules(top: _Table, text: str, *, decision: str | None) -> tuple[Rule, 
         raise top.error("rule", f"the policy has more than {MAX_RULES} rules")
     rules: list[Rule] = []
     for place, values in enumerate(tables):
-        table = _Table(
+        table = Table(
             values,
             f"rule {values.get('name', place + 1)!r}",
-            partial(_line_of, text, "rule", place),
+            partial(line_of, text, "rule", place),
         )
         rule = _read_rule(table)
         if any(rule.name == other.name for other in rules):
@@ -235,7 +142,7 @@ def _read_rules(top: _Table, text: str, *, decision: str | None) -> tuple[Rule, 
     return tuple(rules)
 
 
-def _read_rule(table: _Table) -> Rule:
+def _read_rule(table: Table) -> Rule:
     table.refuse_unknown(RULE_KEYS)
     name = table.text("name")
     if not _NAME.fullmatch(name):
@@ -269,7 +176,7 @@ def _read_rule(table: _Table) -> Rule:
     return rule
 
 
-def _check_sense(table: _Table, rule: Rule) -> None:
+def _check_sense(table: Table, rule: Rule) -> None:
     """Refuses a rule that can never fire, or that fires where nothing was recognised."""
     for key in ("categories", "surfaces", "kinds"):
         if not getattr(rule, key):
@@ -286,7 +193,7 @@ def _check_sense(table: _Table, rule: Rule) -> None:
         _check_grounds(table, rule)
 
 
-def _check_grounds(table: _Table, rule: Rule) -> None:
+def _check_grounds(table: Table, rule: Rule) -> None:
     """Refuses a rule that goes beyond review without saying on what grounds."""
     if "*" in rule.categories:
         raise table.error(
@@ -308,29 +215,3 @@ def _check_grounds(table: _Table, rule: Rule) -> None:
 
 def _known() -> tuple[Category, ...]:
     return builtin_vocabulary().categories
-
-
-def _line_of(text: str, table: str, place: int, key: str) -> int:
-    """Returns the line, from 1, where a key of a table stands; 0 if it was not found.
-
-    Args:
-        text: the file.
-        table: name of the table; empty for the top of the file.
-        place: which of several tables of that name, from 0.
-        key: the key; if the table does not have it, the line of the table's header counts.
-    """
-    current, seen, header_line = "", -1, 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            current = header[1]
-            if current == table:
-                seen += 1
-                header_line = number if seen == place else header_line
-            if not table and current == key:
-                return number
-            continue
-        inside = current == table and (not table or seen == place)
-        found = _KEY.match(line) if inside else None
-        if found and found[1] == key:
-            return number
-    return header_line

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.trust import Trusted, verify_statement
-from node.services import ageing, contradictions, effects, waiting
+from node.policy.gates import Limits
+from node.services import ageing, contradictions, effects, intake, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -62,7 +63,17 @@ class Accepted:
 class Ingest:
     """Accepts statements into this node's log."""
 
-    def __init__(self, store: Store, log: OwnLog, *, name: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log: OwnLog,
+        *,
+        name: str,
+        clock: Callable[[], float],
+        limits: Callable[[], Limits] = Limits,
+    ) -> None:
+        """Takes in no more of anybody than `limits`, asked each time, allows."""
+        self._limits = limits
         self._store = store
         self._log = log
         self._name = name
@@ -87,6 +98,7 @@ class Ingest:
             ProtocolError, SigningError: `federation.trust` does not believe it.
             NotAllowedError: it is signed by somebody else than the caller.
             InvalidError: it would be useless, or dangerous, to match with.
+            RateLimitedError: its issuer has had as much taken in today as the operator allows.
         """
         try:
             return self._submit(envelope, caller=caller, also=also)
@@ -127,6 +139,7 @@ class Ingest:
         Raises:
             InvalidError: it has ended, or would be useless or dangerous to match with.
             NotAllowedError: it is not addressed to this node.
+            RateLimitedError: its issuer has had as much taken in today as the operator allows.
         """
         verified = trusted.verified
         statement = verified.statement
@@ -145,6 +158,7 @@ class Ingest:
             )
         self._check_audience(transaction, statement, verified.id)
         effects.check_gates(statement)
+        intake.take_in(transaction, statement, self._limits(), now=now)
         # From here to the commit, a crash leaves nothing of the statement anywhere.
         log_index = self._log.append(transaction, [verified.id])
         record = _record(transaction, verified.id, statement, log_index)

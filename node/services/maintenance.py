@@ -19,6 +19,7 @@ _BATCH = 200
 _SET_ASIDE_KEPT_S = 30 * 86_400
 _QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about may turn up
 _STREAMS_KEPT_S = 3_600
+_INTAKE_KEPT_S = 7 * 86_400
 _LEASE = "jobs"
 
 
@@ -79,10 +80,11 @@ class Maintenance:
         return len(fresh)
 
     def forget(self) -> None:
-        """Deletes nonces, paid requests, streams and what was set aside, once too old to matter."""
+        """Deletes nonces, counters, streams and what was set aside, once too old to matter."""
         now = int(self._clock())
         with self._store.write() as transaction:
             transaction.streams.forget(before=now - self._streams_kept_s)
+            transaction.gates.forget_intake(before=now - _INTAKE_KEPT_S)
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.budgets.forget_paid(before=now - REPEAT_S)
             transaction.peers.forget_set_aside(

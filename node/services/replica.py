@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from federation.sync import Pulled
 from node.services import waiting
+from node.services.budgets import day_of
 from node.services.directory import log_name, pinned
 from node.services.ingest import ENDED, Accepted, Ingest
 from node.storage.engine import Store
@@ -16,6 +17,7 @@ from protocol.errors import (
     InvalidError,
     NodeError,
     ProtocolError,
+    RateLimitedError,
     SchutznetzError,
     SigningError,
     UnknownTargetError,
@@ -74,6 +76,12 @@ class StoredReplica:
 
     def wanted(self) -> Sequence[StatementId]:
         """Returns what to ask the peer for, beyond what is new in its log."""
+        today = day_of(int(self._clock()))
+        with self._store.read() as transaction:
+            is_due = transaction.peers.waits_since_before(self._node, today)
+        if is_due:
+            with self._store.write() as transaction:
+                transaction.peers.ask_those_of_before(self._node, today)
         with self._store.read() as transaction:
             found = transaction.peers.wanted(
                 self._node, waiting.VERSION, limit=MAX_ENVELOPES_PER_REQUEST
@@ -94,16 +102,20 @@ class StoredReplica:
         """
         accepted: list[Accepted] = []
         refused: list[SetAside] = []
+        later: list[StatementId] = []
         with self._store.write() as transaction:
             room = _MOST_SKIPPED - transaction.peers.count_skipped(self._node)
             for one in pulled:
                 if not one.has_no_body:
-                    self._take_one(transaction, one, accepted, refused)
+                    self._take_one(transaction, one, accepted, refused, later)
                 elif room > 0:
                     # Only to know later that what points at it is no surprise.
                     room -= 1
                     transaction.peers.skip(self._node, one.id)
             transaction.peers.asked_again(self._node, [one.id for one in pulled])
+            today = day_of(int(self._clock()))
+            for statement_id in later[: max(0, room)]:
+                transaction.peers.ask_later(self._node, statement_id, today)
             if any(one.kind == CircleDescriptor.KIND for one in accepted):
                 # What was withheld from this node may be for it now.
                 transaction.peers.ask_again(self._node)
@@ -122,6 +134,7 @@ class StoredReplica:
         one: Pulled,
         accepted: list[Accepted],
         refused: list[SetAside],
+        later: list[StatementId],
     ) -> None:
         now = int(self._clock())
         if one.envelope is None:
@@ -133,6 +146,10 @@ class StoredReplica:
                 if isinstance(error, InvalidError) and error.where == ENDED:
                     return  # as if the peer had said so
                 record = self._judge(transaction, one, error, now)
+                if isinstance(error, RateLimitedError) and not (
+                    record.retry and self._is_room(transaction)
+                ):
+                    later.append(one.id)  # its bytes are not kept: the peer has them tomorrow
             else:
                 accepted += found.with_cured()
                 return
@@ -182,9 +199,12 @@ class StoredReplica:
 
     def _set_aside(self, transaction: Transaction, record: SetAsideRecord) -> None:
         # A flood of bad statements must not fill the disk: past the bound nothing is kept.
-        most = _MOST_QUIET if record.quiet else _MOST_KEPT
-        if transaction.peers.count_set_aside(self._node, quiet=record.quiet) < most:
+        if self._is_room(transaction, quiet=record.quiet):
             transaction.peers.set_aside(record)
+
+    def _is_room(self, transaction: Transaction, *, quiet: bool = False) -> bool:
+        most = _MOST_QUIET if quiet else _MOST_KEPT
+        return transaction.peers.count_set_aside(self._node, quiet=quiet) < most
 
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""

@@ -9,6 +9,7 @@ from protocol.envelope import parse_envelope
 from protocol.errors import (
     LimitError,
     QuorumError,
+    RateLimitedError,
     RevokedError,
     SchutznetzError,
     UnknownKeyError,
@@ -25,15 +26,19 @@ TIME = "time"
 """What waits for this may be cured by the operator or by the clock."""
 
 
+_CURABLE = (UnknownKeyError, UnknownTargetError, RevokedError, QuorumError, RateLimitedError)
+
+
 def is_curable(error: SchutznetzError) -> bool:
     """Whether a statement that failed like this may be good later.
 
-    A key may be vouched for, a target may arrive, a frozen peer may be thawed, an admin be pinned
-    whose signature did not count, and a clock that is ahead will be right in the end.
+    Tomorrow more of its issuer is taken in. A key may be vouched for, a target may arrive, a frozen
+    peer may be thawed, an admin be pinned whose signature did not count, and a clock that is ahead
+    will be right in the end.
     """
     if isinstance(error, LimitError):
         return error.where == "issued"
-    return isinstance(error, UnknownKeyError | UnknownTargetError | RevokedError | QuorumError)
+    return isinstance(error, _CURABLE)
 
 
 def as_version(statement_id: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.storage.rows import (
@@ -24,6 +24,7 @@ _SET_ASIDE = table(SetAsideRow)
 _SKIPPED = table(SkippedRow)
 NO_BODY = "no body"
 _AGAIN = "again"
+_LATER = "later:"  # and the day on which it was put off
 _EVIDENCE = table(EvidenceRow)
 _CHUNK = 500
 _MOST_EVIDENCE = 100
@@ -264,6 +265,23 @@ class PeerRepository:
         found += [row.id.hex() for row in marked]
         return [StatementId(one) for one in dict.fromkeys(found)][:limit]
 
+    def ask_later(self, origin: str, statement_id: str, day: str) -> None:
+        """Remembers a statement whose bytes are not kept, to be asked for after a day."""
+        upsert(
+            self._connection,
+            _SKIPPED,
+            {"id": bytes.fromhex(statement_id), "origin": origin, "state": f"{_LATER}{day}"},
+        )
+
+    def waits_since_before(self, origin: str, day: str) -> bool:
+        """Whether `ask_later` was said of anything on an earlier day than this."""
+        found = self._connection.execute(select(_SKIPPED.c.id).where(_due(origin, day)).limit(1))
+        return found.first() is not None
+
+    def ask_those_of_before(self, origin: str, day: str) -> None:
+        """Marks these, as `ask_again` marks others."""
+        self._connection.execute(update(_SKIPPED).where(_due(origin, day)).values(state=_AGAIN))
+
     def asked_again(self, origin: str, ids: Sequence[str]) -> None:
         """Takes the mark of `ask_again` off what was asked for."""
         self._connection.execute(
@@ -307,6 +325,14 @@ class PeerRepository:
             select(_EVIDENCE).where(_EVIDENCE.c.peer == peer).order_by(_EVIDENCE.c.number)
         )
         return [(row.message, row.body) for row in found]
+
+
+def _due(origin: str, day: str) -> ColumnElement[bool]:
+    return (
+        (_SKIPPED.c.origin == origin)
+        & _SKIPPED.c.state.startswith(_LATER)
+        & (_SKIPPED.c.state < f"{_LATER}{day}")
+    )
 
 
 def _set_aside(row: RowMapping) -> SetAsideRecord:

@@ -10,6 +10,7 @@ from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
 from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
+from node.storage.gates import GateRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
@@ -84,6 +85,11 @@ class Transaction:
     def budgets(self) -> BudgetRepository:
         """What members of circles had evaluated here."""
         return BudgetRepository(self._connection)
+
+    @cached_property
+    def gates(self) -> GateRepository:
+        """What keeps the list healthy."""
+        return GateRepository(self._connection)
 
     @cached_property
     def streams(self) -> StreamRepository:

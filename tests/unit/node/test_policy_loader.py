@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from node.policy import Operator, Rule, default_policy, parse_policy
-from node.policy.loader import DECISION_KEY, OPERATOR_KEYS, RULE_KEYS
+from node.policy.loader import OPERATOR_KEYS, RULE_KEYS
+from node.policy.table import DECISION_KEY
 from protocol.errors import SettingsError
 
 MEDIA = 'name = "r"\napplies_to = "media"\ncategories = ["csam.*"]\n'
