@@ -36,6 +36,7 @@ from protocol.errors import (
     UnavailableError,
 )
 from protocol.identifiers import NormalisedIdentifier
+from protocol.limits import MAX_FINGERPRINTS
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.fingerprints import fingerprint_input
 from signing.oprf.stretch import Stretcher
@@ -109,14 +110,16 @@ class Asking:
     ) -> list[list[bytes]]:
         """Returns the fingerprints under each key (see `services.accounts.AskCircles`).
 
-        All keys are asked at once, and all of it ends within `account_check_deadline_s`.
+        All keys are asked at once, and all of it ends within `account_check_deadline_s`; a batch
+        has that for every eight identifiers, since they may all have to be stretched.
 
         Raises:
             RateLimitedError: too few holders have budget left for this node.
             UnavailableError: fewer holders of one of the keys answered in time than its threshold
                 asks for, or the identifiers cannot be stretched in time.
         """
-        ends = time.monotonic() + self._settings.account_check_deadline_s
+        parts = max(1, -(-len(identifiers) // MAX_FINGERPRINTS))
+        ends = time.monotonic() + parts * self._settings.account_check_deadline_s
         # In the caller's thread: on the loop, a stretch would hold up every other conversation.
         # Waiting for a place to stretch leaves half of the time for the conversation.
         prepared = [

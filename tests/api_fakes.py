@@ -13,10 +13,11 @@ import uvicorn
 
 from node.api.app import build_api
 from node.api.server import server_config
-from node.services.accounts import CheckAnswer, Lead
+from node.services.accounts import CheckAnswer
 from node.services.budgets import Allowance, Usage
 from node.services.clients import SCOPES, Client
 from node.services.judging import MediaMatch, MediaResult
+from node.services.leads import Lead
 from node.services.lookups import ListState, MatchAnswer
 from node.services.peers import Caller, PeerState
 from node.services.remedies import Remedy
@@ -286,6 +287,17 @@ class FakeAccounts:
             )
             return CheckAnswer("review", "one identifier", ("fired",), (lead,))
         return CheckAnswer("none", None, ("no rule",), ())
+
+    def check_batch(
+        self, accounts: Any, *, client: Client, region: Any, scope: Any
+    ) -> list[CheckAnswer | InvalidError]:
+        found: list[CheckAnswer | InvalidError] = []
+        for number, one in enumerate(accounts):
+            try:
+                found.append(self.check(one, client=client, region=region, scope=scope))
+            except InvalidError as error:
+                found.append(InvalidError(str(error), where=f"accounts[{number}].{error.where}"))
+        return found
 
     def ban(self, identifiers: Any, **said: Any) -> Receipt:
         self._ask(identifiers)

@@ -92,6 +92,7 @@ ENDPOINTS = (
     ),
     Endpoint("DELETE", "/v1/streams/{stream_id}", "match", 204),
     Endpoint("POST", "/v1/accounts/check", "check", 200, examples.CHECK),
+    Endpoint("POST", "/v1/accounts/check-batch", "check", 200, examples.BATCH),
     Endpoint("POST", "/v1/accounts/ban", "ban", 201, examples.BAN),
     Endpoint("GET", "/v1/statements/{statement_id}", "statements"),
     Endpoint("POST", "/v1/statements/{statement_id}/reissue", "ban", 201, examples.REISSUE),

@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from node.api import account_shapes as account_s
 from node.api import flagger, operator, peer, platform, problems, public, statements, streams
 from node.api import operator_shapes as operator_s
 from node.api import platform_shapes as platform_s
@@ -37,10 +38,12 @@ SHAPES: Final[tuple[Shape, ...]] = (
     platform_s.MatchAnswer,
     platform_s.FileAnswer,
     platform_s.FlagRequest,
-    platform_s.CheckRequest,
-    platform_s.CheckAnswer,
-    platform_s.BanRequest,
-    platform_s.ReissueRequest,
+    account_s.CheckRequest,
+    account_s.CheckAnswer,
+    account_s.BatchRequest,
+    account_s.BatchAnswer,
+    account_s.BanRequest,
+    account_s.ReissueRequest,
     platform_s.RetractRequest,
     platform_s.EraseRequest,
     platform_s.DisputeRequest,

@@ -123,6 +123,25 @@ CHECK_ANSWER: Final = {
     ],
     "unavailable": False,
 }
+BATCH: Final = {
+    "accounts": [
+        {"identifiers": CHECK["identifiers"]},
+        {"identifiers": [{"kind": "email", "value": "no address"}]},
+    ],
+    "region": "DE",
+}
+BATCH_ANSWER: Final = {
+    "results": [
+        {"answer": CHECK_ANSWER, "error": None},
+        {
+            "answer": None,
+            "error": {
+                "field": "accounts[1].identifiers[0].value",
+                "message": "Not an e-mail address: there is no single @ in it.",
+            },
+        },
+    ]
+}
 BAN: Final = {
     "identifiers": [{"kind": "phone", "value": "+49 30 23125 001"}],
     "category": "account.distribution",

@@ -9,15 +9,21 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from node.api import examples
+from node.api.account_shapes import (
+    BanRequest,
+    BatchAnswer,
+    BatchRequest,
+    BatchResult,
+    CheckAnswer,
+    CheckRequest,
+    RefusedField,
+)
 from node.api.auth import MetricsDep, ServicesDep, require
 from node.api.bodies import OCTETS, answer, json_body, media_type, message_answer, raw_body
 from node.api.multipart import MULTIPART, one_file
 from node.api.one_hop import OneHop
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.platform_shapes import (
-    BanRequest,
-    CheckAnswer,
-    CheckRequest,
     FileAnswer,
     FlaggedHashes,
     FlagRequest,
@@ -32,7 +38,7 @@ from node.services import accounts as account_service
 from node.services.clients import Client
 from node.services.films import QueryFrame
 from node.services.lookups import MediaQuery
-from protocol.errors import UnavailableError
+from protocol.errors import InvalidError, UnavailableError
 from protocol.fields import Surface
 from protocol.messages import Receipt
 from protocol.statements import Frame, MediaItem
@@ -197,6 +203,54 @@ def check_account(
 
 
 @router.post(
+    "/v1/accounts/check-batch",
+    summary="Check the identifiers of existing accounts",
+    **documented(
+        body=content(BatchRequest, examples.BATCH),
+        answers={200: shaped("One result per account.", BatchAnswer, examples.BATCH_ANSWER)},
+        may_fail=(*BEARER, RATE_LIMITED, UNAVAILABLE),
+    ),
+)
+def check_accounts(
+    client: Annotated[Client, Depends(require("check"))],
+    services: ServicesDep,
+    metrics: MetricsDep,
+    body: Annotated[BatchRequest, Depends(json_body(BatchRequest))],
+) -> Response:
+    """Answers which of up to 64 accounts deserve a look, for what a budget takes for one list.
+
+    Only for accounts of the caller's own platform. Unlike a sign-up, an account that could not be
+    checked waits for nobody: whatever `check_fail_mode` says, the answer is then a refusal.
+    """
+    try:
+        found = services.accounts.check_batch(
+            [[(one.kind, one.value) for one in account.identifiers] for account in body.accounts],
+            client=client,
+            region=body.region,
+            scope=body.username_scope,
+        )
+    except UnavailableError:
+        for _ in body.accounts:
+            metrics.count_decision("account", "unavailable")
+        raise ProblemError(
+            UNAVAILABLE,
+            "Nothing was checked: what a check needs did not answer in time.",
+            header={"Retry-After": str(RETRY_AFTER_S)},
+        ) from None
+    results = []
+    for one in found:
+        if isinstance(one, InvalidError):
+            error = RefusedField(field=one.where, message=str(one))
+            results.append(BatchResult(error=error))
+        else:
+            metrics.count_decision("account", one.decision)
+            results.append(BatchResult(answer=CheckAnswer.model_validate(one)))
+    return padded(
+        answer(BatchAnswer, BatchAnswer(results=tuple(results))), blocks=len(body.accounts)
+    )
+
+
+@router.post(
     "/v1/accounts/ban",
     summary="Share an own ban",
     **documented(
@@ -259,13 +313,17 @@ def media_query(body: MediaHashes) -> MediaQuery:
     return MediaQuery(**values)
 
 
-def padded(response: Response) -> Response:
+def padded(response: Response, *, blocks: int = 1) -> Response:
     """Returns a JSON answer filled up with white space to a multiple of `ANSWER_BLOCK_BYTES`.
 
     So its length on the wire does not tell whether anything was found.
+
+    Args:
+        response: the answer.
+        blocks: how many accounts it speaks of, each with a block to itself.
     """
     body = bytes(response.body)
-    body += b" " * (-len(body) % ANSWER_BLOCK_BYTES)
+    body += b" " * (-len(body) % (blocks * ANSWER_BLOCK_BYTES))
     return Response(body, response.status_code, media_type=response.media_type)
 
 

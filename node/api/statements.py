@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from node.api import examples
+from node.api.account_shapes import ReissueRequest
 from node.api.auth import ServicesDep, require
 from node.api.bodies import answer, json_body, message_answer
 from node.api.openapi import BEARER, content, documented, shaped
@@ -13,7 +14,6 @@ from node.api.platform_shapes import (
     DisputeRequest,
     EraseRequest,
     FeedbackRequest,
-    ReissueRequest,
     Remedies,
     ResolveRequest,
     RetractRequest,

@@ -4,19 +4,18 @@ The identifiers are normalised and blinded here and are stored nowhere. What lea
 uniformly random to everyone (`federation.circle`); the look-up itself is local.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from node.policy.file import PolicyFile
-from node.policy.model import AccountEvidence, Operator
 from node.services import effects
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
 from node.services.epochs import current_keys, newest_key
-from node.services.equality import Fingerprints
-from node.storage.accounts import FingerprintRecord
+from node.services.leads import NOWHERE, Lead, Leads, Mark, applying, strongest
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
@@ -24,18 +23,13 @@ from protocol.categories import Vocabulary
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import format_time, to_base64url
 from protocol.errors import InvalidError, MalformedError, UnavailableError
-from protocol.fields import organisation_of
 from protocol.identifiers import NormalisedIdentifier, lookalike, normalise
-from protocol.limits import MAX_FINGERPRINTS
+from protocol.limits import MAX_FINGERPRINTS, MAX_OPRF_ELEMENTS
 from protocol.messages import Receipt
 from protocol.statements import AccountBan, Basis, Fingerprint
 
-MOST_LEADS: Final = 8
-"""Bans that one answer shows; the policy looks at all of them."""
-
 _SECONDS_PER_DAY = 86_400
 _USERNAME = "username"
-_NOWHERE = -1  # stands in no log: a question is the same whether or not there is anything to ask
 
 
 class AskCircles(Protocol):
@@ -55,31 +49,6 @@ class AskCircles(Protocol):
 
 
 @dataclass(frozen=True)
-class Lead:
-    """One account-ban that a sign-up resembles: a reason to look, never a verdict.
-
-    Attributes:
-        statement: id of the ban.
-        kinds: of identifiers that fit.
-        category: of the ban.
-        issuers: who signed it.
-        independent: organisations with a ban, this one's among them, that at least these kinds fit.
-        expires: when it ends.
-        disputed: whether a dispute about it is open.
-        name_looks_alike: a user name looks like the banned one; a hint, which no rule counts.
-    """
-
-    statement: str
-    kinds: tuple[str, ...]
-    category: str
-    issuers: tuple[str, ...]
-    independent: int
-    expires: str
-    disputed: bool
-    name_looks_alike: bool
-
-
-@dataclass(frozen=True)
 class CheckAnswer:
     """What the policy makes of a sign-up.
 
@@ -96,19 +65,6 @@ class CheckAnswer:
     why: tuple[str, ...]
     leads: tuple[Lead, ...]
     unavailable: bool = False
-
-
-@dataclass(frozen=True)
-class _Found:
-    """One ban that was hit, and what it says to the policy."""
-
-    record: StatementRecord
-    evidence: AccountEvidence
-    name_looks_alike: bool
-
-
-_Mark = tuple[str, str, int, str, bytes]
-"""A fingerprint with all that it is one of: kind, circle, epoch, scheme, value."""
 
 
 class Accounts:
@@ -133,7 +89,7 @@ class Accounts:
         self._policy = policy
         self._audit = audit
         self._ask = ask
-        self._fingerprints = Fingerprints(origin)
+        self._leads = Leads(origin, vocabulary)
         self._vocabulary = vocabulary
         self._region = default_region
         self._scope = username_scope
@@ -161,43 +117,114 @@ class Accounts:
             UnavailableError: the circle could not be asked; nothing was decided.
         """
         normalised = with_look_alikes(self.normalised(identifiers, region, scope))
+        (answer,) = self._decide(
+            [normalised],
+            client=client,
+            action="account.check",
+            about=f"identifiers={len(identifiers)}",
+            result=lambda answers: f"decision={answers[0].decision}",
+        )
+        return answer
+
+    def check_batch(
+        self,
+        accounts: Sequence[Sequence[tuple[str, str]]],
+        *,
+        client: Client,
+        region: str | None = None,
+        scope: str | None = None,
+    ) -> list[CheckAnswer | InvalidError]:
+        """Returns for each account what `check` would, or what is wrong with it.
+
+        The circle is asked once about all of them, and once about what several of them share, so
+        that the budget goes as far as it can. There are no hints that a user name looks alike:
+        each would cost as much as an identifier.
+
+        Args:
+            accounts: 1 to 8 of (kind, value) each; `limits.MAX_OPRF_ELEMENTS` altogether.
+            client: who asks.
+            region: country of telephone numbers without a country code.
+            scope: platform whose user names are meant.
+
+        Raises:
+            InvalidError: there is no account, or too many identifiers.
+            RateLimitedError: this node's budget at the circle is used up; nothing was decided.
+            UnavailableError: the circle could not be asked; nothing was decided.
+        """
+        asked = sum(map(len, accounts))
+        if not 1 <= asked <= MAX_OPRF_ELEMENTS:
+            raise InvalidError(
+                f"Give 1 to {MAX_OPRF_ELEMENTS} identifiers altogether.", where="accounts"
+            )
+        refused: dict[int, InvalidError] = {}
+        good: dict[int, list[NormalisedIdentifier]] = {}
+        for number, identifiers in enumerate(accounts):
+            try:
+                good[number] = self.normalised(identifiers, region, scope)
+            except InvalidError as error:
+                refused[number] = InvalidError(
+                    str(error), where=f"accounts[{number}].{error.where}"
+                )
+        answers = self._decide(
+            list(good.values()),
+            client=client,
+            action="account.check-batch",
+            about=f"accounts={len(accounts)} identifiers={asked} refused={len(refused)}",
+            result=_counted,
+        )
+        decided = dict(zip(good, answers, strict=True))
+        return [refused.get(number) or decided[number] for number in range(len(accounts))]
+
+    def _decide(
+        self,
+        accounts: Sequence[Sequence[NormalisedIdentifier]],
+        *,
+        client: Client,
+        action: str,
+        about: str,
+        result: Callable[[Sequence[CheckAnswer]], str],
+    ) -> list[CheckAnswer]:
+        """Returns the answer for each account, and writes one line of the audit for all."""
         now = int(self._clock())
         policy = self._policy.current()
-        asked: dict[_Mark, None] = {}
         keys = current_keys(self._store, now=now)
         try:
-            answers = self._ask(keys, normalised)
+            marks = self._ask_about(accounts, keys)
         except UnavailableError:
             # Counted, but not waited for: the database may be what is slow.
-            detail = f"identifiers={len(identifiers)} unavailable"
-            self._audit.note(client.name, "account.check", detail=detail)
+            self._audit.note(client.name, action, detail=f"{about} unavailable")
             raise
-        for (descriptor, epoch), found in zip(keys, answers, strict=True):
-            for one, value in zip(normalised, found, strict=True):
-                asked[one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value] = None
         with self._store.read() as transaction:
-            met = self._fingerprints.with_values(transaction, [value for *_, value in asked])
-            # An issuer that calls one identifier by several kinds must not gain weight by it.
-            hits = [hit for hit in met if _mark(hit) in asked]
-            found_bans = self._leads(transaction, hits, now)
-        # What its issuer limited to other countries is not even counted: to say that there is
-        # such a ban would tell of a person what this node has no right to know.
-        shown = [one for one in found_bans if _applies(one.record, policy.operator)]
-        decision = policy.decide_account([one.evidence for one in shown])
+            found = self._leads.find(transaction, marks, now=now)
+        shown = [applying(each, policy.operator) for each in found]
+        answers = []
         # The same writes, whether or not anything was found.
         with self._store.write() as transaction:
-            acted = [one.record for one in shown] if decision.action != "none" else []
-            self._count(transaction, acted, decision.action, now)
-            transaction.journal.audit(
-                client.name,
-                "account.check",
-                at=now,
-                subject=None,
-                detail=f"identifiers={len(identifiers)} decision={decision.action}",
-            )
-        strongest = sorted(shown, key=lambda one: -len(one.evidence.kinds))[:MOST_LEADS]
-        leads = tuple(_lead(one, shown) for one in strongest)
-        return CheckAnswer(decision.action, decision.rule, decision.why, leads)
+            for bans in shown:
+                decision = policy.decide_account([one.evidence for one in bans])
+                acted = [one.record for one in bans] if decision.action != "none" else []
+                self._count(transaction, acted, decision.action, now)
+                answers.append(
+                    CheckAnswer(decision.action, decision.rule, decision.why, strongest(bans))
+                )
+            detail = f"{about} {result(answers)}"
+            transaction.journal.audit(client.name, action, at=now, subject=None, detail=detail)
+        return answers
+
+    def _ask_about(
+        self,
+        accounts: Sequence[Sequence[NormalisedIdentifier]],
+        keys: Sequence[tuple[CircleDescriptor, Epoch]],
+    ) -> list[set[Mark]]:
+        """Returns the fingerprints of each account, under each of these keys."""
+        each = list(dict.fromkeys(one for account in accounts for one in account))
+        marks: dict[NormalisedIdentifier, set[Mark]] = {one: set() for one in each}
+        answers = self._ask(keys, each)
+        for (descriptor, epoch), values in zip(keys, answers, strict=True):
+            for one, value in zip(each, values, strict=True):
+                mark = (one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value)
+                marks[one].add(mark)
+        return [{mark for one in account for mark in marks[one]} for account in accounts]
 
     def ban(
         self,
@@ -259,7 +286,7 @@ class Accounts:
         places = [one.log_index for one in records]
         transaction.journal.count_statements(places, decision, at=now)
         # What was taken back since it was read has asked nobody to restore this sign-up.
-        current = transaction.statements.by_indices([*places, _NOWHERE])
+        current = transaction.statements.by_indices([*places, NOWHERE])
         late = {(index, 0) for index, one in current.items() if one.state != "active"}
         effects.ask_late_remedy(transaction, late, decision=decision, now=now)
 
@@ -282,87 +309,10 @@ class Accounts:
                 raise InvalidError(str(error), where=where) from None
         return found
 
-    def _leads(
-        self, transaction: Transaction, hits: Sequence[FingerprintRecord], now: int
-    ) -> list["_Found"]:
-        records = transaction.statements.by_indices([_NOWHERE, *(hit.log_index for hit in hits)])
-        disputes = transaction.statements.open_disputes([_NOWHERE, *records])
-        disputed = {one.target_index for one in disputes}
-        believed = {
-            peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
-        }
-        kinds: dict[int, set[str]] = {}
-        alike: set[int] = set()
-        for hit in hits:
-            record = records[hit.log_index]
-            if record.state != "active" or record.ends is None or record.ends <= now:
-                continue
-            if hit.scheme == lookalike.SCHEME:
-                alike.add(hit.log_index)  # never a lead by itself
-            else:
-                kinds.setdefault(hit.log_index, set()).add(hit.kind)
-        return [
-            _Found(
-                records[index],
-                self._evidence(
-                    records[index], kinds[index], disputed=index in disputed, believed=believed
-                ),
-                name_looks_alike=index in alike and _USERNAME not in kinds[index],
-            )
-            for index in sorted(kinds)
-        ]
 
-    def _evidence(
-        self,
-        record: StatementRecord,
-        kinds: set[str],
-        *,
-        disputed: bool,
-        believed: Mapping[str, bool],
-    ) -> AccountEvidence:
-        """What a ban says; `believed` has the nodes that are, and whether they are authorities."""
-        organisation = organisation_of(record.issuer)
-        category = self._vocabulary.get(record.category or "")
-        return AccountEvidence(
-            statement=record.id,
-            kinds=tuple(sorted(kinds)),
-            category=category.id,
-            # A category that is no reason for a ban never goes beyond review either, nor does
-            # the word of an organisation that was frozen or removed since.
-            review_only=(
-                category.review_only or not category.ban_reason or organisation not in believed
-            ),
-            issuer=record.issuer,
-            organisation=organisation,
-            accredited=believed.get(organisation, False),
-            disputed=disputed,
-            jurisdictions=record.jurisdictions,
-        )
-
-
-def _mark(hit: FingerprintRecord) -> _Mark:
-    return hit.kind, hit.circle, hit.epoch, hit.scheme, hit.value
-
-
-def _applies(record: StatementRecord, operator: Operator) -> bool:
-    limit = record.jurisdictions
-    return not limit or not set(limit).isdisjoint(operator.jurisdictions)
-
-
-def _lead(found: _Found, among: Sequence[_Found]) -> Lead:
-    kinds = set(found.evidence.kinds)
-    return Lead(
-        statement=found.record.id,
-        kinds=found.evidence.kinds,
-        category=found.evidence.category,
-        issuers=(found.record.issuer,),
-        independent=len(
-            {one.evidence.organisation for one in among if kinds <= set(one.evidence.kinds)}
-        ),
-        expires=format_time(found.record.ends or 0),
-        disputed=found.evidence.disputed,
-        name_looks_alike=found.name_looks_alike,
-    )
+def _counted(answers: Sequence[CheckAnswer]) -> str:
+    """Returns how often each decision was taken, in words."""
+    return " ".join(f"{one}={n}" for one, n in sorted(Counter(a.decision for a in answers).items()))
 
 
 def with_look_alikes(given: Sequence[NormalisedIdentifier]) -> list[NormalisedIdentifier]:

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 import api_fakes
 from api_table import ENDPOINTS
-from node.api import examples, operator_shapes, platform_shapes
+from node.api import account_shapes, examples, operator_shapes, platform_shapes
 from node.api.app import SHAPES, build_api
 from node.api.bodies import Answer, Body
 from node.policy.model import ACTIONS
@@ -124,7 +124,7 @@ def test_every_shape_is_used(document):
         (platform_shapes.EraseRequest, statements.Erase, "reason"),
         (platform_shapes.DisputeRequest, statements.Dispute, "reason"),
         (platform_shapes.ResolveRequest, statements.Resolve, "outcome"),
-        (platform_shapes.BanRequest, statements.AccountBan, "scope"),
+        (account_shapes.BanRequest, statements.AccountBan, "scope"),
     ],
 )
 def test_the_words_of_a_body_are_the_protocols(shape, statement, name):
@@ -139,7 +139,7 @@ def test_the_words_of_the_house_are_the_houses():
 
 
 def test_no_body_shows_itself():
-    body = platform_shapes.Identifier(kind="email", value="someone@example.com")
+    body = account_shapes.Identifier(kind="email", value="someone@example.com")
     assert "someone" not in f"{body!r}{body}"
     made = operator_shapes.CreatedClient(**examples.CREATED_CLIENT)
     assert "snk_" not in f"{made!r}{made}"

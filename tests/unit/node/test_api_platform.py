@@ -341,3 +341,57 @@ def test_a_remedy_is_listed_until_it_is_done(client):
     assert client.post(f"/v1/remedies/{one['id']}/done", headers=headers).status_code == 204
     assert client.get("/v1/remedies", headers=headers).json() == {"remedies": []}
     assert client.post("/v1/remedies/8/done", headers=headers).status_code == 404
+
+
+def batch(client, *values):
+    accounts = [{"identifiers": [{"kind": "email", "value": one}]} for one in values]
+    body = {"accounts": accounts}
+    return client.post("/v1/accounts/check-batch", json=body, headers=bearer("check"))
+
+
+def test_a_batch_answers_each_account_as_a_check_would_and_says_what_is_wrong_with_others(client):
+    results = batch(client, "good@example.com", "bad@example.com", "not one").json()["results"]
+    none, found, wrong = results
+    assert found == {"answer": check(client).json(), "error": None}
+    assert (none["answer"]["decision"], none["error"]) == ("none", None)
+    assert wrong["answer"] is None
+    assert wrong["error"]["field"] == "accounts[2].identifiers[0].value"
+    assert "not one" not in str(results)
+
+
+def test_an_answer_about_a_batch_has_one_length_whatever_was_found(client):
+    lengths = {
+        len(batch(client, *values).content)
+        for values in (
+            ["good@example.com"] * 3,
+            ["bad@example.com"] * 3,
+            ["bad@example.com", "not one", "good@example.com"],
+        )
+    }
+    assert lengths == {3 * ANSWER_BLOCK_BYTES}
+
+
+def test_a_batch_has_64_identifiers_altogether_at_most(client):
+    assert batch(client, *["good@example.com"] * 64).status_code == 200
+    assert batch(client, *["good@example.com"] * 65).status_code == 422
+    assert batch(client).status_code == 422
+    one = {"identifiers": [{"kind": "email", "value": "good@example.com"}] * 8}
+    body = {"accounts": [one] * 9}
+    refused = client.post("/v1/accounts/check-batch", json=body, headers=bearer("check"))
+    assert refused.status_code == 422
+    assert "64 identifiers altogether" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("mode", ["open", "closed"])
+def test_a_batch_that_could_not_be_checked_is_refused_whatever_the_operator_declared(
+    tmp_path, mode
+):
+    services = api_fakes.fake_services(tmp_path, url=URL, check_fail_mode=mode)
+    client = TestClient(build_api(services), base_url=URL)
+    services.accounts.down = True
+    refused = batch(client, "good@example.com")
+    services.accounts.down, services.accounts.spent = False, True
+    spent = batch(client, "good@example.com")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "secret" not in refused.text
+    assert (spent.status_code, spent.headers["retry-after"]) == (429, "77")

@@ -239,6 +239,26 @@ def test_a_circle_that_takes_too_long_is_not_waited_for(
     assert 0 <= taken_s - station.settings.account_check_deadline_s < WITHIN_S
 
 
+def test_a_batch_has_the_time_of_a_check_for_every_eight_identifiers(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def wait(_loop: Any, work: Any, within_s: float) -> None:
+        work.close()
+        waited.append(within_s)
+        raise TimeoutError
+
+    monkeypatch.setattr(module.Loop, "wait", wait)
+    circle = descriptor((1, OWN))
+    with station.asking_circles() as asking:
+        for many in (1, 8, 9, 64):
+            with pytest.raises(UnavailableError, match="in time"):
+                asking.ask_circle(circle, circle.epochs[0], [EMAIL] * many)
+    once = station.settings.account_check_deadline_s
+    assert [round((one - 1) / once) for one in waited] == [1, 1, 2, 8]
+
+
 def test_a_circle_whose_commitments_are_no_elements_leaves_everything_undecided(
     station: Station,
 ) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import event
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, marks, open_desk
 from meanwhile import before_the_next_write
-from node.services.accounts import MOST_LEADS, CheckAnswer
+from node.services.accounts import CheckAnswer
+from node.services.leads import MOST_LEADS
 from protocol.circles import Epoch, Holder
 from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
