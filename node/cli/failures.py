@@ -24,6 +24,9 @@ class ExitCode(IntEnum):
     WRONG_USE = 2
     """It was not called as it can be called."""
 
+    UNFINISHED = 3
+    """Some is left for later, and can be gone on with: a budget was used up, or a circle down."""
+
     INTERRUPTED = 130
     """Somebody pressed Ctrl-C (128 + SIGINT)."""
 

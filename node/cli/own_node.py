@@ -5,13 +5,15 @@ machine's own.
 """
 
 import ipaddress
+import re
 import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
-from protocol.encoding import encode_json, parse_json
+from protocol.encoding import convert, encode_json, parse_json
 from protocol.errors import (
     NotAllowedError,
     PeerMisbehavedError,
@@ -20,6 +22,7 @@ from protocol.errors import (
     ProtocolError,
 )
 from protocol.limits import MAX_PEER_RESPONSE_BYTES
+from protocol.messages import BudgetLeft
 
 TIMEOUT_S: Final = 60.0
 """Longest silence of the node; a check asks a whole circle."""
@@ -27,6 +30,7 @@ TIMEOUT_S: Final = 60.0
 _CONNECT_S: Final = 5.0
 _MAX_DETAIL_CHARS: Final = 400
 _OK: Final = range(200, 300)
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 
 
 class Platform:
@@ -84,6 +88,7 @@ class Platform:
                 http.stream(method, self._url + path, content=body, headers=headers) as response,
             ):
                 status, data = response.status_code, _read(response)
+                after = response.headers.get("retry-after", "")
         except httpx.TimeoutException:
             raise PeerUnreachableError(f"The node at {self._url} took too long.") from None
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -91,9 +96,9 @@ class Platform:
                 f"The node at {self._url} cannot be reached: is it running, and is that its "
                 "address?"
             ) from None
-        return self._judge(status, data)
+        return self._judge(status, data, after)
 
-    def _judge(self, status: int, data: bytes) -> Any:
+    def _judge(self, status: int, data: bytes, after: str) -> Any:
         try:
             answer = parse_json(data, max_bytes=MAX_PEER_RESPONSE_BYTES)
         except ProtocolError:
@@ -101,12 +106,26 @@ class Platform:
         if status not in _OK:
             detail = answer.get("detail") if isinstance(answer, dict) else None
             said = detail[:_MAX_DETAIL_CHARS] if isinstance(detail, str) else "it did not say why."
-            raise PeerRefusedError(f"The node refused ({status}): {said}", status=status)
+            raise PeerRefusedError(
+                f"The node refused ({status}): {said}",
+                status=status,
+                retry_after_s=int(after) if _SECONDS.fullmatch(after) else None,
+                budget=_budget(answer),
+            )
         if not isinstance(answer, dict):
             raise PeerMisbehavedError(
                 f"What answers at {self._url} is no node of Schutznetz.", evidence=b""
             )
         return answer
+
+
+def _budget(problem: Any) -> dict[str, int] | None:
+    """Returns what a refusal says is left of a budget, where it does."""
+    budget = problem.get("budget") if isinstance(problem, dict) else None
+    try:
+        return msgspec.structs.asdict(convert(budget, BudgetLeft))
+    except ProtocolError:
+        return None
 
 
 def _read(response: httpx.Response) -> bytes:

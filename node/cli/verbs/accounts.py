@@ -6,14 +6,21 @@ list of processes.
 """
 
 import sys
-from typing import Annotated, Any, Final, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from node.cli import options
-from node.cli.output import ask, is_at_terminal, show, show_json
+from node.cli.failures import ExitCode
+from node.cli.output import ask, is_at_terminal, note, progress, show, show_json
+
+if TYPE_CHECKING:
+    from node.cli.screening import Outcome
+    from node.cli.user_list import UserList
 
 _MOST: Final = 8
+_MOST_FAULTS: Final = 20
 
 
 Email = Annotated[
@@ -59,30 +66,73 @@ def check(
     payment: Payment = None,
     invite: Invite = None,
     region: Region = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Check the accounts of this CSV list instead; - reads it from input.",
+            metavar="FILE",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --file: where the results go, JSON by lines or, as .csv, CSV.",
+            metavar="FILE",
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --file: where it is kept how far it has come; OUTPUT.state if not said.",
+            metavar="STATE",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="With --file: wait where the day's budget is used up."),
+    ] = False,
     node: options.OwnNodeUrl = options.OWN_NODE,
     api_key_file: options.ApiKeyFile = None,
     as_json: options.Json = False,
 ) -> None:
-    """Ask whether a sign-up deserves a look.
+    """Ask whether a sign-up deserves a look, or which of your accounts do.
 
     Each option may be repeated, eight identifiers at most. Give - as value to type or pipe it in,
     one line each: then it does not stand in the shell's history.
+
+    A list has a column id, with a reference of your own that is no identifier, and columns named
+    email, phone, device, payment, username or invite. Neither the results nor the state hold any
+    of those. The same command again goes on where the last one ended (exit code 3).
     """
     from node.cli.own_node import Platform
     from node.cli.passphrases import read_api_key
+    from node.cli.screening import Results, screen
+    from node.cli.user_list import read_users
 
-    platform = Platform(node, read_api_key(api_key_file))
-    body = {
-        "identifiers": _gather(
-            email=email,
-            phone=phone,
-            device=device,
-            username=username,
-            payment=payment,
-            invite=invite,
-        )
+    named = {
+        "email": email,
+        "phone": phone,
+        "device": device,
+        "username": username,
+        "payment": payment,
+        "invite": invite,
     }
-    answer = platform.post("/v1/accounts/check", body | ({"region": region} if region else {}))
+    _check_list_options(named, file, output, beside=wait or resume is not None)
+    api_key = read_api_key(api_key_file)
+    platform = Platform(node, api_key)
+    about = {"region": region} if region else {}
+    if file is not None and output is not None:
+        state = resume or output.with_name(f"{output.name}.state")
+        results = Results(output, state)
+        users = read_users(file)
+        gone_on = results.open(users, api_key.encode())
+        _show_faults(users, output)
+        with progress("Checking accounts", len(users.rows) - results.done) as step:
+            outcome = screen(users, platform, results, about=about, wait=wait, step=step, say=note)
+        outcome.refused += 0 if gone_on else len(users.faults)
+        _show_outcome(outcome, output, as_json=as_json)
+        return
+    answer = platform.post("/v1/accounts/check", {"identifiers": _gather(**named)} | about)
     if as_json:
         show_json(answer)
         return
@@ -97,6 +147,66 @@ def check(
         show(f"  statement {lead['statement']}")
     if answer["leads"]:
         show("A hit is a reason to look, never a verdict.")
+
+
+def _check_list_options(
+    named: dict[str, list[str] | None], file: Path | None, output: Path | None, *, beside: bool
+) -> None:
+    """Refuses what does not go together.
+
+    Raises:
+        typer.BadParameter: a list and identifiers, or an option of lists without one.
+    """
+    if file is None:
+        if output is not None or beside:
+            raise typer.BadParameter(
+                "--output, --resume and --wait are for lists: name one", param_hint="--file"
+            )
+    elif any(named.values()):
+        raise typer.BadParameter(
+            "name a list or identifiers, not both of them", param_hint="--file"
+        )
+    elif output is None:
+        raise typer.BadParameter("say where the results go", param_hint="--output")
+
+
+def _show_faults(users: "UserList", output: Path) -> None:
+    for one in users.faults[:_MOST_FAULTS]:
+        note(f"left out: line {one.line}: {one.message}")
+    if len(users.faults) > _MOST_FAULTS:
+        note(f"left out: {len(users.faults) - _MOST_FAULTS} more rows, see {output}")
+
+
+def _show_outcome(outcome: "Outcome", output: Path, *, as_json: bool) -> None:
+    """Shows what a list came to.
+
+    Raises:
+        typer.Exit: some rows are left, or could not be checked.
+    """
+    if as_json:
+        show_json(
+            {
+                "decisions": dict(outcome.decisions),
+                "refused": outcome.refused,
+                "left": outcome.left,
+                "go_on_after_s": outcome.go_on_after_s,
+            }
+        )
+    else:
+        said = ", ".join(f"{many} {one}" for one, many in outcome.decisions.most_common())
+        show(f"{outcome.decisions.total()} accounts checked{': ' if said else ''}{said}")
+        if outcome.refused:
+            show(f"{outcome.refused} rows could not be checked; {output} says why")
+        if outcome.decisions.total() > outcome.decisions["none"]:
+            show("A hit is a reason to look, never a verdict.")
+    if outcome.left:
+        note(
+            f"{outcome.why} {outcome.left} rows are left: give the same command again in "
+            f"{outcome.go_on_after_s} s, and it goes on from there."
+        )
+        raise typer.Exit(ExitCode.UNFINISHED)
+    if outcome.refused:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def ban(
