@@ -19,7 +19,8 @@ What every verb takes, as its `--help` says it. This page is written by the comm
 `python -m node.cli.reference > docs/cli.md`.
 
 Every verb ends with 0 when everything was done, 1 when it was refused or failed, in part too, 2
-when it was called wrongly, and 130 when it was interrupted. What went wrong is one sentence on
+when it was called wrongly, 3 when the rest can be gone on with later, and 130 when it was
+interrupted. What went wrong is one sentence on
 standard error. Results go to standard output, everything else to standard error; progress bars
 show at a terminal only. With `--json`, standard output is one JSON document.
 
