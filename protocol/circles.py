@@ -129,6 +129,13 @@ class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True)
     epochs: Annotated[tuple[Epoch, ...], Meta(min_length=1, max_length=limits.MAX_EPOCHS)]
     previous: Digest256 | None = None
 
+    @property
+    def readers(self) -> tuple[NodeName, ...]:
+        """Who must have the descriptor: members, and the holders, who need not be any."""
+        members = (member.node for member in self.members)
+        holders = (holder.node for epoch in self.epochs for holder in epoch.holders)
+        return tuple(dict.fromkeys((*members, *holders)))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.version == 1) != (self.previous is None):

@@ -87,7 +87,7 @@ def on_stage(
     place: Path, wire: Wire, flagger: SigningKey, *, clock: Callable[[], float] = time.time
 ) -> Iterator[dict[str, Member]]:
     """Makes three nodes, introduces them, starts them, and ends them when the block ends."""
-    ports = {name: _free_port() for name in NAMES}
+    ports = {name: free_port() for name in NAMES}
     urls = {name: f"http://127.0.0.1:{wire.relay_to(ports[name])}" for name in NAMES}
 
     def make(name: str) -> NewNode:
@@ -111,9 +111,11 @@ def on_stage(
 
 
 @contextmanager
-def alone(directory: Path, node: NewNode, *, hash_workers: int = 1) -> Iterator[Member]:
+def alone(
+    directory: Path, node: NewNode, *, hash_workers: int = 1, port: int | None = None
+) -> Iterator[Member]:
     """Starts one node that was made, and ends it when the block ends."""
-    port = _free_port()
+    port = port or free_port()
     local = f"http://127.0.0.1:{port}"
     with _serving(directory, port, hash_workers=hash_workers) as process:
         member = Member(directory.name, directory, local, local, node, process)
@@ -223,7 +225,8 @@ def wait_for(holds: Callable[[], bool], what: str, *, at_most_s: float = _START_
         time.sleep(_LOOK_EVERY_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Returns a port on loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -100,8 +100,8 @@ class StoredDirectory:
         if log_index not in chain.values():
             later = []  # of a chain that was begun anew since
         versions = [descriptor, *(self._stored(CircleDescriptor, place) for place in later)]
-        members = dict.fromkeys(member.node for one in versions for member in one.members)
-        return tuple(f"node:{name}" for name in members)
+        readers = dict.fromkeys(name for one in versions for name in one.readers)
+        return tuple(f"node:{name}" for name in readers)
 
     def audience_of_target(self, target: str | None) -> tuple[str, ...]:
         """Returns who may read a statement that another one points at, its issuer among them.

@@ -242,7 +242,7 @@ def is_addressed(statement: Statement, reader: str, directory: StoredDirectory) 
     """
     described: tuple[str, ...] = ()
     if isinstance(statement, CircleDescriptor):
-        described = tuple(f"node:{member.node}" for member in statement.members)
+        described = tuple(f"node:{name}" for name in statement.readers)
     about = directory.audience_of_target(getattr(statement, "target", None))
     issuer = f"node:{organisation_of(statement.issuer)}"
     return directory.includes((*statement.audience, *described, *about, issuer), reader)

@@ -20,6 +20,7 @@ def register(app: options.Group) -> None:
     """Adds the group to the command."""
     bench = options.group("Measure on this machine, beside rivals or floors of the same run.")
     bench.command("match")(match)
+    bench.command("signup")(signup)
     bench.command("streams")(streams)
     bench.command("upload")(upload)
     app.add_typer(bench, name="bench")
@@ -39,6 +40,16 @@ def match(
     from node.bench.match import measure
 
     _deliver(measure(hashes, say=note), as_json=as_json)
+
+
+def signup(as_json: options.Json = False) -> None:
+    """Measure the sign-up check with five holders, beside the bare group operations.
+
+    Starts seven nodes on loopback: about three minutes.
+    """
+    from node.bench.signup import measure
+
+    _deliver(measure(say=note), as_json=as_json)
 
 
 def streams(

@@ -1,9 +1,10 @@
 """To whom a statement is addressed: this node takes in nothing that is not meant for it."""
 
 import pytest
+from msgspec import structs
 
 from node.services.directory import StoredDirectory
-from protocol.circles import Member
+from protocol.circles import Epoch, Holder, Member
 from protocol.errors import NotAllowedError, UnknownTargetError
 from simulator import media_flag
 from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, World, circle_descriptor, erase, retract
@@ -80,6 +81,7 @@ def test_a_circle_is_told_to_its_members_and_to_whom_it_is_addressed(world: Worl
                 by=PLATFORM,
                 circle=f"{PLATFORM}/own-1",
                 members=outside,
+                epochs=held_elsewhere(),
                 audience=("node:a.example",),
             )
         )
@@ -89,9 +91,16 @@ def test_a_circle_is_told_to_its_members_and_to_whom_it_is_addressed(world: Worl
             by=PLATFORM,
             circle=f"{PLATFORM}/own-1",
             members=inside,
+            epochs=held_elsewhere(),
             audience=("node:a.example",),
         )
     ).duplicate
+
+
+def held_elsewhere() -> tuple[Epoch, ...]:
+    (epoch,) = circle_descriptor().epochs
+    holders = (Holder(index=1, node=PLATFORM), Holder(index=2, node="a.example"))
+    return (structs.replace(epoch, holders=holders),)
 
 
 @pytest.mark.parametrize("kind", ["retract", "erase"])

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from desks import Desk
 from node.services import serving as module
-from protocol.circles import Member
+from protocol.circles import Holder, Member
 from protocol.encoding import format_time
 from protocol.fields import StatementId
 from protocol.messages import Receipt
@@ -91,6 +92,14 @@ def test_a_circles_descriptor_is_for_its_members_whatever_its_audience_says(
     receipt = desk.world.submit(circle_descriptor(audience=audience))
     assert states(desk, [receipt.id], PLATFORM) == ["present"]
     assert (states(desk, [receipt.id], OTHER) == ["present"]) == (audience != NEEDLESS)
+
+
+def test_a_circles_descriptor_is_for_a_holder_that_is_no_member(desk: Desk) -> None:
+    (epoch,) = circle_descriptor().epochs
+    holders = (*epoch.holders[:-1], Holder(index=9, node=OTHER))
+    made = circle_descriptor(epochs=(msgspec.structs.replace(epoch, holders=holders),))
+    receipt = desk.world.submit(made)
+    assert states(desk, [receipt.id], OTHER) == ["present"]
 
 
 def test_who_may_have_a_statement_may_have_what_is_said_about_it(desk: Desk) -> None:
