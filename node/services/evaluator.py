@@ -29,6 +29,7 @@ from protocol.errors import (
     SigningError,
     UnavailableError,
 )
+from protocol.limits import REQUEST_SKEW_S
 from protocol.messages import OprfAnswer, OprfRequest
 from signing.oprf.shares import verify_share
 from signing.oprf.voprf import KeyPair, evaluate, receive
@@ -133,9 +134,12 @@ class Evaluator:
         if member not in {one.node for one in circle.members}:
             raise NotAllowedError("Only members of the circle may ask for evaluations.")
         for epoch in circle.epochs:
+            # By the clock of who asks, which may differ: else checks fail whenever a key changes.
+            begins = parse_time(epoch.not_before) - REQUEST_SKEW_S
+            ends = parse_time(epoch.not_after) + REQUEST_SKEW_S
             if (
                 epoch.epoch == request.epoch
-                and parse_time(epoch.not_before) <= now <= parse_time(epoch.not_after)
+                and begins <= now <= ends
                 and any(holder.node == self._name for holder in epoch.holders)
             ):
                 return circle, epoch

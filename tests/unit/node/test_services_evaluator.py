@@ -236,10 +236,12 @@ REFUSED = {
         NotFoundError, "holds no share", asked=OprfRequest(circle=CIRCLE, epoch=2, blinded=BLINDED)
     ),
     "an epoch that has ended": Refused(
-        ConflictError, "not current", epoch(not_after=format_time(NOW - 1))
+        ConflictError,
+        "not current",
+        epoch(not_before=format_time(NOW - 90), not_after=format_time(NOW - 31)),
     ),
     "an epoch that has not begun": Refused(
-        ConflictError, "not current", epoch(not_before=format_time(NOW + 1))
+        ConflictError, "not current", epoch(not_before=format_time(NOW + 31))
     ),
     "a share that other nodes hold": Refused(
         ConflictError,
@@ -250,6 +252,18 @@ REFUSED = {
         UnavailableError, "not the one", epoch(key=generate_key())
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"not_before": format_time(NOW - 90), "not_after": format_time(NOW - 30)},
+        {"not_before": format_time(NOW + 30)},
+    ],
+)
+def test_at_the_edges_of_an_epoch_clocks_may_differ(desk: Desk, edge: dict[str, Any]) -> None:
+    hold(desk, **edge)
+    assert evaluate(desk, request()).index == 1
 
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED)
