@@ -66,6 +66,8 @@ def check_gates(statement: Statement) -> None:
 
 
 def _check_repeats(statement: MediaFlag) -> None:
+    if not any(_has_repeats(statement, kind) for kind in (*EXACT_KINDS, "pdq")):
+        return
     met: set[tuple[str, str]] = set()
     for number, item in enumerate(statement.items):
         exact = {(kind, value) for kind in EXACT_KINDS if (value := getattr(item, kind))}
@@ -82,6 +84,12 @@ def _check_repeats(statement: MediaFlag) -> None:
                     where=f"items[{number}]",
                 )
             met.add(("pdq", item.pdq))
+
+
+def _has_repeats(statement: MediaFlag, kind: str) -> bool:
+    """Whether two items have the same value of one kind; which, is only asked if so."""
+    values = [value for item in statement.items if (value := getattr(item, kind)) is not None]
+    return len(set(values)) < len(values)
 
 
 def end_of(statement: Statement) -> int | None:

@@ -1,23 +1,21 @@
 """Media hashes: exact digests by equality, and pdqs for the index in memory."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, func, select, tuple_, update
 
-from node.storage.rows import MediaHashRow
-from node.storage.sql import table
+from node.storage import rows
+from node.storage.sql import insert_many, table
 
-_HASH = table(MediaHashRow)
+_HASH = table(rows.MediaHashRow)
 _CHUNK = 400
-EXACT_KINDS = ("sha256", "sha1", "md5")
+EXACT_KINDS = rows.EXACT_KINDS
 NEAR_KINDS = ("pdq", "frame")
 """Kinds whose value is a pdq: of a picture, and of one frame of a film."""
 
 
-@dataclass(frozen=True, repr=False)
-class MediaHash:
+class MediaHash(NamedTuple):
     """One media hash of one item; `slot` counts the hashes of the statement.
 
     A frame of a film stands `at_ms` milliseconds from the film's begin.
@@ -30,6 +28,12 @@ class MediaHash:
     value: bytes
     at_ms: int | None = None
 
+    def __repr__(self) -> str:
+        return "MediaHash(hidden)"
+
+
+_COLUMNS = tuple(_HASH.c[name] for name in MediaHash._fields)
+
 
 class MediaRepository:
     """Media hashes of flagged material."""
@@ -39,32 +43,23 @@ class MediaRepository:
 
     def add(self, hashes: Sequence[MediaHash]) -> None:
         """Stores the media hashes of one statement."""
-        self._connection.execute(
-            insert(_HASH),
-            [
-                {
-                    "log_index": one.log_index,
-                    "slot": one.slot,
-                    "item": one.item,
-                    "kind": one.kind,
-                    "value": one.value,
-                    "active": True,
-                    "at_ms": one.at_ms,
-                }
-                for one in hashes
-            ],
+        insert_many(
+            self._connection,
+            _HASH,
+            (*MediaHash._fields, "active"),
+            [(*one, True) for one in hashes],
         )
 
     def with_values(self, values: Sequence[bytes]) -> list[MediaHash]:
         """Returns the active exact digests that equal one of `values`."""
         wanted = list(set(values))
         return [
-            _hash(row)
+            MediaHash._make(row)
             for at in range(0, len(wanted), _CHUNK)
             for row in self._connection.execute(
-                select(_HASH).where(
+                select(*_COLUMNS).where(
                     _HASH.c.value.in_(wanted[at : at + _CHUNK]),
-                    _HASH.c.kind.in_(EXACT_KINDS),
+                    rows.IS_EXACT,
                     _HASH.c.active,
                 )
             )
@@ -73,10 +68,10 @@ class MediaRepository:
     def at_slots(self, slots: Sequence[tuple[int, int]]) -> dict[tuple[int, int], MediaHash]:
         """Returns the active media hashes at these (log_index, slot)."""
         return {
-            (row.log_index, row.slot): _hash(row)
+            (row.log_index, row.slot): MediaHash._make(row)
             for at in range(0, len(slots), _CHUNK)
             for row in self._connection.execute(
-                select(_HASH).where(
+                select(*_COLUMNS).where(
                     tuple_(_HASH.c.log_index, _HASH.c.slot).in_(slots[at : at + _CHUNK]),
                     _HASH.c.active,
                 )
@@ -109,9 +104,9 @@ class MediaRepository:
             # The statement at `last` goes whole, even where it began before the limit.
             wanted &= _HASH.c.log_index <= last
         found = self._connection.execute(
-            select(_HASH).where(wanted).order_by(_HASH.c.log_index, _HASH.c.slot)
+            select(*_COLUMNS).where(wanted).order_by(_HASH.c.log_index, _HASH.c.slot)
         )
-        return [_hash(row) for row in found]
+        return [MediaHash._make(row) for row in found]
 
     def frames_in(self, items: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
         """Returns how many different frames these films have, each a (log_index, item)."""
@@ -159,7 +154,3 @@ class MediaRepository:
         return self._connection.execute(
             select(func.count()).select_from(_HASH).where(_HASH.c.active)
         ).scalar_one()
-
-
-def _hash(row: Any) -> MediaHash:
-    return MediaHash(row.log_index, row.slot, row.item, row.kind, row.value, row.at_ms)

@@ -5,8 +5,17 @@ What was signed is kept byte for byte in `EnvelopeRow`; every other column is an
 Times are Unix seconds. Statement ids, digests, pdqs and fingerprints are raw bytes.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
+
+EXACT_KINDS = ("sha256", "sha1", "md5")
+"""Kinds of media hash that only the very same file has."""
+
+IS_EXACT = text(f"kind IN ({', '.join(map(repr, EXACT_KINDS))})")
+"""That a media hash is such a digest: word for word what the index over them was made with.
+
+A database uses a partial index only for a question that repeats its condition, with its values.
+"""
 
 
 def _big(*, primary_key: bool = False, index: bool = False) -> Column[int]:
@@ -65,11 +74,16 @@ class EnvelopeRow(SQLModel, table=True):
 class MediaHashRow(SQLModel, table=True):
     """One media hash of one item. `slot` counts the hashes of a statement.
 
+    Only exact digests are looked for by value here. Were the pdqs in that index too, each would be
+    written to a random place in it, which is most of what a list of a million would cost.
+
     A frame of a film stands `at_ms` milliseconds from the film's begin.
     """
 
     __tablename__ = "media_hash"
-    __table_args__ = (Index("ix_media_hash_value", "value", "kind"),)
+    __table_args__ = (
+        Index("ix_media_hash_digest", "value", sqlite_where=IS_EXACT, postgresql_where=IS_EXACT),
+    )
 
     log_index: int = Field(sa_column=_big(primary_key=True))
     slot: int = Field(primary_key=True)

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from sqlalchemy import event
 
 from node.storage.accounts import FingerprintRecord
 from node.storage.engine import Store
@@ -134,3 +135,16 @@ def test_fingerprints_are_found_by_equality_until_they_are_forgotten(store: Stor
 def test_nothing_that_holds_a_hash_shows_it() -> None:
     for one in (MediaHash(0, 0, 0, "pdq", b"SECRET"), fingerprint(0, 0, b"SECRET")):
         assert "SECRET" not in f"{one!r}{one}"
+
+
+def test_an_exact_digest_is_looked_for_in_an_index_that_holds_no_pdq(store: Store) -> None:
+    if store.dialect != "sqlite":
+        return
+    add(store, *(MediaHash(0, at, at, "pdq", digest(at)) for at in range(5)))
+    with store.read() as transaction:
+        asked: list[str] = []
+        connection = transaction.media._connection
+        event.listen(connection, "before_cursor_execute", lambda *seen: asked.append(seen[2]))
+        transaction.media.with_values([digest(1)])
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[-1]}", (digest(1),))
+        assert "ix_media_hash_digest" in str(plan.all())
