@@ -30,9 +30,9 @@ from typing import Final
 
 from protocol.errors import BadSignatureError, LimitError, MalformedError
 from protocol.limits import MAX_OPRF_ELEMENTS
+from signing.oprf import transcripts
 from signing.oprf.elements import (
     SCALAR_BYTES,
-    UNIFORM_BYTES,
     ZERO_SCALAR,
     Element,
     check_bytes,
@@ -40,9 +40,6 @@ from signing.oprf.elements import (
 )
 from signing.oprf.framing import length_prefixed
 from signing.oprf.group import Group, default_group
-
-CONTEXT: Final = b"OPRFV1-\x01-ristretto255-SHA512"
-"""CreateContextString(modeVOPRF, identifier) of RFC 9497 sections 3.1 and 4.1."""
 
 PROOF_BYTES: Final = 2 * SCALAR_BYTES
 """A DLEQ proof: challenge c, then response s (RFC 9497 section 2.2.1)."""
@@ -52,8 +49,6 @@ SEED_BYTES: Final = 32
 
 OUTPUT_BYTES: Final = 64
 """Output of the function (RFC 9497 section 4.1, Nh)."""
-
-_SHA512_BLOCK_BYTES: Final = 128
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,7 +178,9 @@ def derive_key_pair(seed: bytes, info: bytes, *, group: Group | None = None) -> 
     derive_input = check_bytes(seed, SEED_BYTES) + length_prefixed(info)
     for counter in range(256):
         transcript = derive_input + bytes([counter])
-        private = _hash_to_scalar(group, transcript, b"DeriveKeyPair" + CONTEXT)
+        private = transcripts.hash_to_scalar(
+            group, transcript, b"DeriveKeyPair" + transcripts.CONTEXT
+        )
         if private != ZERO_SCALAR:
             return load_key_pair(private, group=group)
     raise MalformedError("No key can be derived from this seed.")
@@ -212,7 +209,7 @@ def blind(
         length_prefixed(private_input)  # refused here, before anything is sent
     scalars = tuple(_scalars or (group.random_scalar() for _ in inputs))
     points = tuple(
-        group.multiply(scalar, _hash_to_group(group, private_input))
+        group.multiply(scalar, transcripts.hash_to_group(group, private_input))
         for scalar, private_input in zip(scalars, inputs, strict=True)
     )
     elements = tuple(map(group.encode_element, points))
@@ -268,13 +265,13 @@ def evaluate(
     evaluated = [group.multiply(key.private, point) for point in received.points]
     elements = tuple(map(group.encode_element, evaluated))
 
-    weights = _composite_weights(group, key.public, received.elements, elements)
-    m = _weighted_sum(group, weights, received.points)
+    weights = transcripts.composite_weights(group, key.public, received.elements, elements)
+    m = transcripts.weighted_sum(group, weights, received.points)
     z = group.multiply(key.private, m)
     nonce = _nonce or group.random_scalar()
     t2 = group.multiply_base(nonce)
     t3 = group.multiply(nonce, m)
-    c = _challenge(group, key.public, (m, z, t2, t3))
+    c = transcripts.challenge(group, key.public, (m, z, t2, t3))
     s = group.subtract_scalars(nonce, group.multiply_scalars(c, key.private))
     return Evaluation(elements, c + s)
 
@@ -315,9 +312,11 @@ def verify_evaluation(
     s = group.decode_scalar(evaluation.proof[SCALAR_BYTES:])
     try:
         # 3
-        weights = _composite_weights(group, public_key, blinded.elements, evaluation.elements)
-        m = _weighted_sum(group, weights, blinded.points)
-        z = _weighted_sum(group, weights, evaluated)
+        weights = transcripts.composite_weights(
+            group, public_key, blinded.elements, evaluation.elements
+        )
+        m = transcripts.weighted_sum(group, weights, blinded.points)
+        z = transcripts.weighted_sum(group, weights, evaluated)
         # 4
         t2 = group.add(group.multiply_base(s), group.multiply(c, key_point))
         t3 = group.add(group.multiply(s, m), group.multiply(c, z))
@@ -325,7 +324,7 @@ def verify_evaluation(
         # The identity came up. An honest proof has t2 = r*G and t3 = r*M with r not zero, and c or
         # s zero with probability 2^-252: this one was made up.
         raise BadSignatureError("The proof of an evaluation does not hold.") from error
-    if not hmac.compare_digest(_challenge(group, public_key, (m, z, t2, t3)), c):
+    if not hmac.compare_digest(transcripts.challenge(group, public_key, (m, z, t2, t3)), c):
         raise BadSignatureError("The proof of an evaluation does not hold.")
     return VerifiedEvaluation(public_key, blinded.elements, evaluated)
 
@@ -373,7 +372,7 @@ def evaluate_unblinded(key: KeyPair, private_input: bytes, *, group: Group | Non
         LimitError: the input is longer than 65535 bytes.
     """
     group = group or default_group()
-    evaluated = group.multiply(key.private, _hash_to_group(group, private_input))
+    evaluated = group.multiply(key.private, transcripts.hash_to_group(group, private_input))
     return output_of(private_input, group.encode_element(evaluated))
 
 
@@ -382,55 +381,3 @@ def _check_batch(batch: Sequence[bytes]) -> None:
         raise MalformedError("An OPRF request has at least one element.")
     if len(batch) > MAX_OPRF_ELEMENTS:
         raise LimitError(f"An OPRF request has at most {MAX_OPRF_ELEMENTS} elements.")
-
-
-def _expand_message(message: bytes, domain: bytes) -> bytes:
-    """expand_message_xmd of RFC 9380 section 5.3.1 for SHA-512 and 64 bytes: one block, ell = 1."""
-    domain_prime = domain + bytes([len(domain)])
-    length = UNIFORM_BYTES.to_bytes(2, "big")
-    b_0 = hashlib.sha512(bytes(_SHA512_BLOCK_BYTES) + message + length + b"\x00" + domain_prime)
-    return hashlib.sha512(b_0.digest() + b"\x01" + domain_prime).digest()
-
-
-def _hash_to_group(group: Group, message: bytes) -> Element:
-    """HashToGroup of RFC 9497 section 4.1."""
-    return group.element_from_uniform(_expand_message(message, b"HashToGroup-" + CONTEXT))
-
-
-def _hash_to_scalar(group: Group, message: bytes, domain: bytes) -> bytes:
-    """HashToScalar of RFC 9497 section 4.1; the 64 bytes are read little-endian."""
-    return group.reduce_scalar(_expand_message(message, domain))
-
-
-def _composite_weights(
-    group: Group,
-    public_key: bytes,
-    blinded: Sequence[bytes],
-    evaluated: Sequence[bytes],
-) -> list[bytes]:
-    """Return the scalars d_i of ComputeComposites (RFC 9497 section 2.2.1)."""
-    seed_transcript = length_prefixed(public_key) + length_prefixed(b"Seed-" + CONTEXT)
-    seed = length_prefixed(hashlib.sha512(seed_transcript).digest())
-    domain = b"HashToScalar-" + CONTEXT
-    return [
-        _hash_to_scalar(
-            group,
-            seed + i.to_bytes(2, "big") + length_prefixed(c) + length_prefixed(d) + b"Composite",
-            domain,
-        )
-        for i, (c, d) in enumerate(zip(blinded, evaluated, strict=True))
-    ]
-
-
-def _weighted_sum(group: Group, weights: Sequence[bytes], points: Sequence[Element]) -> Element:
-    total = group.multiply(weights[0], points[0])
-    for weight, point in zip(weights[1:], points[1:], strict=True):
-        total = group.add(total, group.multiply(weight, point))
-    return total
-
-
-def _challenge(group: Group, public_key: bytes, points: Sequence[Element]) -> bytes:
-    """Return c of GenerateProof and VerifyProof over B, M, Z, t2, t3 (RFC 9497 section 2.2)."""
-    encoded = (public_key, *map(group.encode_element, points))
-    transcript = b"".join(map(length_prefixed, encoded)) + b"Challenge"
-    return _hash_to_scalar(group, transcript, b"HashToScalar-" + CONTEXT)

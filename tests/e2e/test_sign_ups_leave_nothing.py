@@ -25,10 +25,10 @@ from nodes import CIRCLE, Node, free_port, introduce, make_node, serving
 from protocol.circles import Stretch
 from protocol.encoding import to_base64url
 from protocol.identifiers import NormalisedIdentifier, normalise
-from signing.oprf import voprf
 from signing.oprf.fingerprints import fingerprint_input
 from signing.oprf.group import default_group
 from signing.oprf.stretch import Stretcher
+from signing.oprf.transcripts import hash_to_group
 from three_nodes import join_circle
 
 BANS = 100
@@ -84,7 +84,7 @@ def forms(value: bytes) -> set[bytes]:
 def unblinded(value: bytes) -> bytes:
     """The element that an input becomes before it is blinded."""
     group = default_group()
-    return group.encode_element(voprf._hash_to_group(group, value))
+    return group.encode_element(hash_to_group(group, value))
 
 
 def searched(left: dict[str, bytes], people: list[Person]) -> set[tuple[str, str]]:

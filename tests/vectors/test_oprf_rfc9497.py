@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signing.oprf import voprf
+from signing.oprf import transcripts, voprf
 from signing.oprf.group_pynacl import PyNaClGroup
 from signing.oprf.group_sodium import load_group
 
@@ -32,7 +32,7 @@ def derive(mode, group):
 
 
 def test_the_hash_to_group_domain_is_that_of_the_appendix():
-    domain = b"HashToGroup-" + voprf.CONTEXT
+    domain = b"HashToGroup-" + transcripts.CONTEXT
     assert domain.hex() == MODES["VOPRF"]["group_dst"]
 
 
@@ -61,7 +61,7 @@ def test_mode_voprf_gives_every_figure_of_the_appendix(group, vector):
 @pytest.mark.parametrize("vector", MODES["OPRF"]["vectors"], ids=lambda v: v["input"][0][:8])
 def test_mode_oprf_gives_the_elements_and_outputs_of_the_appendix(group, vector, monkeypatch):
     # The modes differ in the context string, and in the proof, which mode OPRF does not have.
-    monkeypatch.setattr(voprf, "CONTEXT", b"OPRFV1-\x00-ristretto255-SHA512")
+    monkeypatch.setattr(transcripts, "CONTEXT", b"OPRFV1-\x00-ristretto255-SHA512")
     key = derive(MODES["OPRF"], group)
     inputs = unhex(vector["input"])
     blinded = voprf.blind(inputs, group=group, _scalars=unhex(vector["blind"]))
