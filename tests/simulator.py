@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 from federation.descriptors import PinnedNode, open_descriptor, pin
 from protocol import limits
+from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.checkpoint import Checkpoint
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import format_time, from_base64url, parse_time, to_base64url
 from protocol.envelope import Envelope, Signature, encode_envelope, parse_envelope
-from protocol.errors import PeerUnreachableError
+from protocol.errors import PeerRefusedError, PeerUnreachableError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import (
@@ -281,6 +282,13 @@ class Peer:
             epoch=request.epoch,
             evaluated=tuple(map(to_base64url, result.elements)),
             proof=to_base64url(result.proof),
+        )
+
+    async def ceremony(self, request: CeremonyRequest) -> CeremonyAnswer:
+        """Refuses: it has a part in none."""
+        self._answer()
+        raise PeerRefusedError(
+            f"The simulated peer has no part in the ceremony {request.ceremony}.", status=404
         )
 
     async def submit(self, envelope: bytes) -> Receipt:

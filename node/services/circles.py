@@ -5,7 +5,7 @@ and every place that shows such a circle says so. A circle of several members ha
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ import msgspec
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.directory import StoredDirectory
-from node.services.keys import save_share
+from node.services.keys import save_share, share_file
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
 from node.storage.trust import CircleRecord, FrozenHolder
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
-from protocol.encoding import Time, convert, encode_json, format_time, to_base64url
+from protocol.encoding import Time, convert, encode_json, format_time, parse_time, to_base64url
 from protocol.errors import ConflictError, NotAllowedError, NotFoundError
 from protocol.fields import CircleName
 from protocol.limits import BURST_PER_MINUTE
 from protocol.messages import Receipt
+from protocol.succession import newest_epoch
 from signing.oprf.shares import split_key
 from signing.oprf.voprf import generate_key
 
@@ -39,6 +40,7 @@ CONTRADICTED = (
 )
 
 _SECONDS_PER_DAY = 86_400
+_SOON_S = 30 * _SECONDS_PER_DAY
 _ANY_END = Time("9999-12-31T23:59:59Z")
 
 
@@ -51,6 +53,7 @@ class CircleState:
             since: they are not used until the operator joins again.
         contradicted: its admins have signed two versions of one number; it is not used here.
         frozen: holders that gave a false answer here, and are asked no more.
+        advice: what the operator should do about its keys, one sentence each.
     """
 
     name: str
@@ -65,6 +68,7 @@ class CircleState:
     unconfirmed: tuple[int, ...]
     contradicted: bool
     frozen: tuple[str, ...]
+    advice: tuple[str, ...]
 
 
 class Circles:
@@ -264,9 +268,24 @@ class Circles:
                     ),
                     contradicted=record.contradicted,
                     frozen=tuple(one.node for one in frozen if one.circle == record.name),
+                    advice=tuple(self._advice(descriptor)),
                 )
             )
         return states
+
+    def _advice(self, circle: CircleDescriptor) -> Iterator[str]:
+        now, newest = int(self._clock()), newest_epoch(circle)
+        for epoch in circle.epochs:
+            holds = self._name in {holder.node for holder in epoch.holders}
+            share = share_file(self._directory, circle.circle, epoch.epoch)
+            if holds and parse_time(epoch.not_after) >= now and not share.exists():
+                yield _missing(epoch)
+        if parse_time(newest.not_after) < now + _SOON_S:
+            yield (
+                f"Key {newest.epoch} ends on {newest.not_after}, and what is banned with it: hold "
+                "a ceremony for a new one (`circle change --new-key`), and have the platforms ban "
+                "again (`schutznetz reissue`)."
+            )
 
     def frozen_holders(self) -> Sequence[FrozenHolder]:
         """Returns the holders that gave a false answer here, and are asked no more."""
@@ -285,6 +304,14 @@ class Circles:
             transaction.journal.audit(
                 actor, "circle.thaw-holder", at=int(self._clock()), subject=node, detail=circle
             )
+
+
+def _missing(epoch: Epoch) -> str:
+    return (
+        f"This node's share of key {epoch.epoch} is not here: put it back from the backup. If it "
+        f"is lost, checks go on while {epoch.threshold} holders have theirs; hold a ceremony for a "
+        "new key soon (`circle change --new-key`)."
+    )
 
 
 def confirmed_epochs(transaction: Transaction, circle: CircleDescriptor) -> tuple[Epoch, ...]:

@@ -262,6 +262,8 @@ def list_circles(directory: options.NodeFolder, as_json: options.Json = False) -
             show(f"  key {numbers} is not confirmed here and not used: run circle join again")
         if one.contradicted:
             show(f"  NOT USED: {CONTRADICTED}")
+        for sentence in one.advice:
+            show(f"  {sentence}")
         for node in one.frozen:
             show(f"  NOT ASKED: {node} gave a false answer; see the audit, then run circle thaw")
         if one.warning:

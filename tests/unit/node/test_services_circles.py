@@ -198,3 +198,17 @@ def test_a_frozen_holder_is_shown_with_its_circle_until_it_is_thawed(desk: Desk)
     with pytest.raises(NotFoundError, match="is frozen"):
         desk.circles.thaw_holder(MADE, HOTLINE)
     assert desk.audited()[-1] == ("operator", "circle.thaw-holder", HOTLINE, MADE)
+
+
+def test_the_operator_is_told_of_a_share_that_is_not_here_and_of_a_key_that_ends_soon(
+    desk: Desk,
+) -> None:
+    desk.world.submit(circle_descriptor())
+    (missing,) = desk.circles.list()[0].advice
+    assert "share of key 1 is not here" in missing
+    assert "while 2 holders have theirs" in missing
+    save_share(desk.directory, CIRCLE, 1, b"\1" * 32, PASSPHRASE)
+    assert desk.circles.list()[0].advice == ()
+    desk.clock.now += 60 * DAY_S + 1
+    (ends,) = desk.circles.list()[0].advice
+    assert "schutznetz reissue" in ends
