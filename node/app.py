@@ -20,6 +20,7 @@ from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
+from node.services.allowing import AllowList
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.budgets import Allowance, Budgets
@@ -34,6 +35,7 @@ from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
 from node.services.fsck import Check, Fsck, IndexCheck
+from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
 from node.services.keys import NodeKeys, open_keys
@@ -42,10 +44,13 @@ from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.participation import Participation
 from node.services.peers import Peers
+from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.serving import Serving
+from node.services.sources import Sources
 from node.services.streams import Streams
+from node.services.tally import Tally
 from node.settings import Settings, load_settings
 from node.storage.engine import Store
 from protocol.categories import builtin_vocabulary
@@ -89,6 +94,10 @@ class Services:
     conductor: Conductor
     audit: Audit
     remedies: Remedies
+    tally: Tally
+    quarantines: Quarantines
+    allow_list: AllowList
+    sources: Sources
     maintenance: Maintenance
     health: Health
     pool: HashPool
@@ -103,6 +112,7 @@ class Services:
     def start(self) -> None:
         """Begins everything that runs by itself: the audit's writer, conversations and jobs."""
         self.audit.start()
+        self.tally.start()
         self.asking.start()
         self.exchange.start()
         self.jobs.start()
@@ -127,6 +137,7 @@ def open_services(
         try:
             yield services
         finally:
+            services.tally.close()
             services.audit.close()
             services.pool.close()
             services.catalogue.close()
@@ -218,8 +229,19 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     ingest.subscribe(exchange.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
+    tally = Tally(store, policy, clock=clock)
+    gates = Gates(store, tally, clock=clock)
+    quarantines = Quarantines(store, author, policy, name=name, clock=clock)
+    tally.on_quarantine(quarantines.tell)
     streams = Streams(
-        store, catalogue, policy, audit, settings=settings, vocabulary=vocabulary, clock=clock
+        store,
+        catalogue,
+        policy,
+        audit,
+        gates,
+        settings=settings,
+        vocabulary=vocabulary,
+        clock=clock,
     )
     accounts = Accounts(
         store,
@@ -227,6 +249,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         policy,
         audit,
         asking.ask_circles,
+        gates=gates,
         origin=log.origin,
         vocabulary=vocabulary,
         default_region=settings.default_region,
@@ -246,6 +269,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             catalogue,
             policy,
             audit,
+            gates,
             name=name,
             origin=log.origin,
             vocabulary=vocabulary,
@@ -278,6 +302,10 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ),
         audit=audit,
         remedies=Remedies(store, clock=clock),
+        tally=tally,
+        quarantines=quarantines,
+        allow_list=AllowList(store, clock=clock),
+        sources=Sources(store, policy),
         maintenance=maintenance,
         health=Health(store, policy, descriptor, clock=clock),
         films=FilmHasher(

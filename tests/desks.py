@@ -14,6 +14,7 @@ from pathlib import Path
 from node.matching.scan import ScanIndex
 from node.policy.file import PolicyFile, default_policy
 from node.services.accounts import Accounts
+from node.services.allowing import AllowList
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.budgets import Allowance, Budgets
@@ -24,14 +25,18 @@ from node.services.directory import StoredDirectory
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
+from node.services.gates import Gates
 from node.services.keys import NodeKeys
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.peers import Peers
+from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.serving import Serving
+from node.services.sources import Sources
 from node.services.streams import Streams
+from node.services.tally import Tally
 from node.settings import Settings
 from protocol.categories import builtin_vocabulary
 from protocol.circles import CircleDescriptor, Epoch
@@ -174,6 +179,30 @@ class Desk:
     def policy(self) -> PolicyFile:
         return PolicyFile(self.directory / "policy.toml", self.clock)
 
+    @cached_property
+    def tally(self) -> Tally:
+        tally = Tally(self.world.store, self.policy, clock=self.clock)
+        tally.on_quarantine(self.quarantines.tell)
+        return tally
+
+    @cached_property
+    def gates(self) -> Gates:
+        return Gates(self.world.store, self.tally, clock=self.clock)
+
+    @cached_property
+    def quarantines(self) -> Quarantines:
+        return Quarantines(
+            self.world.store, self.author, self.policy, name=self.world.name, clock=self.clock
+        )
+
+    @cached_property
+    def allow_list(self) -> AllowList:
+        return AllowList(self.world.store, clock=self.clock)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.world.store, self.policy)
+
     def set_policy(self, text: str) -> None:
         """Has to be said before anything asks the policy."""
         (self.directory / "policy.toml").write_text(text)
@@ -185,6 +214,7 @@ class Desk:
             Catalogue(self.world.store, ScanIndex(), origin=self.world.log.origin),
             self.policy,
             self.audit,
+            self.gates,
             name=self.world.name,
             origin=self.world.log.origin,
             vocabulary=builtin_vocabulary(),
@@ -203,6 +233,7 @@ class Desk:
             self.policy,
             self.audit,
             self.circle,
+            gates=self.gates,
             origin=self.world.log.origin,
             vocabulary=builtin_vocabulary(),
             default_region=None,
@@ -230,6 +261,7 @@ class Desk:
             catalogue,
             self.policy,
             self.audit,
+            self.gates,
             settings=Settings(
                 directory=self.directory,
                 name=self.world.name,

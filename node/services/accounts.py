@@ -15,6 +15,7 @@ from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
 from node.services.epochs import current_keys, newest_key
+from node.services.gates import Gates
 from node.services.leads import NOWHERE, Lead, Leads, Mark, applying, strongest
 from node.storage.engine import Store
 from node.storage.statements import StatementRecord
@@ -78,6 +79,7 @@ class Accounts:
         audit: Audit,
         ask: AskCircles,
         *,
+        gates: Gates,
         origin: str,
         vocabulary: Vocabulary,
         default_region: str | None,
@@ -88,6 +90,7 @@ class Accounts:
         self._author = author
         self._policy = policy
         self._audit = audit
+        self._gates = gates
         self._ask = ask
         self._leads = Leads(origin, vocabulary)
         self._vocabulary = vocabulary
@@ -196,7 +199,14 @@ class Accounts:
             raise
         with self._store.read() as transaction:
             found = self._leads.find(transaction, marks, now=now)
-        shown = [applying(each, policy.operator) for each in found]
+        shown = [
+            [
+                one
+                for one in applying(each, policy.operator)
+                if self._gates.count_lead(one.record, policy)
+            ]
+            for each in found
+        ]
         answers = []
         # The same writes, whether or not anything was found.
         with self._store.write() as transaction:

@@ -197,15 +197,15 @@ class Judge:
             if voice is not None and heard[voice] >= MOST_PER_VOICE:
                 continue
             one = self._evidence(known, record, hit)
-            applies = _applies(record, surface, policy.operator)
-            voice = voices.setdefault(alike, (*self._voice(one), applies))
+            is_applied = applies(record, surface, policy.operator)
+            voice = voices.setdefault(alike, (*self._voice(one), is_applied))
             heard[voice] += 1
             if heard[voice] > MOST_PER_VOICE:
                 continue
             evidence.append(one)
             # The policy leaves aside what its issuer limited to other surfaces or countries;
             # nobody is to see more of it, or to act on it.
-            if applies:
+            if is_applied:
                 matches.append(_match(record, one, hit))
                 touched.setdefault((log_index, item), hit.entry.slot)
         decision = policy.decide_media(evidence, surface=surface)
@@ -222,7 +222,7 @@ class Judge:
         """Returns what makes two statements one voice, before it is known what became of them."""
         category = self._vocabulary.get(scope.category or "")
         said = category.id if category.known else None
-        return (organisation_of(scope.issuer), said, _applies(scope, surface, operator))
+        return (organisation_of(scope.issuer), said, applies(scope, surface, operator))
 
     def _judge_nothing(self, policy: Policy, surface: str) -> MediaResult:
         """Returns what a policy says where nothing was found: most uploads, and always the same."""
@@ -277,7 +277,8 @@ def count_acted(transaction: Transaction, acted: Mapping[Acted, int], *, now: in
         effects.ask_late_remedy(transaction, items, decision=decision, now=now)
 
 
-def _applies(record: StatementRecord | Scope, surface: str, operator: Operator) -> bool:
+def applies(record: StatementRecord | Scope, surface: str, operator: Operator) -> bool:
+    """Whether a statement's own limits let it be applied at a surface, for this operator."""
     return (not record.surfaces or surface in record.surfaces) and (
         not record.jurisdictions or not set(record.jurisdictions).isdisjoint(operator.jurisdictions)
     )

@@ -11,8 +11,9 @@ from node.services.catalogue import Catalogue
 from node.services.clients import Client
 from node.services.equality import Digests
 from node.services.films import QueryFrame, find_films, fit_frames
+from node.services.gates import ALLOW_RULE, ALLOWED, Gates
 from node.services.hearing import Hearing, Scopes
-from node.services.judging import Hit, Judge, Known, MediaResult, count_acted
+from node.services.judging import Acted, Hit, Judge, Known, MediaResult, count_acted
 from node.storage.engine import Store
 from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.transaction import Transaction
@@ -68,6 +69,7 @@ class Lookups:
         catalogue: Catalogue,
         policy: PolicyFile,
         audit: Audit,
+        gates: Gates,
         *,
         name: str,
         origin: str,
@@ -78,6 +80,7 @@ class Lookups:
         self._catalogue = catalogue
         self._policy = policy
         self._audit = audit
+        self._gates = gates
         self._name = name
         self._origin = origin
         self._digests = Digests(origin)
@@ -120,11 +123,22 @@ class Lookups:
                     remarks[number] += remark
             indices = {hit.entry.log_index for hits in found for hit in hits}
             known = Known(transaction, indices, now=now)
+            asked = Counter(items)
             judged = {
-                item: self._judge.judge(known, policy, hits, surface, remark)
+                item: self._decide(
+                    transaction,
+                    known,
+                    policy,
+                    item,
+                    hits,
+                    surface=surface,
+                    remarks=remark,
+                    times=asked[item],
+                )
                 for item, hits, remark in zip(distinct, found, remarks, strict=True)
             }
             state = self._state(transaction, now, version)
+        self._gates.looked_up(len(items) if is_looked_for else 0)
         results = [judged[item][0] for item in items]
         acted = Counter(one for item in items for one in judged[item][1])
         if acted:
@@ -138,6 +152,28 @@ class Lookups:
             detail=f"items={len(items)} decisions={','.join(decisions)}",
         )
         return MatchAnswer(tuple(results), state)
+
+    def _decide(
+        self,
+        transaction: Transaction,
+        known: Known,
+        policy: Policy,
+        item: MediaQuery,
+        hits: Sequence[Hit],
+        *,
+        surface: str,
+        remarks: Sequence[str],
+        times: int,
+    ) -> tuple[MediaResult, list[Acted]]:
+        """Returns what is answered about one upload, once the operator's gates were asked."""
+        if not hits:
+            return self._judge.judge(known, policy, hits, surface, remarks)
+        pdq = bytes.fromhex(item.pdq) if item.pdq is not None and _has_good_pdq(item) else None
+        sha256 = bytes.fromhex(item.sha256) if item.sha256 is not None else None
+        if self._gates.allows(transaction, pdq=pdq, sha256=sha256):
+            return MediaResult("none", ALLOW_RULE, (*remarks, ALLOWED), ()), []
+        passed, said = self._gates.sift(transaction, known, policy, hits, surface, times=times)
+        return self._judge.judge(known, policy, passed, surface, (*remarks, *said))
 
     def list_state(self) -> ListState:
         """Returns what uploads are compared with at this instant."""
@@ -179,7 +215,7 @@ class Lookups:
         self, transaction: Transaction, item: MediaQuery, policy: Policy
     ) -> tuple[list[Hit], tuple[str, ...]]:
         """Returns the flagged films and pictures that a film has enough in common with."""
-        frames = fit_frames(item.frames)
+        frames = self._gates.without_allowed(transaction, fit_frames(item.frames))
         found = find_films(self._catalogue, transaction, frames, max_distance=policy.max_distance())
         hits = [Hit.of_film(one) for one in found.hits if policy.takes(one.overlap)]
         if not frames:

@@ -19,7 +19,8 @@ _BATCH = 200
 _SET_ASIDE_KEPT_S = 30 * 86_400
 _QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about may turn up
 _STREAMS_KEPT_S = 3_600
-_INTAKE_KEPT_S = 7 * 86_400
+_COUNTERS_KEPT_S = 7 * 86_400
+_RATES_KEPT_S = 90 * 86_400
 _LEASE = "jobs"
 
 
@@ -84,7 +85,10 @@ class Maintenance:
         now = int(self._clock())
         with self._store.write() as transaction:
             transaction.streams.forget(before=now - self._streams_kept_s)
-            transaction.gates.forget_intake(before=now - _INTAKE_KEPT_S)
+            transaction.gates.forget_counters(
+                before=now - _COUNTERS_KEPT_S, rates_before=now - _RATES_KEPT_S
+            )
+            transaction.gates.forget_allowed(before=now - _RATES_KEPT_S)
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.budgets.forget_paid(before=now - REPEAT_S)
             transaction.peers.forget_set_aside(

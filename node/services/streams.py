@@ -24,6 +24,7 @@ from node.services.audit import Audit
 from node.services.catalogue import Catalogue
 from node.services.clients import Client
 from node.services.films import QueryFrame, fit_frames, meet
+from node.services.gates import Gates
 from node.services.judging import Acted, Hit, Judge, Known, MediaResult, count_acted
 from node.settings import Settings
 from node.storage.engine import Store
@@ -65,6 +66,7 @@ class Streams:
         catalogue: Catalogue,
         policy: PolicyFile,
         audit: Audit,
+        gates: Gates,
         *,
         settings: Settings,
         vocabulary: Vocabulary,
@@ -74,6 +76,7 @@ class Streams:
         self._catalogue = catalogue
         self._policy = policy
         self._audit = audit
+        self._gates = gates
         self._judge = Judge(vocabulary)
         self._clock = clock
         self._window_ms = round(settings.stream_window_s * _MS_PER_S)
@@ -111,6 +114,7 @@ class Streams:
                     "As many streams are watched as may be.", retry_after_s=self._idle_s
                 )
             transaction.streams.add(made)
+        self._gates.looked_up(1)
         self._audit.note(client.name, "stream.open", subject=surface)
         return OpenedStream(made.id.hex(), self._window_ms, self._idle_s)
 
@@ -182,7 +186,7 @@ class Streams:
     def _find(
         self, transaction: Transaction, frames: Sequence[QueryFrame], policy: Policy
     ) -> list[StreamHit]:
-        fit = fit_frames(frames)
+        fit = self._gates.without_allowed(transaction, fit_frames(frames))
         near = self._catalogue.near(
             transaction,
             [bytes.fromhex(one.pdq) for one in fit],
@@ -214,7 +218,16 @@ class Streams:
         )
         found = [Hit.of_film(film) for film in films if policy.takes(film.overlap)]
         known = Known(transaction, {hit.entry.log_index for hit in found}, now=now)
-        return self._judge.judge(known, policy, found, stream.surface)
+        passed, said = self._gates.sift(
+            transaction,
+            known,
+            policy,
+            found,
+            stream.surface,
+            # The frames within the window are met again and again; the stream counts once.
+            times=1 if stream.decision == "none" else 0,
+        )
+        return self._judge.judge(known, policy, passed, stream.surface, said)
 
     def _keep_decision(
         self,
