@@ -154,6 +154,13 @@ class Fingerprint(Hidden, frozen=True, kw_only=True):
     value: Bytes32
 
 
+class Avatar(Hidden, frozen=True, kw_only=True):
+    """The picture that an account showed of itself: its pdq, and the quality of that."""
+
+    pdq: Digest256
+    quality: Quality
+
+
 class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
     """One banned account, under 1 to 8 fingerprints; it always expires.
 
@@ -165,6 +172,7 @@ class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
         purpose: what it may be used for.
         legal_basis: the issuer's ground for sharing it.
         expires: at most 24 months after `issued`.
+        avatar: of the account; a weak signal beside a fingerprint, and nothing without one.
     """
 
     KIND: ClassVar[str] = "account-ban"
@@ -178,6 +186,7 @@ class AccountBan(Statement, frozen=True, kw_only=True, omit_defaults=True):
     purpose: Code
     legal_basis: Code
     expires: TimeField
+    avatar: Avatar | None = None
     issuer_code: Code | None = None
     jurisdictions: Annotated[tuple[Jurisdiction, ...], Meta(max_length=limits.MAX_LIST)] = ()
 

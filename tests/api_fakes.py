@@ -272,7 +272,15 @@ class FakeAccounts:
         self.spent = False
         self.statements = statements
 
-    def check(self, identifiers: Any, *, client: Client, region: Any, scope: Any) -> CheckAnswer:
+    def check(
+        self,
+        identifiers: Any,
+        *,
+        client: Client,
+        region: Any,
+        scope: Any,
+        avatar: Any = None,
+    ) -> CheckAnswer:
         self._ask(identifiers)
         if "bad@example.com" in {value for _, value in identifiers}:
             lead = Lead(
@@ -289,7 +297,7 @@ class FakeAccounts:
         return CheckAnswer("none", None, ("no rule",), ())
 
     def check_batch(
-        self, accounts: Any, *, client: Client, region: Any, scope: Any
+        self, accounts: Any, avatars: Any, *, client: Client, region: Any, scope: Any
     ) -> list[CheckAnswer | InvalidError]:
         found: list[CheckAnswer | InvalidError] = []
         for number, one in enumerate(accounts):

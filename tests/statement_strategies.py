@@ -118,12 +118,14 @@ media_flags = built(
     flags=tuples(st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True)),
     surfaces=tuples(st.sampled_from(["public", "hosted", "private"]), 0, 3),
 )
+avatars = st.builds(statements.Avatar, pdq=digests, quality=st.integers(0, 100))
 account_bans = built(
     statements.AccountBan,
     "expires",
     limits.MAX_ACCOUNT_DAYS,
     **judged(),
     fingerprints=tuples(fingerprints, 1),
+    avatar=st.none() | avatars,
     scope=st.sampled_from(["account", "person"]),
 )
 

@@ -32,6 +32,22 @@ Identifiers = Annotated[
 Region = Annotated[str, like(fields.Jurisdiction)]
 
 
+class AvatarHash(Body):
+    """The pdq of the picture that an account shows of itself."""
+
+    pdq: Annotated[str, like(fields.Digest256)]
+    quality: Annotated[int, like(fields.Quality)]
+
+
+Avatar = Annotated[
+    AvatarHash | None,
+    Field(
+        description="A weak signal: it adds the kind `avatar` to a lead, and is none by itself. "
+        "Compared from a quality of 50 on."
+    ),
+]
+
+
 class CheckRequest(Body):
     """A sign-up to be checked."""
 
@@ -40,13 +56,16 @@ class CheckRequest(Body):
         None, description="Country that a phone number without country code belongs to."
     )
     username_scope: UsernameScope | None = None
+    avatar: Avatar = None
 
 
 class Lead(Answer):
     """A ban that shares identifiers with the sign-up: a reason to look, never a verdict."""
 
     statement: str
-    kinds: tuple[str, ...] = Field(description="Kinds of identifiers that fit.")
+    kinds: tuple[str, ...] = Field(
+        description="Kinds of identifiers that fit; `avatar` where that fits too."
+    )
     category: str
     issuers: tuple[str, ...]
     independent: int = Field(
@@ -76,6 +95,7 @@ class Account(Body):
     """One account of a batch."""
 
     identifiers: Identifiers
+    avatar: Avatar = None
 
 
 class BatchRequest(Body):
@@ -146,6 +166,10 @@ class BanRequest(Body):
     )
     jurisdictions: Jurisdictions = ()
     username_scope: UsernameScope | None = None
+    avatar: Annotated[
+        AvatarHash | None,
+        Field(description="Goes with the ban, to whom that goes, and ends with it."),
+    ] = None
     region: Region | None = Field(
         None, description="Country that a phone number without country code belongs to."
     )

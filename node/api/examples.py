@@ -151,6 +151,7 @@ BAN: Final = {
     "legal_basis": "gdpr-6-1-f",
     "expires_days": 365,
     "audience": ["circle:hotline.example/de-minors-1"],
+    "avatar": {"pdq": PDQ, "quality": 98},
 }
 REISSUE: Final = {"identifiers": BAN["identifiers"]}
 RETRACT: Final = {"reason": "wrong", "items": [0]}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from node.api import examples
 from node.api.account_shapes import (
+    AvatarHash,
     BanRequest,
     BatchAnswer,
     BatchRequest,
@@ -41,7 +42,7 @@ from node.services.lookups import MediaQuery
 from protocol.errors import InvalidError, UnavailableError
 from protocol.fields import Surface
 from protocol.messages import Receipt
-from protocol.statements import Frame, MediaItem
+from protocol.statements import Avatar, Frame, MediaItem
 
 MATCH_FILE: Final = "/v1/media/match-file"
 """The one address that takes files; its limit of size is another."""
@@ -192,6 +193,7 @@ def check_account(
             client=client,
             region=body.region,
             scope=body.username_scope,
+            avatar=_avatar(body.avatar),
         )
     except UnavailableError:
         metrics.count_decision("account", "unavailable")
@@ -225,6 +227,7 @@ def check_accounts(
     try:
         found = services.accounts.check_batch(
             [[(one.kind, one.value) for one in account.identifiers] for account in body.accounts],
+            [_avatar(account.avatar) for account in body.accounts],
             client=client,
             region=body.region,
             scope=body.username_scope,
@@ -277,6 +280,7 @@ def ban_account(
         jurisdictions=body.jurisdictions,
         region=body.region,
         username_scope=body.username_scope,
+        avatar=_avatar(body.avatar),
         client=client,
     )
     return message_answer(receipt, status=201)
@@ -299,6 +303,10 @@ def hash_upload(services: Services, data: bytes) -> tuple[MediaQuery, dict[str, 
         md5=hashes.md5,
     )
     return query, {"width": hashes.width, "height": hashes.height, "format": hashes.format}
+
+
+def _avatar(body: AvatarHash | None) -> Avatar | None:
+    return None if body is None else Avatar(pdq=body.pdq, quality=body.quality)
 
 
 def media_item(body: FlaggedHashes) -> MediaItem:

@@ -15,6 +15,7 @@ from node.policy.evaluation import Policy
 from node.policy.gates import read_gates
 from node.policy.model import (
     ACTIONS,
+    AVATAR,
     DEFAULT_MIN_QUERY_SHARE,
     DEFAULT_MIN_STREAM_FRAMES,
     DEFAULT_MIN_TARGET_SHARE,
@@ -169,7 +170,7 @@ def _read_rule(table: Table) -> Rule:
         ),
         kinds=kinds,
         min_kinds=table.number("min_kinds", 1, 1, len(IDENTIFIER_KINDS)),
-        kinds_all=table.words("kinds_all", (), IDENTIFIER_KINDS),
+        kinds_all=table.words("kinds_all", (), (*IDENTIFIER_KINDS, AVATAR)),
         not_disputed=table.flag("not_disputed", default=action in {"block", "hold"}),
     )
     _check_sense(table, rule)

@@ -19,6 +19,9 @@ SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 IDENTIFIER_KINDS: Final[tuple[str, ...]] = get_args(IdentifierKindName)
 """Kinds of identifiers that an account statement can carry."""
 
+AVATAR: Final = "avatar"
+"""Stands among the kinds of a match whose avatar fits as well; never without another one."""
+
 EXACT_KINDS: Final = frozenset({"sha256", "sha1", "md5"})
 """Kinds of media hashes that match by equality; a rule's `max_distance` is not for them."""
 
@@ -118,7 +121,8 @@ class AccountEvidence:
 
     Attributes:
         statement: id of the statement.
-        kinds: the kinds of identifiers that matched in this statement.
+        kinds: the kinds of identifiers that matched in this statement; `AVATAR` beside them
+            where its avatar did as well.
         category: the statement's category.
         review_only: as in `MediaEvidence`, and for a category that is no reason for a ban.
         issuer: who signed.
@@ -189,7 +193,8 @@ class Rule:
         min_stream_frames: media only; frames of a stream that have to match within the window.
         kinds: account only; the kinds of identifiers that count.
         min_kinds: account only; how many of them have to match in one statement.
-        kinds_all: account only; each of these has to match in that statement as well.
+        kinds_all: account only; each of these has to match in that statement as well, `AVATAR`
+            among them.
         not_disputed: True if disputed entries do not count at all.
     """
 

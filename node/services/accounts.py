@@ -27,7 +27,7 @@ from protocol.errors import InvalidError, MalformedError, UnavailableError
 from protocol.identifiers import NormalisedIdentifier, lookalike, normalise
 from protocol.limits import MAX_FINGERPRINTS, MAX_OPRF_ELEMENTS
 from protocol.messages import Receipt
-from protocol.statements import AccountBan, Basis, Fingerprint
+from protocol.statements import AccountBan, Avatar, Basis, Fingerprint
 
 _SECONDS_PER_DAY = 86_400
 _USERNAME = "username"
@@ -105,6 +105,7 @@ class Accounts:
         client: Client,
         region: str | None = None,
         scope: str | None = None,
+        avatar: Avatar | None = None,
     ) -> CheckAnswer:
         """Returns whether a sign-up resembles a banned account.
 
@@ -113,6 +114,7 @@ class Accounts:
             client: who asks.
             region: country of telephone numbers without a country code.
             scope: platform whose user names are meant.
+            avatar: of the account; of too little detail, it is not compared.
 
         Raises:
             InvalidError: an identifier is not one of its kind; `where` names it.
@@ -122,6 +124,7 @@ class Accounts:
         normalised = with_look_alikes(self.normalised(identifiers, region, scope))
         (answer,) = self._decide(
             [normalised],
+            [avatar],
             client=client,
             action="account.check",
             about=f"identifiers={len(identifiers)}",
@@ -132,6 +135,7 @@ class Accounts:
     def check_batch(
         self,
         accounts: Sequence[Sequence[tuple[str, str]]],
+        avatars: Sequence[Avatar | None],
         *,
         client: Client,
         region: str | None = None,
@@ -145,6 +149,7 @@ class Accounts:
 
         Args:
             accounts: 1 to 8 of (kind, value) each; `limits.MAX_OPRF_ELEMENTS` altogether.
+            avatars: of each of them, if it has one.
             client: who asks.
             region: country of telephone numbers without a country code.
             scope: platform whose user names are meant.
@@ -170,6 +175,7 @@ class Accounts:
                 )
         answers = self._decide(
             list(good.values()),
+            [avatars[number] for number in good],
             client=client,
             action="account.check-batch",
             about=f"accounts={len(accounts)} identifiers={asked} refused={len(refused)}",
@@ -181,6 +187,7 @@ class Accounts:
     def _decide(
         self,
         accounts: Sequence[Sequence[NormalisedIdentifier]],
+        avatars: Sequence[Avatar | None],
         *,
         client: Client,
         action: str,
@@ -198,7 +205,7 @@ class Accounts:
             self._audit.note(client.name, action, detail=f"{about} unavailable")
             raise
         with self._store.read() as transaction:
-            found = self._leads.find(transaction, marks, now=now)
+            found = self._leads.find(transaction, marks, avatars, now=now)
         shown = [
             [
                 one
@@ -251,11 +258,14 @@ class Accounts:
         region: str | None = None,
         username_scope: str | None = None,
         jurisdictions: Sequence[str] = (),
+        avatar: Avatar | None = None,
     ) -> Receipt:
         """Bans one account under the fingerprints of its identifiers, which are not stored.
 
-        Raises: as `check`; also InvalidError for a category that is no reason for a ban.
+        Raises: as `check`; also InvalidError for a category that is no reason for a ban, and for an
+            avatar of too little detail.
         """
+        effects.check_avatar(avatar)
         known = self._vocabulary.get(category)
         if known.known and not known.ban_reason:
             raise InvalidError("This category is no reason for a ban.", where="category")
@@ -284,6 +294,7 @@ class Accounts:
             legal_basis=legal_basis,
             expires=format_time(now + expires_days * _SECONDS_PER_DAY),
             jurisdictions=tuple(jurisdictions),
+            avatar=avatar,
         )
 
     def _count(

@@ -20,6 +20,7 @@ from protocol.pdq import is_degenerate, parse_pdq
 from protocol.statements import (
     AccountBan,
     Accredit,
+    Avatar,
     Dispute,
     Erase,
     Feedback,
@@ -35,13 +36,15 @@ ACTED_DECISIONS = ("block", "hold", "review")
 
 
 def check_gates(statement: Statement) -> None:
-    """Returns if a media-flag's items are worth matching (docs/protocol.md section 13.4).
+    """Returns if what a statement lists is worth matching (docs/protocol.md section 13.4).
 
     Raises:
         InvalidError: a pdq is of low quality, or of a nearly constant picture: it would match
             innocent pictures. Or an item is there twice: it would say nothing, and cost each
             look-up.
     """
+    if isinstance(statement, AccountBan):
+        check_avatar(statement.avatar)
     if not isinstance(statement, MediaFlag):
         return
     _check_repeats(statement)
@@ -63,6 +66,17 @@ def check_gates(statement: Statement) -> None:
                     "send this item's exact digests alone.",
                     where=where,
                 )
+
+
+def check_avatar(avatar: Avatar | None) -> None:
+    """Returns if an avatar, where there is one, is worth matching; raises as `check_gates`."""
+    if avatar is not None and (
+        avatar.quality < PDQ_MIN_QUALITY or is_degenerate(parse_pdq(avatar.pdq))
+    ):
+        raise InvalidError(
+            "The avatar has too little detail, and would be like innocent ones: leave it out.",
+            where="avatar.pdq",
+        )
 
 
 def _check_repeats(statement: MediaFlag) -> None:
@@ -138,6 +152,9 @@ def _media_flag(
 def _account_ban(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
+    ban = cast("AccountBan", statement)
+    if ban.avatar is not None:
+        transaction.accounts.add_avatar(record.log_index, bytes.fromhex(ban.avatar.pdq))
     transaction.accounts.add(
         [
             FingerprintRecord(
@@ -149,7 +166,7 @@ def _account_ban(
                 one.scheme,
                 from_base64url(one.value),
             )
-            for slot, one in enumerate(cast("AccountBan", statement).fingerprints)
+            for slot, one in enumerate(ban.fingerprints)
         ]
     )
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from node.policy.model import AccountEvidence, Operator
+from node.policy.model import AVATAR, AccountEvidence, Operator
+from node.services.avatars import Avatars
 from node.services.equality import Fingerprints
 from node.storage.accounts import FingerprintRecord
 from node.storage.statements import StatementRecord
@@ -17,6 +18,7 @@ from protocol.categories import Vocabulary
 from protocol.encoding import format_time
 from protocol.fields import organisation_of
 from protocol.identifiers import lookalike
+from protocol.statements import Avatar
 
 MOST_LEADS: Final = 8
 """Bans that one answer shows; the policy looks at all of them."""
@@ -36,7 +38,7 @@ class Lead:
 
     Attributes:
         statement: id of the ban.
-        kinds: of identifiers that fit.
+        kinds: of identifiers that fit, and ``avatar`` where that does as well.
         category: of the ban.
         issuers: who signed it.
         independent: organisations with a ban, this one's among them, that at least these kinds fit.
@@ -70,16 +72,23 @@ class Leads:
     def __init__(self, origin: str, vocabulary: Vocabulary) -> None:
         """Begins with nothing; `origin` names the node's own log."""
         self._fingerprints = Fingerprints(origin)
+        self._avatars = Avatars(origin)
         self._vocabulary = vocabulary
 
     def find(
-        self, transaction: Transaction, asked: Sequence[Collection[Mark]], *, now: int
+        self,
+        transaction: Transaction,
+        asked: Sequence[Collection[Mark]],
+        avatars: Sequence[Avatar | None],
+        *,
+        now: int,
     ) -> list[list[Found]]:
         """Returns for each account the active bans that its fingerprints hit, in the log's order.
 
         Args:
             transaction: in which all is read.
             asked: the fingerprints of each account.
+            avatars: of each account, if it has one; it adds a kind to a ban that was hit.
             now: Unix time in seconds.
         """
         values = dict.fromkeys(value for marks in asked for *_, value in marks)
@@ -95,17 +104,20 @@ class Leads:
             for index, record in records.items()
             if record.state == "active" and record.ends is not None and record.ends > now
         }
-        hits = [hit for hit in met if hit.log_index in active]
+        met = [hit for hit in met if hit.log_index in active]
+        # An issuer that calls one identifier by several kinds must not gain weight by it.
+        hits = [[hit for hit in met if _mark(hit) in marks] for marks in asked]
+        bans = [{hit.log_index for hit in each} for each in hits]
+        near = self._avatars.near(transaction, avatars, bans)
         return [
-            # An issuer that calls one identifier by several kinds must not gain weight by it.
-            self._of_one(active, [hit for hit in hits if _mark(hit) in marks], disputed, believed)
-            for marks in asked
+            self._of_one(active, *each, disputed, believed) for each in zip(hits, near, strict=True)
         ]
 
     def _of_one(
         self,
         records: Mapping[int, StatementRecord],
         hits: Sequence[FingerprintRecord],
+        near: Collection[int],
         disputed: Collection[int],
         believed: Mapping[str, bool],
     ) -> list[Found]:
@@ -116,6 +128,8 @@ class Leads:
                 alike.add(hit.log_index)  # never a lead by itself
             else:
                 kinds.setdefault(hit.log_index, set()).add(hit.kind)
+        for index in kinds.keys() & near:
+            kinds[index].add(AVATAR)  # never alone: an identifier has hit the ban as well
         return [
             Found(
                 records[index],

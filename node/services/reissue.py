@@ -112,6 +112,7 @@ class Reissues:
             expires=ban.expires,
             issuer_code=ban.issuer_code,
             jurisdictions=ban.jurisdictions,
+            avatar=ban.avatar,
         )
 
     def _own(self, transaction: Transaction, statement_id: str) -> StatementRecord:

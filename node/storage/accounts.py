@@ -1,4 +1,4 @@
-"""Fingerprints of banned accounts: equality and nothing else."""
+"""Fingerprints of banned accounts, by equality and nothing else; and avatars, for their index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ from sqlalchemy import (
 )
 
 from node.storage.circle_rows import ReissueRow
-from node.storage.rows import FingerprintRow
+from node.storage.rows import AvatarRow, FingerprintRow
 from node.storage.sql import insert_new, table
 
 _FINGERPRINT = table(FingerprintRow)
+_AVATAR = table(AvatarRow)
+_CHUNK = 400
 _REISSUE = table(ReissueRow)
 
 
@@ -133,6 +135,31 @@ class AccountRepository:
             waiting += new
         return sorted(found - {log_index})
 
+    def add_avatar(self, log_index: int, pdq: bytes) -> None:
+        """Stores the avatar of one account-ban."""
+        self._connection.execute(insert(_AVATAR), {"log_index": log_index, "pdq": pdq})
+
+    def avatars_at(self, places: Sequence[int]) -> set[int]:
+        """Returns which of these places in the log have an avatar."""
+        return {
+            row.log_index
+            for at in range(0, len(places), _CHUNK)
+            for row in self._connection.execute(
+                select(_AVATAR.c.log_index).where(
+                    _AVATAR.c.log_index.in_(list(places[at : at + _CHUNK]))
+                )
+            )
+        }
+
+    def avatars_from(self, log_index: int, *, limit: int) -> list[tuple[int, bytes]]:
+        """Returns the avatars from a place in the log on, in its order, each with its place."""
+        index = _AVATAR.c.log_index
+        found = self._connection.execute(
+            select(_AVATAR).where(index >= log_index).order_by(index).limit(limit)
+        )
+        return [(row.log_index, row.pdq) for row in found]
+
     def forget(self, log_index: int) -> None:
-        """Deletes the fingerprints of a statement."""
+        """Deletes the fingerprints of a statement, and its avatar."""
+        self._connection.execute(delete(_AVATAR).where(_AVATAR.c.log_index == log_index))
         self._connection.execute(delete(_FINGERPRINT).where(_FINGERPRINT.c.log_index == log_index))

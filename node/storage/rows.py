@@ -108,6 +108,15 @@ class FingerprintRow(SQLModel, table=True):
     value: bytes = Field(sa_column=_bytes(index=True))
 
 
+class AvatarRow(SQLModel, table=True):
+    """The pdq of a banned account's avatar."""
+
+    __tablename__ = "avatar"
+
+    log_index: int = Field(sa_column=_big(primary_key=True))
+    pdq: bytes = Field(sa_column=_bytes())
+
+
 class DisputeRow(SQLModel, table=True):
     """A dispute and what became of it; `items` empty means the whole statement."""
 

@@ -43,6 +43,14 @@ Invite = Annotated[
     list[str] | None,
     typer.Option(help="Invite link of a group; - reads it from input.", metavar="TEXT"),
 ]
+AvatarFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--avatar",
+        help="Picture of the account; it is hashed here, and only its pdq goes to your node.",
+        metavar="FILE",
+    ),
+]
 Region = Annotated[
     str | None,
     typer.Option(
@@ -65,6 +73,7 @@ def check(
     username: Username = None,
     payment: Payment = None,
     invite: Invite = None,
+    avatar: AvatarFile = None,
     region: Region = None,
     file: Annotated[
         Path | None,
@@ -118,6 +127,8 @@ def check(
         "invite": invite,
     }
     _check_list_options(named, file, output, beside=wait or resume is not None)
+    if file is not None and avatar is not None:
+        raise typer.BadParameter("a list has no avatars", param_hint="--avatar")
     api_key = read_api_key(api_key_file)
     platform = Platform(node, api_key)
     about = {"region": region} if region else {}
@@ -132,7 +143,8 @@ def check(
         outcome.refused += 0 if gone_on else len(users.faults)
         _show_outcome(outcome, output, as_json=as_json)
         return
-    answer = platform.post("/v1/accounts/check", {"identifiers": _gather(**named)} | about)
+    body = {"identifiers": _gather(**named)} | about | _avatar(avatar)
+    answer = platform.post("/v1/accounts/check", body)
     if as_json:
         show_json(answer)
         return
@@ -222,6 +234,7 @@ def ban(
     username: Username = None,
     payment: Payment = None,
     invite: Invite = None,
+    avatar: AvatarFile = None,
     region: Region = None,
     scope: Annotated[
         Literal["account", "person"],
@@ -267,6 +280,7 @@ def ban(
         "legal_basis": legal_basis,
         "expires_days": days,
         "audience": audience,
+        **_avatar(avatar),
     }
     receipt = platform.post("/v1/accounts/ban", body | ({"region": region} if region else {}))
     if as_json:
@@ -294,6 +308,31 @@ def _gather(**named: list[str] | None) -> list[dict[str, str]]:
         {"kind": kind, "value": _from_input(kind) if value == "-" else value}
         for kind, value in pairs
     ]
+
+
+def _avatar(path: Path | None) -> dict[str, Any]:
+    """Returns the field of a request for a picture, if there is one.
+
+    Raises:
+        InvalidError: it cannot be read, is no picture, or has too little detail.
+    """
+    if path is None:
+        return {}
+    from node.cli.gather import hash_pictures
+    from node.matching.media import MediaHashes
+    from protocol.errors import InvalidError
+    from protocol.limits import PDQ_MIN_QUALITY
+    from protocol.pdq import is_degenerate
+
+    (read,) = hash_pictures([path], workers=1)
+    if read.problem is not None:
+        raise InvalidError(f"The avatar cannot be used: {read.problem}")
+    hashes = read.hashes
+    if not isinstance(hashes, MediaHashes):
+        raise InvalidError("The avatar cannot be used: it is a film; take one picture of it.")
+    if hashes.quality < PDQ_MIN_QUALITY or is_degenerate(hashes.pdq):
+        raise InvalidError("The avatar has too little detail to be known again: leave it out.")
+    return {"avatar": {"pdq": hashes.pdq.hex(), "quality": hashes.quality}}
 
 
 def _from_input(kind: str) -> str:

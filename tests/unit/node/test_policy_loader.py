@@ -216,3 +216,11 @@ def test_the_policies_in_the_guide_are_understood():
 def test_the_guide_and_the_default_policy_name_the_same_rules():
     for one in parse_policy(default_policy()).rules:
         assert f"`{one.name}`" in GUIDE
+
+
+def test_an_avatar_counts_together_with_an_identifier_and_never_for_one():
+    policy = parse_policy(rule(ACCOUNT + 'kinds_all = ["username", "avatar"]\n'))
+    assert policy.rules[0].kinds_all == ("username", "avatar")
+    assert "avatar" not in policy.rules[0].kinds
+    with pytest.raises(SettingsError, match="'kinds'"):
+        parse_policy(rule(ACCOUNT + 'kinds = ["avatar"]\n'))

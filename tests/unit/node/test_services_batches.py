@@ -20,7 +20,7 @@ def circle_desk(desk: Desk) -> Desk:
 
 
 def batch(desk: Desk, *accounts: Account) -> list[CheckAnswer | InvalidError]:
-    return desk.accounts.check_batch(accounts, client=PLATFORM_PROGRAM)
+    return desk.accounts.check_batch(accounts, [None] * len(accounts), client=PLATFORM_PROGRAM)
 
 
 def test_each_account_is_answered_as_a_check_of_it_alone_would_be(circle_desk: Desk) -> None:
