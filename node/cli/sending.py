@@ -14,7 +14,7 @@ from node.cli.conversation import Flagger, submit
 from node.cli.own_node import Platform
 from node.cli.sheet import Finding
 from protocol.encoding import format_time
-from protocol.statements import Basis, MediaFlag
+from protocol.statements import Basis, MediaFlag, MediaItem
 from signing.envelopes import new_nonce, sign_statement
 
 _SECONDS_PER_DAY: Final = 86_400
@@ -48,7 +48,7 @@ class FlaggerSender:
     """Signs with a flagger's key; the node can change nothing."""
 
     def __init__(self, flagger: Flagger, finding: Finding, *, key_file: Path) -> None:
-        self._flagger = flagger
+        self.flagger = flagger
         self._finding = finding
         self.to = flagger.node
         self.signed_by = f"{flagger.name}, key id {spoken(flagger.key.kid)}"
@@ -57,18 +57,27 @@ class FlaggerSender:
     def send(self, parts: Sequence[Sequence[Chosen]]) -> Iterator[str]:
         """Signs all parts before the first is sent; see `Sender`."""
         now = int(time.time())
-        envelopes = [self._sign(part, now) for part in parts]
-        for receipt in submit(self._flagger, envelopes):
+        envelopes = [self.sign([one.item for one in part], now) for part in parts]
+        for receipt in submit(self.flagger, envelopes):
             yield receipt.id
 
-    def _sign(self, part: Sequence[Chosen], now: int) -> bytes:
+    def sign(self, items: Sequence[MediaItem], now: int) -> bytes:
+        """Returns the envelope of one statement.
+
+        Args:
+            items: 1 to 1000 pictures or films.
+            now: Unix time in seconds.
+
+        Raises:
+            ProtocolError: the finding is not one that a statement can carry.
+        """
         finding = self._finding
         statement = MediaFlag(
-            issuer=self._flagger.name,
+            issuer=self.flagger.name,
             nonce=new_nonce(),
             issued=format_time(now),
             audience=finding.audience,
-            items=tuple(one.item for one in part),
+            items=tuple(items),
             category=finding.category,
             basis=Basis(reviewers=finding.reviewers, reviewed=format_time(now)),
             purpose=finding.purpose,
@@ -79,7 +88,7 @@ class FlaggerSender:
             surfaces=finding.surfaces,  # type: ignore[arg-type]  # checked when it is signed
             jurisdictions=finding.jurisdictions,
         )
-        return sign_statement(statement, self._flagger.key)
+        return sign_statement(statement, self.flagger.key)
 
 
 class PlatformSender:

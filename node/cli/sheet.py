@@ -99,8 +99,37 @@ def show_sheet(assessment: Assessment, finding: Finding, *, to: str, signed_by: 
     films = [one.item for one in assessment.chosen if one.item.frames]
     frames = sum(len(one.frames) for one in films)
     without = len(assessment.chosen) - with_pdq - len(films)
+    what = "the pictures and films" if films else "the pictures"
+    show_leaving(
+        finding,
+        (
+            f"pdq with quality, sha256, sha1 and md5 of {_count(with_pdq, 'picture')}"
+            * bool(with_pdq),
+            f"{frames} frames of {_count(len(films), 'film')}, each with pdq, quality and time; "
+            "and their sha256, sha1 and md5" * bool(films),
+            f"sha256, sha1 and md5 of {_count(without, 'file')}" * bool(without),
+        ),
+        stays=f"{what}, their names, and where they lie",
+        to=to,
+        signed_by=signed_by,
+    )
+
+
+def show_leaving(
+    finding: Finding, hashes: Sequence[str], *, stays: str, to: str, signed_by: str
+) -> None:
+    """Shows what is said of the media hashes, how many there are, and what stays.
+
+    Args:
+        finding: what is said.
+        hashes: lines about the media hashes; empty ones are left out.
+        stays: what does not leave this computer, in words.
+        to: address of the node.
+        signed_by: whose key signs, in words.
+    """
     title = check_category(finding.category, CategoryKind.MEDIA)
     note("What leaves this computer, and nothing else:")
+    told = [one for one in hashes if one]
     for name, value in (
         ("to", to),
         ("signed by", signed_by),
@@ -113,22 +142,11 @@ def show_sheet(assessment: Assessment, finding: Finding, *, to: str, signed_by: 
         ("legal basis", finding.legal_basis),
         ("only for", ", ".join((*finding.surfaces, *finding.jurisdictions))),
         ("looked at again", f"within {finding.review_days} days"),
-        (
-            "media hashes",
-            f"pdq with quality, sha256, sha1 and md5 of {_count(with_pdq, 'picture')}"
-            * bool(with_pdq),
-        ),
-        (
-            "",
-            f"{frames} frames of {_count(len(films), 'film')}, each with pdq, quality and time; "
-            "and their sha256, sha1 and md5" * bool(films),
-        ),
-        ("", f"sha256, sha1 and md5 of {_count(without, 'file')}" * bool(without)),
+        *(("" if at else "media hashes", line) for at, line in enumerate(told)),
     ):
         if value:
             note(f"  {name.ljust(15)}  {value}")
-    what = "the pictures and films" if films else "the pictures"
-    note(f"What stays here: {what}, their names, and where they lie.")
+    note(f"What stays here: {stays}.")
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -26,13 +26,37 @@ def register(app: options.Group) -> None:
 
 def flag(
     *,
-    files: options.Pictures,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Pictures and films, or folders of them.", metavar="FILES", show_default=False
+        ),
+    ] = None,
     category: options.Category,
     reviewers: options.Reviewers,
     node: options.NodeUrl = None,
     key: options.KeyFile = None,
     passphrase_file: options.PassphraseFile = None,
     api_key_file: options.ApiKeyFile = None,
+    from_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A list of media hashes instead of files: .csv, .jsonl or .parquet.",
+            metavar="LIST",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to keep how far a list has been sent; LIST.state unless said.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Send the rest of a list that has bad rows.")
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Leave out what could only be found as an exact copy."),
@@ -77,7 +101,7 @@ def flag(
     yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
-    """Sign and send media hashes of pictures and films.
+    """Sign and send media hashes of pictures and films, or of a list.
 
     The files stay on this computer. What leaves it is shown, and you are asked.
     """
@@ -94,7 +118,8 @@ def flag(
     from protocol.categories import CategoryKind
 
     check_category(category, CategoryKind.MEDIA)
-    found = find_pictures(files)
+    _check_source(files, from_list, key)
+    found = find_pictures(files or [])
     finding = Finding(
         category=category,
         reviewers=reviewers,
@@ -108,6 +133,22 @@ def flag(
         audience=tuple(audience),
     )
     sender = _sender(finding, key, node, passphrase_file, api_key_file)
+    if from_list is not None:
+        from node.cli.hash_list_verb import flag_list
+        from node.cli.sending import FlaggerSender
+
+        assert isinstance(sender, FlaggerSender)
+        flag_list(
+            from_list,
+            state or from_list.with_name(f"{from_list.name}.state"),
+            finding,
+            sender,
+            strict=strict,
+            skip_bad=skip_bad,
+            yes=yes,
+            as_json=as_json,
+        )
+        return
     read = hash_pictures(found, workers=workers, interval_ms=interval_ms)
     assessment = assess(read, strict=strict)
     show_remarks(assessment)
@@ -128,6 +169,22 @@ def flag(
         _show(assessment, parts, ids, who=sender.who, as_json=as_json)
     if assessment.unreadable:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _check_source(files: list[Path] | None, from_list: Path | None, key: Path | None) -> None:
+    from node.cli.hash_list import is_known_kind
+
+    if bool(files) == (from_list is not None):
+        raise typer.BadParameter("name either files or a list", param_hint="FILES or --from")
+    if from_list is None:
+        return
+    if key is None:
+        raise typer.BadParameter("a list is signed by a flagger: say --key", param_hint="--from")
+    if not is_known_kind(from_list) or not from_list.is_file():
+        raise typer.BadParameter(
+            "there is no such list; its name ends in .csv, .jsonl or .parquet",
+            param_hint="--from",
+        )
 
 
 def _sender(
