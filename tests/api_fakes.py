@@ -20,10 +20,13 @@ from node.services.judging import MediaMatch, MediaResult
 from node.services.leads import Lead
 from node.services.lookups import ListState, MatchAnswer
 from node.services.peers import Caller, PeerState
+from node.services.quarantines import Entry as QuarantineEntry
 from node.services.remedies import Remedy
+from node.services.sources import SourceState
 from node.services.streams import OpenedStream
 from node.settings import Settings
 from node.storage.access import ClientRecord
+from node.storage.gates import Allowed
 from node.storage.journal import AuditEntry
 from node.storage.peers import SetAsideRecord
 from node.storage.trust import FrozenHolder
@@ -433,6 +436,65 @@ class FakeParticipation:
         return CeremonyAnswer(state="unconfirmed")
 
 
+class FakeQuarantines:
+    def __init__(self) -> None:
+        self.state = "quarantined"
+
+    def list(self, states: Sequence[str] = ("quarantined", "rejected")) -> list[QuarantineEntry]:
+        one = QuarantineEntry(
+            statement=KNOWN,
+            item=0,
+            issuer=f"{NAME}/anna",
+            category="csam.act.prepub",
+            state=self.state,
+            reason="share",
+            since="2026-11-22T10:00:00Z",
+            matches=400,
+            usual=3,
+            lookups=4_000,
+            issuer_told=None,
+            decided_by=None,
+        )
+        return [one] if self.state in states else []
+
+    def _say(self, state: str, statement: str) -> QuarantineEntry:
+        if statement != KNOWN:
+            raise NotFoundError("There is no statement with this id in this node's log.")
+        self.state = state
+        return self.list([state])[0]
+
+    def confirm(self, statement: str, item: int, *, actor: str) -> QuarantineEntry:
+        if self.state != "quarantined":
+            raise ConflictError("The entry is not in quarantine.")
+        return self._say("confirmed", statement)
+
+    def reject(self, statement: str, item: int, *, actor: str) -> QuarantineEntry:
+        return self._say("rejected", statement)
+
+
+class FakeAllowList:
+    def __init__(self) -> None:
+        self.entries = {7: Allowed(7, "pdq", b"secret", 8, "logo", NOW, "op", NOW + 9)}
+
+    def list(self) -> list[Allowed]:
+        return list(self.entries.values())
+
+    def add(self, kind: str, value: str, *, actor: str, **said: Any) -> Allowed:
+        return self.entries[7]
+
+    def remove(self, number: int, *, actor: str) -> None:
+        if self.entries.pop(number, None) is None:
+            raise NotFoundError("The allow list has no entry of this number.")
+
+
+class FakeSources:
+    def list(self) -> list[SourceState]:
+        return [SourceState(NAME, 25, 9, 3, 4, 2, 1)]
+
+    def matches(self) -> dict[tuple[str, str], int]:
+        return {(NAME, "acted"): 3, (NAME, "shadow"): 4}
+
+
 class FakeBudgets:
     def usage(self, day: str | None = None) -> list[Usage]:
         members = {"platform-a.example": 4_000}
@@ -500,6 +562,9 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         health=FakeHealth(),
         pool=FakePool(),
         films=FakeFilms(),
+        quarantines=FakeQuarantines(),
+        allow_list=FakeAllowList(),
+        sources=FakeSources(),
         streams=FakeStreams(),
         policy=SimpleNamespace(problem=None),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_fakes import FLAGGER_KEY, KNOWN, NODE_KEY, STREAM_ID, bearer, signed
-from node.api import examples
+from node.api import examples, gate_shapes
 from node.api.app import methods_by_path
 from node.api.bodies import ENVELOPE, JSON
 
@@ -39,7 +39,11 @@ class Endpoint:
     def target(self) -> str:
         path = self.template.replace("{statement_id}", KNOWN).replace("{remedy_id}", "7")
         path = path.replace("{stream_id}", STREAM_ID)
-        path = path.replace("{name}", "platform-a.example").replace("{client_id}", "7")
+        path = (
+            path.replace("{name}", "platform-a.example")
+            .replace("{client_id}", "7")
+            .replace("{number}", "7")
+        )
         return path + (f"?{self.query}" if self.query else "")
 
     @property
@@ -127,6 +131,12 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/admin/circles/thaw-holder", "admin", 204, examples.THAW_HOLDER),
     Endpoint("GET", "/v1/admin/budgets", "admin", 200, None, "day=2026-11-22"),
     Endpoint("GET", "/v1/admin/policy", "admin"),
+    Endpoint("GET", "/v1/admin/quarantine", "admin"),
+    Endpoint("POST", "/v1/admin/quarantine", "admin", 200, gate_shapes.VERDICT),
+    Endpoint("GET", "/v1/admin/allow", "admin"),
+    Endpoint("POST", "/v1/admin/allow", "admin", 201, gate_shapes.ALLOW),
+    Endpoint("DELETE", "/v1/admin/allow/{number}", "admin", 204),
+    Endpoint("GET", "/v1/admin/sources", "admin"),
     Endpoint("GET", "/v1/admin/set-aside", "admin"),
     Endpoint("GET", "/v1/admin/remedies", "admin"),
 )

@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from node.api import account_shapes as account_s
-from node.api import flagger, operator, peer, platform, problems, public, statements, streams
+from node.api import flagger, gates, operator, peer, platform, problems, public, statements, streams
+from node.api import gate_shapes as gate_s
 from node.api import operator_shapes as operator_s
 from node.api import platform_shapes as platform_s
 from node.api import stream_shapes as stream_s
@@ -29,6 +30,7 @@ ROUTERS: Final = (
     flagger.router,
     peer.router,
     operator.router,
+    gates.router,
 )
 
 SHAPES: Final[tuple[Shape, ...]] = (
@@ -67,6 +69,13 @@ SHAPES: Final[tuple[Shape, ...]] = (
     operator_s.PolicyState,
     operator_s.SetAsides,
     operator_s.Status,
+    gate_s.QuarantineEntry,
+    gate_s.QuarantineList,
+    gate_s.VerdictRequest,
+    gate_s.AllowRequest,
+    gate_s.AllowedEntry,
+    gate_s.AllowedEntries,
+    gate_s.SourceLines,
     messages.WellKnown,
     messages.Receipt,
     messages.StatementStatus,

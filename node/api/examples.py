@@ -260,6 +260,7 @@ NODE_STATUS: Final = {
     "list_entries": 12_034,
     "ready": True,
     "reasons": [],
+    "quarantined": 1,
     "budget_alarms": [BUDGET_USE],
     "peers": [PEER],
 }

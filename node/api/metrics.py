@@ -43,6 +43,12 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._sources = Gauge(
+            "schutznetz_source_matches",
+            "Matches of an organisation's entries: those that act, and those that do not.",
+            ("organisation", "outcome"),
+            registry=self._registry,
+        )
         self._not_asked = self._gauge(
             "schutznetz_circle_holders_not_asked",
             "Holders of circles' keys that gave a false answer or keep failing.",
@@ -73,6 +79,7 @@ class Metrics:
         log_size: int,
         sync_age_s: Mapping[str, float],
         circles_asked: Mapping[str, int],
+        source_matches: Mapping[tuple[str, str], int],
         holders_not_asked: int,
     ) -> None:
         """Takes over what is read at the moment of being asked.
@@ -81,9 +88,12 @@ class Metrics:
             list_entries: media hashes in the index.
             log_size: statements in the node's own log.
             sync_age_s: seconds since the last whole sync, by name of the peer.
+            source_matches: matches by organisation and outcome, ``acted`` or ``shadow``.
             circles_asked: how often circles were asked, by outcome.
             holders_not_asked: holders of circles' keys that are left out.
         """
+        for (organisation, outcome), count in source_matches.items():
+            self._sources.labels(organisation, outcome).set(count)
         for outcome, count in circles_asked.items():
             self._asked.labels(outcome).set(count)
         self._not_asked.set(holders_not_asked)

@@ -65,6 +65,7 @@ def status(_client: Operator, services: ServicesDep) -> Response:
         "list_entries": services.lookups.list_state().entries,
         "ready": not reasons,
         "reasons": reasons,
+        "quarantined": len(services.quarantines.list(["quarantined"])),
         "budget_alarms": services.budgets.alarms(),
         "peers": services.peers.list(),
     }
@@ -97,6 +98,7 @@ def figures(_client: Operator, services: ServicesDep, metrics: MetricsDep) -> Re
             for peer in services.peers.list()
             if peer.synced is not None
         },
+        source_matches=services.sources.matches(),
         circles_asked=services.asking.outcomes(),
         holders_not_asked=len(services.circles.frozen_holders())
         + sum(map(len, services.asking.failing().values())),

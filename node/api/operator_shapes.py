@@ -196,6 +196,7 @@ class Status(Answer):
     list_entries: int
     ready: bool
     reasons: tuple[str, ...] = Field(description="What keeps it from being ready.")
+    quarantined: int = Field(description="Entries in quarantine: `/v1/admin/quarantine`.")
     budget_alarms: tuple[BudgetUse, ...] = Field(
         description="Parties that have used half of today's budget or more."
     )

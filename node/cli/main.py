@@ -24,6 +24,7 @@ from node.cli.verbs import (
     flag,
     flagger,
     fsck,
+    gates,
     match,
     operate,
     peers,
@@ -42,7 +43,7 @@ def build() -> Group:
     for verbs in (demo, flagger, pictures, flag, statements, match, accounts, reissue, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients):
+    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients, gates):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

@@ -177,6 +177,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         state = services.lookups.list_state()
         remedies = len(services.remedies.open())
         alarms = services.budgets.alarms()
+        quarantined = len(services.quarantines.list(["quarantined"]))
         now = int(services.clock())
         name, url = services.settings.name, services.settings.url
     if as_json:
@@ -187,6 +188,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "log_size": size,
                 "entries": state.entries,
                 "open_remedies": remedies,
+                "quarantined": quarantined,
                 "budget_alarms": [usage_json(one) for one in alarms],
                 "peers": [_peer(one, size, now) for one in peers],
             }
@@ -198,6 +200,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
             ("log", f"{size} statements"),
             ("list", f"{state.entries} media hashes to match"),
             ("to restore", f"{remedies} open remedies"),
+            ("quarantine", f"{quarantined} entries to confirm or reject"),
         ]
     )
     show()

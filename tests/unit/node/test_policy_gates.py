@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from node.policy import parse_policy
-from node.policy.gates import LIMIT_KEYS, Gates, Limits, Source
+from node.policy.gates import LIMIT_KEYS, QUARANTINE_KEYS, SOURCE_KEYS, Gates, Limits, Source
 from node.policy.gates import Quarantine as Quarantined
 from protocol.errors import SettingsError
 
@@ -88,3 +88,8 @@ def test_an_entry_is_out_of_step_by_growth_or_by_share(
 def test_both_measures_can_be_switched_off() -> None:
     off = Quarantined(growth=0, max_share=100, min_matches=1)
     assert off.reason(matches=10**9, usual=1, lookups=10**9) is None
+
+
+@pytest.mark.parametrize("key", [*QUARANTINE_KEYS, *SOURCE_KEYS])
+def test_every_key_about_quarantine_and_sources_stands_in_the_guide(key: str) -> None:
+    assert f"| `{key}` |" in GUIDE
