@@ -446,7 +446,7 @@ def test_a_check_meets_every_current_epoch_and_a_ban_is_made_in_the_newest(desk:
     )
     desk.world.submit(circle_descriptor(epochs=epochs))
     desk.join(CIRCLE)
-    for number in (1, 2, 3, 4):
+    for number in (2, 3, 4):  # one for the first, which is over, would be refused
         desk.world.submit(ban_of(ANNA, number, EMAIL, **marks(EMAIL, epoch=number)))
     check(desk, EMAIL)
     assert len(check(desk, EMAIL).leads) == 2
