@@ -21,7 +21,7 @@ from node.storage.transaction import Transaction
 
 _log = structlog.get_logger("node.tally")
 _FLUSH_EVERY_S: Final = 1.0
-_MOST_WAITING: Final = 20_000
+_MOST_WAITING: Final = 10_000
 
 ACTED: Final = "acted"
 """Outcome of a match that the policy was asked about."""
@@ -128,8 +128,7 @@ class Tally:
         gates, rule = transaction.gates, self._policy.current().gates.quarantine
         lookups = gates.add_lookups(waiting.lookups, now=now)
         gates.add_sources(waiting.sources, now=now)
-        for (log_index, item), times in waiting.shadow.items():
-            transaction.journal.count_match(log_index, item, SHADOW, at=now, times=times)
+        transaction.journal.count_matches(waiting.shadow, SHADOW, at=now)
         rates = gates.add_matches(waiting.matches, now=now)
         many = [one for one in rates if one.count >= rule.min_matches]
         known = gates.quarantines_of((one.log_index, one.item) for one in many)

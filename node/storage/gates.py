@@ -17,7 +17,7 @@ from node.storage.gate_rows import (
     SourceCountRow,
 )
 from node.storage.rows import FeedbackRowRow, StatementRow
-from node.storage.sql import add_to, insert_new, table, upsert
+from node.storage.sql import add_to, insert_new, table, upsert, upsert_all
 
 _INTAKE = table(IntakeRow)
 _STATE = table(GateStateRow)
@@ -225,8 +225,7 @@ class GateRepository:
             )
             for place, count in sorted(times.items())
         ]
-        for rate in rates:
-            upsert(self._connection, _RATE, vars(rate))
+        upsert_all(self._connection, _RATE, [vars(rate) for rate in rates])
         return rates
 
     def rate(self, place: Place) -> Rate | None:

@@ -13,6 +13,7 @@ _FEEDBACK = table(FeedbackRowRow)
 _MATCH = table(MatchRow)
 _REMEDY = table(RemedyRow)
 _NOWHERE = -1
+_CHUNK = 400
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,16 @@ class JournalRepository:
             counter="count",
             last="last",
         )
+
+    def count_matches(
+        self, times: Mapping[tuple[int, int], int], decision: str, *, at: int
+    ) -> None:
+        """Counts for each (log_index, item) how often it was met, with one decision for all."""
+        rows = [_match(*place, decision, at, count) for place, count in sorted(times.items())]
+        for start in range(0, len(rows), _CHUNK):
+            add_to(
+                self._connection, _MATCH, rows[start : start + _CHUNK], counter="count", last="last"
+            )
 
     def count_statements(self, log_indices: Collection[int], decision: str, *, at: int) -> None:
         """Counts that the first item of each of these statements was met once.

@@ -29,6 +29,13 @@ def upsert(
     connection.execute(statement, dict(values))
 
 
+def upsert_all(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Does what `upsert` does for many rows with the same columns, in one go."""
+    if rows:
+        statement = _upsert(connection.dialect.name, into, tuple(rows[0]), ())
+        connection.execute(statement, [dict(row) for row in rows])
+
+
 def insert_new(connection: Connection, into: Table, values: Mapping[str, Any]) -> bool:
     """Inserts one row unless its primary key is taken; returns whether it was inserted."""
     statement = _insert_new(connection.dialect.name, into, tuple(values))

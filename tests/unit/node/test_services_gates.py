@@ -2,7 +2,8 @@
 
 import pytest
 
-from desks import OPEN_POLICY, Desk, ban_of, pdq_at, picture
+from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, ban_of, pdq_at, picture
+from node.services.films import QueryFrame
 from node.services.gates import ALLOW_RULE
 from node.services.lookups import MediaQuery
 from node.storage.gates import Place
@@ -94,8 +95,6 @@ def test_allowed_frames_make_no_film_a_match(desk: Desk) -> None:
     frames = tuple(Frame(at_ms=n * 1_000, pdq=items(9)[n].pdq or "", quality=90) for n in range(3))
     flag(desk, items=(MediaItem(frames=frames),))
     query = [{"at_ms": one.at_ms, "pdq": one.pdq, "quality": 90} for one in frames]
-    from node.services.films import QueryFrame
-
     asked = tuple(QueryFrame(str(one["pdq"]), 90, int(str(one["at_ms"]))) for one in query)
     assert ask_one(desk, frames=asked).decision == "hold"
     for one in frames:
@@ -314,8 +313,6 @@ def test_a_share_of_a_list_acts_and_always_the_same_entries(desk: Desk) -> None:
 
 
 def test_bans_of_a_list_in_shadow_are_counted_and_lead_to_nothing(desk: Desk) -> None:
-    from desks import PLATFORM_PROGRAM
-
     desk.set_policy(source("shadow = true"))
     desk.join_circle()
     desk.world.submit(ban_of(PLATFORM, 1, ("email", "a@example.com")))
@@ -330,3 +327,41 @@ def test_statistics_show_what_was_confirmed_and_refuted(desk: Desk) -> None:
     desk.world.submit(feedback(receipt.id))
     (found,) = desk.sources.list()
     assert (found.organisation, found.confirmed, found.refuted) == (HOTLINE, 3, 1)
+
+
+# streams
+
+
+def watch(desk: Desk, *pdqs: str) -> str:
+    """What is decided about a stream of these frames, each shown once a second."""
+    stream = desk.streams.open(surface="public", client=PLATFORM_PROGRAM)
+    frames = [QueryFrame(pdq, 90, at * 1_000) for at, pdq in enumerate(pdqs)]
+    decision = "none"
+    for frame in frames:
+        decision = desk.streams.look(stream.id, [frame], client=PLATFORM_PROGRAM).decision
+    return decision
+
+
+def test_a_stream_of_what_is_in_quarantine_is_reviewed_and_of_what_is_allowed_passes(
+    desk: Desk,
+) -> None:
+    desk.set_policy(STRICT)
+    flag(desk)
+    frames = [pdq_at(distance) for distance in range(5)]
+    assert watch(desk, *frames) == "block"
+    desk.tally.flush()
+    assert rate_of(desk, (1, 0)) == 1, "a stream counts once"
+    look_up(desk, hits=11)
+    assert watch(desk, *frames) == "review"
+    allow(desk)
+    assert watch(desk, *frames) == "none"
+
+
+def test_many_entries_are_counted_in_one_go(either_desk: Desk) -> None:
+    either_desk.set_policy(source("shadow = true"))
+    flag(either_desk, 1, by=PLATFORM, items=tuple(items(900)))
+    flag(either_desk, 2, items=tuple(items(900)))
+    ask(either_desk, *(MediaQuery(sha256=one.sha256) for one in items(900)))
+    either_desk.tally.flush()
+    found = {one.organisation: one for one in either_desk.sources.list()}
+    assert (found[PLATFORM].shadow_matches, found[HOTLINE].matches) == (900, 900)
