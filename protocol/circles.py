@@ -156,5 +156,5 @@ class CircleDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True)
         if len({epoch.epoch for epoch in self.epochs}) != len(self.epochs):
             raise ContradictionError("An epoch is listed twice.")
         # Else one of them could list, by itself, whom all the others ask about.
-        if len(members) > 1 and min(epoch.threshold for epoch in self.epochs) < _SHARED:
+        if len(members) > 1 and any(epoch.threshold < _SHARED for epoch in self.epochs):
             raise ContradictionError("A key that several members share is no one node's alone.")

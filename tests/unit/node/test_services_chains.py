@@ -11,7 +11,7 @@ from federation.sync import sync_peer
 from node.services.circles import CONTRADICTED
 from node.services.directory import StoredDirectory
 from node.services.replica import StoredReplica
-from protocol.circles import CircleDescriptor, Member
+from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, parse_time
 from protocol.errors import ConflictError, EquivocationError, InvalidError, UnavailableError
 from protocol.messages import EnvelopeAnswer
@@ -88,12 +88,21 @@ def test_what_a_peer_does_not_serve_yet_is_asked_for_at_the_next_sync(
     assert known(either_desk, 1, 2, 3) == [True] * 3
 
 
+def held_by(node: str) -> tuple[Epoch, ...]:
+    """The key of a circle, half of it with a holder that is not here."""
+    (epoch,) = circle_descriptor().epochs
+    holders = (Holder(index=1, node=node), Holder(index=2, node="holder.example"))
+    return (replace(epoch, holders=holders),)
+
+
 def test_nobody_takes_in_the_versions_of_a_circle_that_is_not_its_own(
     either_desk: Desk, peer: Peer
 ) -> None:
     audience = (f"circle:{RING}",)
     (first,) = peer.append(
-        circle_descriptor(by=PLATFORM, circle=RING, members=OTHERS, audience=audience)
+        circle_descriptor(
+            by=PLATFORM, circle=RING, members=OTHERS, audience=audience, epochs=held_by(PLATFORM)
+        )
     )
     pull(either_desk, peer)
     assert known(either_desk, 1) == [False]
@@ -103,8 +112,10 @@ def test_nobody_takes_in_the_versions_of_a_circle_that_is_not_its_own(
 def test_every_version_is_served_to_the_members_of_later_ones_and_to_no_earlier(desk: Desk) -> None:
     world, third = desk.world, Member(node="third.example", budget_per_day=1)
     hotline = Member(node=HOTLINE, budget_per_day=1)
-    first = world.submit(circle_descriptor(audience=(f"circle:{CIRCLE}",)))
+    epochs = held_by(HOTLINE)
+    first = world.submit(circle_descriptor(audience=(f"circle:{CIRCLE}",), epochs=epochs))
     values: dict[str, Any] = {"audience": (f"circle:{CIRCLE}",), "admins": (HOTLINE,)}
+    values["epochs"] = epochs
     second = world.submit(
         circle_descriptor(version=2, previous=first.id, members=(hotline, third), **values)
     )
