@@ -14,11 +14,12 @@ from typing import Final
 from node.asking import Asking
 from node.conductor import Conductor
 from node.exchange import Exchange
-from node.jobs import Jobs
+from node.jobs import LEASE_S, Jobs
 from node.matching.engine import PdqEngine
 from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
+from node.retro_worker import RetroWorker
 from node.services.accounts import Accounts
 from node.services.allowing import AllowList
 from node.services.audit import Audit
@@ -47,17 +48,25 @@ from node.services.peers import Peers
 from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
+from node.services.retro import Retro
 from node.services.serving import Serving
 from node.services.sources import Sources
 from node.services.streams import Streams
 from node.services.tally import Tally
+from node.services.upload_index import UploadIndex
+from node.services.uploads import Uploads
+from node.services.webhooks import Webhooks
 from node.settings import Settings, load_settings
 from node.storage.engine import Store
+from node.webhook_sender import WebhookSender
 from protocol.categories import builtin_vocabulary
 from protocol.errors import SettingsError
 
 INDEX_FOLDER: Final = "index"
 """Folder of the pdq index in the node's directory; all of it can be made anew."""
+
+UPLOADS_FOLDER: Final = "uploads-index"
+"""The same of registered uploads."""
 
 Clock = Callable[[], float]
 
@@ -106,6 +115,12 @@ class Services:
     asking: Asking
     exchange: Exchange
     jobs: Jobs
+    uploads: Uploads
+    retro: Retro
+    webhooks: Webhooks
+    retro_worker: RetroWorker
+    webhook_sender: WebhookSender
+    upload_index: UploadIndex
     catalogue: Catalogue
     fsck: Fsck
 
@@ -116,6 +131,8 @@ class Services:
         self.asking.start()
         self.exchange.start()
         self.jobs.start()
+        self.retro_worker.start()
+        self.webhook_sender.start()
 
 
 @contextmanager
@@ -141,6 +158,7 @@ def open_services(
             services.audit.close()
             services.pool.close()
             services.catalogue.close()
+            services.upload_index.close()
     finally:
         store.close()
 
@@ -152,6 +170,8 @@ def running(services: Services) -> Iterator[None]:
     try:
         yield
     finally:
+        services.webhook_sender.close()
+        services.retro_worker.close()
         services.jobs.close()
         services.exchange.close()
         services.asking.close()
@@ -197,7 +217,13 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
-    maintenance = Maintenance(store, ingest, clock=clock, streams_kept_s=2 * settings.stream_idle_s)
+    maintenance = Maintenance(
+        store,
+        ingest,
+        clock=clock,
+        streams_kept_s=2 * settings.stream_idle_s,
+        uploads_kept_days=settings.uploads_kept_days,
+    )
     ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
     ceremonies = Ceremonies(
         store,
@@ -256,6 +282,28 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         username_scope=settings.username_scope,
         clock=clock,
     )
+    lookups = Lookups(
+        store,
+        catalogue,
+        policy,
+        audit,
+        gates,
+        name=name,
+        origin=log.origin,
+        vocabulary=vocabulary,
+        clock=clock,
+    )
+    upload_index = UploadIndex(PdqEngine(settings.directory / UPLOADS_FOLDER))
+    retro = Retro(store, upload_index, lookups, policy, origin=log.origin, clock=clock)
+    webhooks = Webhooks(
+        store,
+        directory=settings.directory,
+        allow_http=settings.allow_insecure_http,
+        allow_private=settings.webhook_private_hosts,
+        clock=clock,
+    )
+    retro_worker = RetroWorker(retro, lambda: maintenance.lead(for_s=LEASE_S))
+    ingest.subscribe(retro_worker.log_grew)
     return Services(
         settings=settings,
         clock=clock,
@@ -264,17 +312,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ingest=ingest,
         serving=Serving(store, clock=clock),
         flags=Flags(store, author, audit, name=name, clock=clock),
-        lookups=Lookups(
-            store,
-            catalogue,
-            policy,
-            audit,
-            gates,
-            name=name,
-            origin=log.origin,
-            vocabulary=vocabulary,
-            clock=clock,
-        ),
+        lookups=lookups,
         streams=streams,
         accounts=accounts,
         reissues=Reissues(
@@ -323,7 +361,23 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         policy=policy,
         asking=asking,
         exchange=exchange,
-        jobs=Jobs(maintenance, exchange.sync_all_soon, settings, tidy=catalogue.tidy),
+        jobs=Jobs(
+            maintenance,
+            exchange.sync_all_soon,
+            settings,
+            tidy=lambda: catalogue.tidy() + retro.tidy(),
+        ),
+        uploads=Uploads(store, kept_days=settings.uploads_kept_days, clock=clock),
+        retro=retro,
+        webhooks=webhooks,
+        retro_worker=retro_worker,
+        webhook_sender=WebhookSender(
+            webhooks,
+            lambda: maintenance.lead(for_s=LEASE_S),
+            timeout_s=settings.webhook_timeout_s,
+            allow_private=settings.webhook_private_hosts,
+        ),
+        upload_index=upload_index,
         catalogue=catalogue,
         fsck=Fsck({"index": Check(index_check.look, index_check.mend)}),
     )

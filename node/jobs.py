@@ -2,12 +2,13 @@
 
 APScheduler 3 fires in every process that has it (measured); so each run first takes or renews the
 lease, and only the one that has it goes on. The lease is short whatever the intervals of the jobs
-are: when its holder dies, another process takes over within `_LEASE_S`.
+are: when its holder dies, another process takes over within `LEASE_S`.
 """
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -17,7 +18,9 @@ from node.services.maintenance import Maintenance
 from node.settings import Settings
 
 _log = structlog.get_logger("node.jobs")
-_LEASE_S = 15
+LEASE_S: Final = 15
+"""How long the process that runs the jobs has it, unless it renews."""
+
 _RENEW_EVERY_S = 5
 _TIDY_EVERY_H = 12
 
@@ -88,7 +91,7 @@ class Jobs:
 
     def _leads(self) -> bool:
         try:
-            return self._maintenance.lead(for_s=_LEASE_S)
+            return self._maintenance.lead(for_s=LEASE_S)
         except Exception as error:  # noqa: BLE001  # the database may be away; the timer goes on
             _log.warning("no_lease", error=type(error).__name__)
             return False

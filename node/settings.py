@@ -8,14 +8,11 @@ The table in docs/settings.md is what `node.settings_table` makes of them. The p
 it has its own file (`node.policy`).
 """
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
-import msgspec
 from pydantic import (
     Field,
     SecretStr,
@@ -28,6 +25,7 @@ from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from node.settings_forms import check_form, is_loopback
 from node.settings_sources import (
     PREFIX,
     SECRETS_NAME,
@@ -198,6 +196,21 @@ class Settings(BaseSettings):
     max_streams_per_client: int = _setting(
         1_000, "The same for one client.", unit="streams", ge=1, le=100_000
     )
+    uploads_kept_days: int = _setting(
+        90,
+        "Longest time for which uploads that a platform registers, and matches of them, are kept.",
+        unit="days",
+        ge=1,
+        le=3_650,
+    )
+    webhook_timeout_s: float = _setting(
+        10.0, "Longest time for one attempt to call a webhook.", unit="seconds", ge=0.1, le=60
+    )
+    webhook_private_hosts: bool = _setting(
+        False,
+        "Lets webhooks lead to this machine, then also by `http`, and to private networks. Whoever "
+        "has a key with the scope `uploads` can then have this node call what stands there.",
+    )
     poll_interval_s: float = _setting(
         60.0,
         "Time between two looks at every peer's log. Pokes make it faster, this makes it certain.",
@@ -297,12 +310,12 @@ class Settings(BaseSettings):
     @field_validator("name", "username_scope")
     @classmethod
     def _check_name(cls, value: str) -> str:
-        return _check_form(value, NodeName, "has to be labels of a-z, 0-9 and -, joined by dots")
+        return check_form(value, NodeName, "has to be labels of a-z, 0-9 and -, joined by dots")
 
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        return _check_form(value, Url, "has to be scheme, host and port, with nothing behind")
+        return check_form(value, Url, "has to be scheme, host and port, with nothing behind")
 
     @field_validator("database_url")
     @classmethod
@@ -316,7 +329,7 @@ class Settings(BaseSettings):
     def _check_together(self) -> Self:
         """Checks what more than one setting has a say in."""
         secure = self.url.startswith("https:") or self.allow_insecure_http
-        if not secure and not _is_loopback(self.url):
+        if not secure and not is_loopback(self.url):
             raise ValueError(
                 "url has to be https, or http on this machine; "
                 "allow_insecure_http lifts this for a closed test network"
@@ -367,21 +380,6 @@ def load_settings(directory: Path, environ: Mapping[str, str] = os.environ) -> S
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise SettingsError(_sentence(first, said)) from None
-
-
-def _check_form(value: str, form: Any, sentence: str) -> str:
-    try:
-        return str(msgspec.convert(value, form))
-    except msgspec.ValidationError:
-        raise ValueError(sentence) from None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _toml_types() -> dict[str, type]:

@@ -22,8 +22,11 @@ from node.services.lookups import ListState, MatchAnswer
 from node.services.peers import Caller, PeerState
 from node.services.quarantines import Entry as QuarantineEntry
 from node.services.remedies import Remedy
+from node.services.retro import RetroMatch
 from node.services.sources import SourceState
 from node.services.streams import OpenedStream
+from node.services.uploads import Registered
+from node.services.webhooks import WebhookState
 from node.settings import Settings
 from node.storage.access import ClientRecord
 from node.storage.gates import Allowed
@@ -424,6 +427,57 @@ class FakeRemedies:
         self.waiting.discard(number)
 
 
+class FakeUploads:
+    """Knows one upload."""
+
+    def register(self, uploads: Sequence[Any], *, client: Client) -> Registered:
+        return Registered(len(uploads), 0, 0)
+
+    def delete(self, ids: Sequence[str], *, client: Client) -> int:
+        return len(ids)
+
+    def delete_one(self, upload_id: str, *, client: Client) -> None:
+        if upload_id != "u-1029":
+            raise NotFoundError("No upload of this id is registered.")
+
+
+class FakeRetro:
+    """Has found one match."""
+
+    def matches(self, client: Client, *, after: int, limit: int) -> list[RetroMatch]:
+        found = "2026-11-22T10:00:00Z"
+        match = RetroMatch(7, 9, "u-1029", KNOWN, 0, "pdq", 4, "block", "rule", found, "open")
+        return [match] if after < match.change else []
+
+    def done(self, number: int, *, client: Client) -> None:
+        if number != 7:
+            raise NotFoundError("No match of this number is open.")
+
+
+class FakeWebhooks:
+    """Calls one address."""
+
+    def put(self, url: str, *, client: Client) -> str:
+        if not url.startswith("https:"):
+            raise InvalidError("The address has to be https.", where="url")
+        return "whsec_" + "A" * 44
+
+    def rotate(self, *, client: Client) -> str:
+        return "whsec_" + "B" * 44
+
+    def state(self, *, client: Client) -> WebhookState:
+        return self.all()[0]
+
+    def all(self) -> list[WebhookState]:
+        return [WebhookState(2, "https://platform.example/hook", None, 1, 0, None)]
+
+    def retry(self, *, client: Client) -> int:
+        return 3
+
+    def remove(self, *, client: Client) -> None:
+        return None
+
+
 class FakeEvaluator:
     def evaluate(self, request: Any, *, member: str) -> OprfAnswer:
         return OprfAnswer(index=1, epoch=request.epoch, evaluated=request.blinded, proof="A" * 86)
@@ -559,6 +613,9 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),
+        uploads=FakeUploads(),
+        retro=FakeRetro(),
+        webhooks=FakeWebhooks(),
         health=FakeHealth(),
         pool=FakePool(),
         films=FakeFilms(),

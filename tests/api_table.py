@@ -38,10 +38,11 @@ class Endpoint:
     @property
     def target(self) -> str:
         path = self.template.replace("{statement_id}", KNOWN).replace("{remedy_id}", "7")
+        path = path.replace("{upload_id}", "u-1029").replace("{match_id}", "7")
         path = path.replace("{stream_id}", STREAM_ID)
         path = (
             path.replace("{name}", "platform-a.example")
-            .replace("{client_id}", "7")
+            .replace("{client_id}", "8")
             .replace("{number}", "7")
         )
         return path + (f"?{self.query}" if self.query else "")
@@ -107,6 +108,17 @@ ENDPOINTS = (
     _about("feedback", examples.FEEDBACK),
     Endpoint("GET", "/v1/remedies", "statements"),
     Endpoint("POST", "/v1/remedies/{remedy_id}/done", "statements", 204),
+    Endpoint("POST", "/v1/uploads", "uploads", 200, examples.REGISTER),
+    Endpoint("POST", "/v1/uploads/delete", "uploads", 200, examples.DELETE_UPLOADS),
+    Endpoint("DELETE", "/v1/uploads/{upload_id}", "uploads", 204),
+    Endpoint("GET", "/v1/retro-matches", "uploads", 200, None, "after=8&limit=10"),
+    Endpoint("POST", "/v1/retro-matches/{match_id}/done", "uploads", 204),
+    Endpoint("POST", "/v1/webhooks", "uploads", 201, examples.WEBHOOK),
+    Endpoint("GET", "/v1/webhooks", "uploads"),
+    Endpoint("POST", "/v1/webhooks/rotate", "uploads"),
+    Endpoint("POST", "/v1/webhooks/retry", "uploads"),
+    Endpoint("DELETE", "/v1/webhooks", "uploads", 204),
+    Endpoint("GET", "/v1/admin/webhooks", "admin"),
     Endpoint("POST", "/v1/statements", "flagger", 201, examples.ENVELOPE, "", ENVELOPE),
     Endpoint("GET", "/v1/my/statements", "flagger", 200, None, "after=5"),
     Endpoint("GET", "/checkpoint", "node"),

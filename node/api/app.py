@@ -6,11 +6,23 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from node.api import account_shapes as account_s
-from node.api import flagger, gates, operator, peer, platform, problems, public, statements, streams
+from node.api import (
+    flagger,
+    gates,
+    operator,
+    peer,
+    platform,
+    problems,
+    public,
+    statements,
+    streams,
+    uploads,
+)
 from node.api import gate_shapes as gate_s
 from node.api import operator_shapes as operator_s
 from node.api import platform_shapes as platform_s
 from node.api import stream_shapes as stream_s
+from node.api import upload_shapes as upload_s
 from node.api.guard import GuardMiddleware
 from node.api.limits import Limits, LimitsMiddleware
 from node.api.metrics import Metrics
@@ -26,6 +38,7 @@ ROUTERS: Final = (
     platform.quick_router,
     platform.router,
     streams.router,
+    uploads.router,
     statements.router,
     flagger.router,
     peer.router,
@@ -56,6 +69,16 @@ SHAPES: Final[tuple[Shape, ...]] = (
     stream_s.OpenedStream,
     stream_s.FramesRequest,
     stream_s.StreamAnswer,
+    upload_s.RegisterRequest,
+    upload_s.Registered,
+    upload_s.DeleteUploadsRequest,
+    upload_s.DeletedUploads,
+    upload_s.RetroMatches,
+    upload_s.WebhookRequest,
+    upload_s.WebhookSecret,
+    upload_s.WebhookState,
+    upload_s.WebhookStates,
+    upload_s.RetriedMessages,
     operator_s.AddPeerRequest,
     operator_s.Peer,
     operator_s.Peers,

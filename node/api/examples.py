@@ -183,6 +183,37 @@ REMEDIES: Final = {
         }
     ]
 }
+REGISTER: Final = {"uploads": [{"id": "u-1029", "surface": "public", **_HASHES}]}
+REGISTERED: Final = {"added": 1, "replaced": 0, "known": 0}
+DELETE_UPLOADS: Final = {"ids": ["u-1029"]}
+RETRO_MATCHES: Final = {
+    "matches": [
+        {
+            "id": 7,
+            "change": 9,
+            "upload": "u-1029",
+            "statement": STATEMENT,
+            "item": 0,
+            "kind": "pdq",
+            "distance": 4,
+            "decision": "block",
+            "rule": "confirmed abuse",
+            "found": "2026-11-22T10:00:00Z",
+            "state": "open",
+        }
+    ],
+    "next": 9,
+}
+WEBHOOK: Final = {"url": "https://platform.example/schutznetz"}
+SECRET: Final = {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
+WEBHOOK_STATE: Final = {
+    "client": 2,
+    "url": "https://platform.example/schutznetz",
+    "old_until": None,
+    "waiting": 0,
+    "dead": 0,
+    "problem": None,
+}
 ENVELOPE: Final = {
     "payload": "eyJpc3N1ZXIiOiJob3RsaW5lLmV4YW1wbGUvYW5uYSJ9",
     "payloadType": "application/vnd.schutznetz.media-flag.v1+json",

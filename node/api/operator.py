@@ -29,6 +29,7 @@ from node.api.operator_shapes import (
 from node.api.platform_shapes import Remedies
 from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, ProblemError
 from node.api.public import describe_self
+from node.api.upload_shapes import WebhookStates
 from node.app import Services
 from node.policy.file import MAX_POLICY_BYTES
 from node.services.budgets import day_of
@@ -341,6 +342,19 @@ def set_aside(_client: Operator, services: ServicesDep) -> Response:
 def admin_remedies(_client: Operator, services: ServicesDep) -> Response:
     """Lists what this platform acted on and what has since proved wrong, oldest first."""
     return answer(Remedies, {"remedies": services.remedies.open()})
+
+
+@router.get(
+    "/v1/admin/webhooks",
+    summary="What webhooks have not taken",
+    **documented(
+        answers={200: shaped("By client.", WebhookStates, {"webhooks": [examples.WEBHOOK_STATE]})},
+        may_fail=BEARER,
+    ),
+)
+def webhooks(_client: Operator, services: ServicesDep) -> Response:
+    """Tells of each client's webhook what waits and what was given up, and why."""
+    return answer(WebhookStates, {"webhooks": services.webhooks.all()})
 
 
 def _policy_text(services: Services) -> str | None:

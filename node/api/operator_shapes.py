@@ -20,7 +20,7 @@ When = Annotated[str, BeforeValidator(_to_time)]
 NODE_NAME = unanchored(get_args(fields.NodeName)[1].pattern)
 """Form of a node's name in a path."""
 
-Scope = Literal["match", "check", "flag", "ban", "statements", "admin"]
+Scope = Literal["match", "check", "flag", "ban", "statements", "uploads", "admin"]
 
 
 class AddPeerRequest(Body):

@@ -31,6 +31,7 @@ from node.cli.verbs import (
     pictures,
     reissue,
     statements,
+    uploads,
 )
 
 # Typer keeps click's exceptions to itself; the one it does export is a subclass of the one needed.
@@ -43,7 +44,7 @@ def build() -> Group:
     for verbs in (demo, flagger, pictures, flag, statements, match, accounts, reissue, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients, gates):
+    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients, gates, uploads):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

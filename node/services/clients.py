@@ -10,9 +10,9 @@ from node.storage.engine import Store
 from protocol.encoding import to_base64url
 from protocol.errors import InvalidError, NotAllowedError, NotFoundError
 
-SCOPES = ("match", "check", "flag", "ban", "statements", "admin")
+SCOPES = ("match", "check", "flag", "ban", "statements", "uploads", "admin")
 """What a key may be good for: match media, check accounts, flag media, ban accounts, act on and
-read statements, administer the node."""
+read statements, register uploads, administer the node."""
 
 _TOKEN_PREFIX = "snk_"  # noqa: S105  # says what the text is, to a person and to secret scanners
 _TOKEN_BYTES = 32
@@ -99,7 +99,7 @@ class Clients:
             return transaction.access.clients()
 
     def revoke(self, number: int, *, actor: str = "operator") -> None:
-        """Ends a client's access at once.
+        """Ends a client's access at once; it is told of nothing any more either.
 
         Raises:
             NotFoundError: there is no such client, or its access has ended before.
@@ -108,6 +108,7 @@ class Clients:
         with self._store.write() as transaction:
             if not transaction.access.revoke_client(number, now=now):
                 raise NotFoundError("There is no client of this number with access.")
+            transaction.webhooks.remove(number)
             transaction.journal.audit(
                 actor, "client.revoke", at=now, subject=str(number), detail=None
             )

@@ -185,6 +185,7 @@ def _erase(
     # Only data that has served its time says nothing against what was done with it.
     if reason != "retention":
         ask_remedy(transaction, target, reason=f"erased: {reason}", now=now)
+    _take_back(transaction, target, (), now=now)
     forget(transaction, target, "erased")
 
 
@@ -242,6 +243,13 @@ def _withdraw(
         # An account-ban has no media hashes; withdrawing its one item withdraws it whole.
         transaction.statements.set_state(log_index, "retracted")
     ask_remedy(transaction, log_index, items, reason=reason, now=now)
+    _take_back(transaction, log_index, items, now=now)
+
+
+def _take_back(transaction: Transaction, log_index: int, items: Sequence[int], *, now: int) -> None:
+    """Tells whoever registered uploads that items (none named: all) match them no more."""
+    withdrawn = transaction.retro.withdraw(log_index, items)
+    transaction.webhooks.announce(withdrawn, "retro.withdrawn", now=now)
 
 
 def ask_remedy(

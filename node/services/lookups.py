@@ -90,13 +90,21 @@ class Lookups:
         self._counted: _Counted | None = None
         self._stood: _Stood | None = None
 
-    def match(self, items: Sequence[MediaQuery], *, surface: str, client: Client) -> MatchAnswer:
+    def match(
+        self,
+        items: Sequence[MediaQuery],
+        *,
+        surface: str,
+        client: Client,
+        action: str = "media.match",
+    ) -> MatchAnswer:
         """Returns what each of `items` resembles. The values asked for are kept nowhere.
 
         Args:
             items: media hashes of uploads.
             surface: ``public``, ``hosted`` or ``private``.
             client: who asks.
+            action: what the audit calls it.
         """
         now = int(self._clock())
         policy = self._policy.current()
@@ -147,7 +155,7 @@ class Lookups:
         decisions = sorted({result.decision for result in results})
         self._audit.note(
             client.name,
-            "media.match",
+            action,
             subject=surface,
             detail=f"items={len(items)} decisions={','.join(decisions)}",
         )

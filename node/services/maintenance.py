@@ -21,6 +21,9 @@ _QUIET_KEPT_S = MAX_REVIEW_DAYS * 86_400  # as long as the body that it is about
 _STREAMS_KEPT_S = 3_600
 _COUNTERS_KEPT_S = 7 * 86_400
 _RATES_KEPT_S = 90 * 86_400
+_UPLOADS_KEPT_DAYS = 90
+_MESSAGES_KEPT_S = 30 * 86_400
+_UPLOADS_AT_ONCE = 5_000
 _LEASE = "jobs"
 
 
@@ -34,7 +37,9 @@ class Maintenance:
         *,
         clock: Callable[[], float],
         streams_kept_s: int = _STREAMS_KEPT_S,
+        uploads_kept_days: int = _UPLOADS_KEPT_DAYS,
     ) -> None:
+        self._uploads_kept_s = uploads_kept_days * 86_400
         self._streams_kept_s = streams_kept_s
         self._store = store
         self._ingest = ingest
@@ -94,3 +99,15 @@ class Maintenance:
             transaction.peers.forget_set_aside(
                 before=now - _SET_ASIDE_KEPT_S, quiet_before=now - _QUIET_KEPT_S
             )
+            transaction.retro.forget(before=now - self._uploads_kept_s)
+            transaction.webhooks.forget(before=now - _MESSAGES_KEPT_S)
+        self._forget_uploads(now)
+
+    def _forget_uploads(self, now: int) -> None:
+        """Deletes the registered uploads whose time is over, a few at a time."""
+        while True:
+            with self._store.write() as transaction:
+                ended = transaction.uploads.ended(now, limit=_UPLOADS_AT_ONCE)
+                transaction.uploads.remove(ended)
+            if len(ended) < _UPLOADS_AT_ONCE:
+                return

@@ -15,9 +15,12 @@ from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
 from node.storage.peers import PeerRepository
+from node.storage.retro import RetroRepository
 from node.storage.statements import StatementRepository
 from node.storage.streams import StreamRepository
 from node.storage.trust import TrustRepository
+from node.storage.uploads import UploadRepository
+from node.storage.webhooks import WebhookRepository
 
 
 class Transaction:
@@ -100,3 +103,18 @@ class Transaction:
     def journal(self) -> JournalRepository:
         """Audit, matches, feedback and remedies."""
         return JournalRepository(self._connection)
+
+    @cached_property
+    def uploads(self) -> UploadRepository:
+        """Uploads that platforms registered."""
+        return UploadRepository(self._connection)
+
+    @cached_property
+    def retro(self) -> RetroRepository:
+        """Matches of registered uploads."""
+        return RetroRepository(self._connection)
+
+    @cached_property
+    def webhooks(self) -> WebhookRepository:
+        """Webhooks and their messages."""
+        return WebhookRepository(self._connection)

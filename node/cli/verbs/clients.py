@@ -17,6 +17,7 @@ class Scope(StrEnum):
     FLAG = "flag"
     BAN = "ban"
     STATEMENTS = "statements"
+    UPLOADS = "uploads"
     ADMIN = "admin"
 
 
@@ -35,7 +36,8 @@ def add(
     scope: Annotated[
         list[Scope],
         typer.Option(
-            help="What it may do: match, check, flag, ban, statements or admin; may be repeated.",
+            help="What it may do: match, check, flag, ban, statements, uploads or admin; may be "
+            "repeated.",
             metavar="SCOPE",
         ),
     ],

@@ -106,7 +106,7 @@ def test_a_clients_key_is_shown_once(client, services):
     assert [one["revoked"] for one in listed if one["id"] == number] == ["2026-11-22T10:00:00Z"]
 
 
-@pytest.mark.parametrize("scopes", [[], ["root"], ["match"] * 7, "match"])
+@pytest.mark.parametrize("scopes", [[], ["root"], ["match"] * 8, "match"])
 def test_a_client_has_scopes_that_exist(client, scopes):
     body = {"name": "a", "scopes": scopes}
     response = client.post("/v1/admin/clients", json=body, headers=ADMIN)

@@ -94,6 +94,6 @@ def test_who_gave_and_took_access_is_audited(desk: Desk) -> None:
     client, _token = desk.clients.create("one", SCOPES, actor="console")
     desk.clients.revoke(client.id)
     assert desk.audited() == [
-        ("console", "client.create", "one", "admin,ban,check,flag,match,statements"),
+        ("console", "client.create", "one", "admin,ban,check,flag,match,statements,uploads"),
         ("operator", "client.revoke", str(client.id), None),
     ]
