@@ -16,7 +16,7 @@ from protocol.encoding import from_base64url, parse_time
 from protocol.errors import InvalidError
 from protocol.fields import organisation_of
 from protocol.limits import PDQ_MIN_QUALITY
-from protocol.pdq import is_degenerate, parse_pdq
+from protocol.pdq import Pdq, is_degenerate, parse_pdq
 from protocol.statements import (
     AccountBan,
     Accredit,
@@ -25,6 +25,7 @@ from protocol.statements import (
     Erase,
     Feedback,
     MediaFlag,
+    MediaItem,
     Resolve,
     Retract,
     Statement,
@@ -48,24 +49,37 @@ def check_gates(statement: Statement) -> None:
     if not isinstance(statement, MediaFlag):
         return
     _check_repeats(statement)
-    for number, item in enumerate(statement.items):
-        pairs = [(frame.pdq, frame.quality) for frame in item.frames]
-        if item.pdq is not None and item.quality is not None:
-            pairs.append((item.pdq, item.quality))
-        for pdq, quality in pairs:
-            where = f"items[{number}].pdq"
-            if quality < PDQ_MIN_QUALITY:
-                raise InvalidError(
-                    f"The quality of a pdq is below {PDQ_MIN_QUALITY}: send this item's exact "
-                    "digests alone.",
-                    where=where,
-                )
-            if is_degenerate(parse_pdq(pdq)):
-                raise InvalidError(
-                    "A pdq is that of a nearly constant picture and would match innocent ones: "
-                    "send this item's exact digests alone.",
-                    where=where,
-                )
+    unfit = next((at for at, one in enumerate(statement.items) if _has_unfit_pdq(one)), None)
+    if unfit is None:
+        return
+    where = f"items[{unfit}].pdq"
+    if min(quality for _, quality in _pdqs_of(statement.items[unfit])) < PDQ_MIN_QUALITY:
+        raise InvalidError(
+            f"The quality of a pdq is below {PDQ_MIN_QUALITY}: send this item's exact "
+            "digests alone.",
+            where=where,
+        )
+    raise InvalidError(
+        "A pdq is that of a nearly constant picture and would match innocent ones: "
+        "send this item's exact digests alone.",
+        where=where,
+    )
+
+
+def _pdqs_of(item: MediaItem) -> list[tuple[str, int]]:
+    """Every pdq of an item, its frames' too, with its quality."""
+    pairs = [(frame.pdq, frame.quality) for frame in item.frames]
+    if item.pdq is not None and item.quality is not None:
+        pairs.append((item.pdq, item.quality))
+    return pairs
+
+
+def _has_unfit_pdq(item: MediaItem) -> bool:
+    for pdq, quality in _pdqs_of(item):
+        # hexadecimal of the right length, or the item would not exist
+        if quality < PDQ_MIN_QUALITY or is_degenerate(Pdq(bytes.fromhex(pdq))):
+            return True
+    return False
 
 
 def check_avatar(avatar: Avatar | None) -> None:
@@ -133,20 +147,18 @@ def apply(
 def _media_flag(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
-    found: list[tuple[int, str, str, int | None]] = []
+    place = record.log_index
+    found: list[MediaHash] = []
     for number, item in enumerate(cast("MediaFlag", statement).items):
         if item.pdq is not None:
-            found.append((number, "pdq", item.pdq, None))
-        found += [
-            (number, kind, value, None) for kind in EXACT_KINDS if (value := getattr(item, kind))
-        ]
-        found += [(number, "frame", frame.pdq, frame.at_ms) for frame in item.frames]
-    transaction.media.add(
-        [
-            MediaHash(record.log_index, slot, number, kind, bytes.fromhex(value), at_ms)
-            for slot, (number, kind, value, at_ms) in enumerate(found)
-        ]
-    )
+            found.append(MediaHash(place, len(found), number, "pdq", bytes.fromhex(item.pdq)))
+        for kind in EXACT_KINDS:
+            if value := getattr(item, kind):
+                found.append(MediaHash(place, len(found), number, kind, bytes.fromhex(value)))
+        for frame in item.frames:
+            value = bytes.fromhex(frame.pdq)
+            found.append(MediaHash(place, len(found), number, "frame", value, frame.at_ms))
+    transaction.media.add(found)
 
 
 def _account_ban(
