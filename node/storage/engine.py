@@ -261,7 +261,7 @@ def _engine(url: str) -> Engine:
         hide_parameters=True,
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
     )
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -286,7 +286,12 @@ def _create_private(path: str | None) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def prepare_sqlite(connection: Any, _record: object) -> None:
+    """A new connection of SQLite's driver writes durably, and keeps nothing that was deleted.
+
+    Raises:
+        SettingsError: the file system does not allow it.
+    """
     # The driver must not begin transactions by itself: _begin_sqlite says which kind is meant.
     connection.isolation_level = None
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]

@@ -54,7 +54,7 @@ def insert_many(
         rows: the values of each, in that order, of types that both drivers take as they are.
     """
     if rows:
-        connection.exec_driver_sql(_insert_text(connection.dialect.name, into, names), list(rows))
+        connection.exec_driver_sql(insert_text(connection.dialect.name, into, names), list(rows))
 
 
 def add_to(
@@ -102,7 +102,8 @@ def _insert_new(dialect: str, into: Table, names: tuple[str, ...]) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _insert_text(dialect: str, into: Table, names: tuple[str, ...]) -> str:
+def insert_text(dialect: str, into: Table, names: tuple[str, ...]) -> str:
+    """Returns what a driver executes to insert these columns of a row, its values by place."""
     marks = ", ".join(["?" if dialect == "sqlite" else "%s"] * len(names))
     columns = ", ".join(into.c[name].name for name in names)
     return f"INSERT INTO {into.name} ({columns}) VALUES ({marks})"  # noqa: S608  # our own names
