@@ -102,7 +102,13 @@ def read_confirmations(
         name = statement.issuer
         # 2
         if name in said:
-            raise CeremonyError(f"{name} confirmed twice.", culprit=name, evidence=envelope)
+            # One envelope passed on twice is not the doing of who signed it.
+            twice = verified.id != said[name].id
+            raise CeremonyError(
+                f"{name} confirmed twice." if twice else f"A word of {name} was passed on twice.",
+                culprit=name if twice else plan.coordinator,
+                evidence=envelope if twice else b"",
+            )
         said[name] = verified
         if statement.key is not None:
             keys[name] = from_base64url(statement.key)
@@ -115,6 +121,9 @@ def read_confirmations(
     # 3
     session_id = b"".join(bytes.fromhex(one) for one in (ceremony, *(said[n].id for n in holders)))
     with_keys = [keys[name] for name in holders]
+    if len(set(with_keys)) < len(with_keys):
+        # Who copied from whom cannot be told.
+        raise CeremonyError("Two holders have confirmed with one key.")
     try:
         session = open_session(session_id, plan.generate.threshold, with_keys)
     except KeygenError as error:
@@ -160,21 +169,24 @@ def read_certificates(
             this reader. Then the commitment's author has signed two, or the signer lies.
     """
     found = _row(Certificate, plan, ceremony, envelopes, find_node)
+    holders = holders_of(plan)
     for verified, statement in found:
-        if statement.seen != shown.ids:
-            differing = [
-                name
-                for name, theirs, ours in zip(
-                    holders_of(plan), statement.seen, shown.ids, strict=False
-                )
-                if theirs != ours
-            ]
-            authors = ", ".join(differing) or "somebody"
+        if len(statement.seen) != len(shown.ids):
             raise CeremonyError(
-                f"{statement.issuer} certified another commitment of {authors} than was shown "
-                f"here: {authors} made two of them, or {statement.issuer} says what is not so.",
-                culprit=differing[0] if differing else statement.issuer,
+                f"{statement.issuer} certified another number of commitments than there are.",
+                culprit=statement.issuer,
                 evidence=verified.envelope,
+            )
+        if statement.seen != shown.ids:
+            authors = ", ".join(
+                name
+                for name, theirs, ours in zip(holders, statement.seen, shown.ids, strict=True)
+                if theirs != ours
+            )
+            # Nobody is named as culprit: either of them could have brought the other into this.
+            raise CeremonyError(
+                f"{statement.issuer} certified another commitment of {authors} than "
+                f"was shown here: that was made twice, or {statement.issuer} says what is not so."
             )
     return tuple(from_base64url(statement.signature) for _, statement in found)
 

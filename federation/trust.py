@@ -140,7 +140,8 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        b. Every later version: the one before is known and named as `previous`; the issuer is one of
           its admins; `admin_threshold` of the admins of each of the two have signed, and the new
           one may follow the other (`protocol.succession`).
-       c. No other statement was believed as this version.
+       c. No other statement was believed as this version. Two contradict each other if as many of
+          the admins of the one that is known have signed both; else it is refused like the rest.
 
     Args:
         data: untrusted bytes.
@@ -153,7 +154,7 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
         BadSignatureError: step 1, the signature does not fit.
         RevokedError: steps 2, 4, 5a, 5c, 6: the issuer is known, but may not say this, or not now.
         UnknownTargetError: steps 5 and 6: it points at what is not known here, or not yet.
-        QuorumError: step 6, too few admins have signed.
+        QuorumError: step 6, too few admins have signed; in 6c, of the version that is known.
         EquivocationError: step 6c, the circle's admins have signed two versions of one number.
     """
     keys = _Keys(directory)
@@ -352,6 +353,9 @@ def _check_circle(
     _check_quorum(new, signers, "this version")
     known = find(new.circle, new.version)
     if known is not None and known[0] != new_id:
+        # Else who founded a circle alone, or decided about it once, could stop it at any time: a
+        # version with admins of one's own choice says nothing about the word of these.
+        _check_quorum(known[1], signers, "the other version of this number that is known here")
         raise EquivocationError(
             f"Two different versions {new.version} of the circle {new.circle} are signed by as "
             "many of its admins as it takes.",

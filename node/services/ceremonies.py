@@ -126,12 +126,17 @@ class Ceremonies:
     def refuse(self, ceremony: str, reason: str | None = None) -> CeremonyState:
         """Has no part in a plan; the coordinator is told when it asks next.
 
+        What this node has signed can be refused once its time is over. The signature stays with
+        the coordinator: refused is only that this node signs no other for the same version.
+
         Raises:
             NotFoundError: there is no such ceremony here.
-            ConflictError: this node has signed what came of it, or it is over.
+            ConflictError: this node has signed what came of it, and its time is not over; or it
+                has ended.
         """
         record = self._open_record(ceremony)
-        if record.state not in OPEN:
+        late = parse_time(parse_plan(record.plan).expires) < int(self._clock())
+        if record.state not in OPEN and not (late and record.state == "signed"):
             raise ConflictError(
                 "This node has signed the new descriptor already: it may be published any moment."
                 if record.state == "signed"

@@ -10,6 +10,7 @@ from node.services.directory import StoredDirectory
 from node.services.keys import forget_ceremony_key
 from node.storage.ceremonies import CeremonyRecord
 from node.storage.engine import Store
+from node.storage.transaction import Transaction
 from protocol.ceremonies import (
     CeremonyAnswer,
     Certificate,
@@ -17,9 +18,10 @@ from protocol.ceremonies import (
     Confirmation,
     Plan,
     ceremony_id,
+    parse_plan,
 )
 from protocol.circles import Epoch
-from protocol.encoding import convert, from_base64url, parse_json
+from protocol.encoding import convert, from_base64url, parse_json, parse_time
 from protocol.envelope import parse_envelope
 from protocol.errors import NotAllowedError, RateLimitedError
 from protocol.limits import MAX_ENVELOPE_BYTES, MAX_OPEN_CEREMONIES, MAX_TEXT_CHARS
@@ -29,6 +31,7 @@ SIGNATURE: Final = "signature"
 """Step under which a signature over the descriptor is kept: key id and 64 bytes."""
 
 _HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
 _EVIDENCE: Final = "gave something in a ceremony that does not hold"
 
 
@@ -61,7 +64,10 @@ class Ledger:
             if self._name not in participants_of(plan, before):
                 raise NotAllowedError("This node has no part in that ceremony.")
             check_time(plan, int(self._clock()))
-            if transaction.ceremonies.count(plan.coordinator, OPEN) >= MAX_OPEN_CEREMONIES:
+            self._end_late(transaction, plan.coordinator)
+            since = int(self._clock()) - _DAY_S
+            waiting = transaction.ceremonies.proposed(plan.coordinator, at=self._name, since=since)
+            if waiting >= MAX_OPEN_CEREMONIES:
                 raise RateLimitedError(
                     "Too many ceremonies of this node wait here.", retry_after_s=_HOUR_S
                 )
@@ -83,6 +89,16 @@ class Ledger:
                 detail=ceremony,
             )
             return record
+
+    def _end_late(self, transaction: Transaction, coordinator: str) -> None:
+        """Marks plans that nobody confirmed in time: they must not keep out others for ever."""
+        now = int(self._clock())
+        for one in transaction.ceremonies.unconfirmed(coordinator):
+            ended = parse_time(parse_plan(one.plan).expires)
+            if ended < now:
+                transaction.ceremonies.move(
+                    one.id, one.state, "failed", at=ended, reason="Nobody confirmed it in time."
+                )
 
     def own_message(self, record: CeremonyRecord) -> bytes:
         """Returns what this node has said in round 1."""

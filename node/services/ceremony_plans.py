@@ -24,6 +24,7 @@ from protocol.succession import (
     next_epoch_number,
 )
 from signing.envelopes import new_nonce, sign_statement
+from signing.oprf.stretch import MOST_KIB
 
 OPEN: Final = ("unconfirmed", "confirmed", "committed", "certified", "generated")
 """States of a ceremony that may still come to something, and may still be refused here."""
@@ -32,6 +33,8 @@ AGREED: Final = ("confirmed", "committed", "certified", "generated", "signed")
 """States in which this node's operator has agreed: at most one ceremony for a version is."""
 
 _SECONDS_PER_DAY = 86_400
+_DEAR_STRETCH: Final = 8 * (MOST_KIB * 2)
+"""Memory in KiB times passes: what a stretch of 40 ms has, eight times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +185,9 @@ def check_plan(plan: Plan, name: str, directory: StoredDirectory) -> None:
        version.
     2. Everybody who has a part in it is pinned here and not frozen: else their words could not be
        told from anybody's.
-    3. What comes of it may follow the latest version that is known here, if one is.
+    3. A key that the version before has not comes of this ceremony, under the next number: one
+       that was only listed is one that somebody may know.
+    4. What comes of it may follow the latest version that is known here, if one is.
 
     Raises:
         ConflictError: it may not, as far as this node knows.
@@ -205,6 +210,8 @@ def check_plan(plan: Plan, name: str, directory: StoredDirectory) -> None:
             "fingerprints: schutznetz node peer add"
         )
     # 3
+    _check_keys(plan, current)
+    # 4
     if current is None:
         return
     if plan.version <= current.version:
@@ -215,6 +222,17 @@ def check_plan(plan: Plan, name: str, directory: StoredDirectory) -> None:
     assert previous is not None
     draft = None if plan.generate is None else draft_epoch(plan.generate)
     check_succession(current, previous, describe(plan, draft, issued=plan.issued))
+
+
+def _check_keys(plan: Plan, current: CircleDescriptor | None) -> None:
+    if current is None and plan.version > 1:
+        return  # what it takes over cannot be compared; `warnings_about` says so
+    known = set() if current is None else {one.epoch for one in current.epochs}
+    if not {one.epoch for one in plan.epochs} <= known:
+        raise ConflictError("It lists a new key that nobody here has seen being generated.")
+    following = 1 if current is None else next_epoch_number(current)
+    if plan.generate is not None and plan.generate.epoch != following:
+        raise ConflictError(f"The next key of the circle has the number {following}.")
 
 
 def unknown_nodes(plan: Plan, name: str, directory: StoredDirectory) -> tuple[str, ...]:
@@ -261,6 +279,11 @@ def _about_key(new: NewEpoch, parties: list[str]) -> list[str]:
         found.append(
             "Telephone numbers are not stretched: whoever gets the key lists all of them in hours."
         )
+    if new.stretch is not None and new.stretch.memory_kib * new.stretch.passes > _DEAR_STRETCH:
+        found.append(
+            f"Each check would take {new.stretch.memory_kib >> 10} MiB of memory "
+            f"{new.stretch.passes} times over: on many machines no check would end in time."
+        )
     return found
 
 
@@ -278,14 +301,32 @@ def check_rivals(transaction: Transaction, record: CeremonyRecord, *, now: int) 
     """Returns if this node has agreed to no other plan for the same version of the circle.
 
     Raises:
-        ConflictError: it has, and that one may still come to something.
+        ConflictError: it has, and that one may still come to something. What was signed may at any
+            time, however long its coordinator has kept it back: with a second signature the two
+            would contradict each other, and stop the circle. The operator can refuse it.
     """
     for rival in transaction.ceremonies.rivals(record, AGREED):
+        if rival.state == "signed":
+            raise ConflictError(
+                "This node has signed another descriptor of this version, which its coordinator "
+                f"may still publish: have it published, or refuse it first, {rival.id[:12]}."
+            )
         if parse_time(parse_plan(rival.plan).expires) >= now:
             raise ConflictError(
                 "Another ceremony for this version of the circle was confirmed here: refuse that "
                 f"one first, {rival.id[:12]}, or let its time pass."
             )
+
+
+def check_first(transaction: Transaction, plan: Plan) -> None:
+    """Returns if no other descriptor of this version has arrived since the plan was agreed to.
+
+    Raises:
+        ConflictError: one has: a second would contradict it.
+    """
+    current = StoredDirectory(transaction).circle(plan.circle)
+    if current is not None and current.version >= plan.version and current.nonce != plan.nonce:
+        raise ConflictError("The circle has this version already.")
 
 
 def say(

@@ -22,7 +22,7 @@ from federation.ceremony import (
     witnessed_epoch,
 )
 from node.services.ceremony_ledger import SIGNATURE, Ledger, stored_epoch
-from node.services.ceremony_plans import AGREED, OPEN, check_rivals, check_time, say
+from node.services.ceremony_plans import AGREED, OPEN, check_first, check_rivals, check_time, say
 from node.services.directory import StoredDirectory
 from node.services.keys import (
     NodeKeys,
@@ -113,6 +113,9 @@ class Participation:
             )
         elif record.state in AGREED:
             self._advance(record, plan, request)
+        if record.state not in OPEN or record.state == "generated":
+            # Where a crash came between the last of its use and its end.
+            forget_ceremony_key(self._directory, record.id)
         return self._ledger.said(request.ceremony)
 
     def _advance(self, record: CeremonyRecord, plan: Plan, request: CeremonyRequest) -> None:
@@ -137,6 +140,8 @@ class Participation:
         """Rounds 1 and 2: commits once all have confirmed, certifies once all have committed."""
         if not request.confirmations:
             return record
+        if record.state == "committed" and not request.commitments:
+            return record  # to open the key file takes memory and time: not for every question
         roll = self._roll(record, plan, request)
         seat = self._seat(record, roll)
         if record.state == "confirmed":
@@ -245,6 +250,7 @@ class Participation:
         with self._store.write() as transaction:
             # Whatever this node signs for a version, it signs for no other plan of that version.
             check_rivals(transaction, record, now=int(self._clock()))
+            check_first(transaction, plan)
             transaction.ceremonies.keep_descriptor(record.id, payload)
             stored = transaction.ceremonies.get(record.id)
             if stored is None or stored.descriptor != payload:

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
 from node.storage.rows import CeremonyPartRow, CeremonyRow
 from node.storage.sql import insert_new, table, upsert
+from protocol.ceremonies import Confirmation
 
 _CEREMONY = table(CeremonyRow)
 _PART = table(CeremonyPartRow)
@@ -71,12 +72,35 @@ class CeremonyRepository:
         )
         return [_record(row) for row in found.mappings()]
 
-    def count(self, coordinator: str, states: Collection[str]) -> int:
-        """Returns how many ceremonies of a coordinator are in one of these states."""
+    def unconfirmed(self, coordinator: str) -> list[CeremonyRecord]:
+        """Returns the ceremonies of a coordinator that wait for the operator."""
+        found = self._connection.execute(
+            select(_CEREMONY).where(
+                _CEREMONY.c.coordinator == coordinator, _CEREMONY.c.state == "unconfirmed"
+            )
+        )
+        return [_record(row) for row in found.mappings()]
+
+    def proposed(self, coordinator: str, *, at: str, since: int) -> int:
+        """Returns how many ceremonies of a coordinator the node `at` has not agreed to.
+
+        Counted are those that wait, and those that came to nothing since then: who takes its plans
+        back must not be able to fill the database with them.
+        """
+        agreed = select(_PART.c.ceremony).where(
+            _PART.c.node == at, _PART.c.step == Confirmation.KIND
+        )
         return self._connection.execute(
             select(func.count())
             .select_from(_CEREMONY)
-            .where(_CEREMONY.c.coordinator == coordinator, _CEREMONY.c.state.in_(list(states)))
+            .where(
+                _CEREMONY.c.coordinator == coordinator,
+                or_(
+                    _CEREMONY.c.state == "unconfirmed",
+                    and_(_CEREMONY.c.state == "failed", _CEREMONY.c.at >= since),
+                ),
+                _CEREMONY.c.id.not_in(agreed),
+            )
         ).scalar_one()
 
     def rivals(self, record: CeremonyRecord, states: Collection[str]) -> list[CeremonyRecord]:

@@ -264,3 +264,18 @@ def test_an_earlier_version_contradicted_late_is_still_seen(
     here.believe(signed(circle(202, version=3, previous=second), *FIVE[:3]))
     with pytest.raises(EquivocationError):
         here.believe(signed(circle(203, version=2, previous=first), *FIVE[:3]))
+
+
+def test_who_founded_a_circle_does_not_stop_it_alone(here: MemoryNode, first: StatementId) -> None:
+    alone = circle(204, admins=(HOTLINE,), admin_threshold=1)
+    with pytest.raises(QuorumError, match="1 of the admins of the other version"):
+        here.believe(signed(alone, HOTLINE))
+
+
+def test_who_decided_once_does_not_stop_a_circle_of_others(here: MemoryNode) -> None:
+    alone: dict[str, Any] = {"admins": (HOTLINE,), "admin_threshold": 1}
+    first = here.believe(signed(circle(**alone), HOTLINE)).verified.id
+    values: dict[str, Any] = {"version": 2, "previous": first}
+    here.believe(signed(circle(201, **values), *FIVE[:3]))
+    with pytest.raises(QuorumError, match="1 of the admins of the other version"):
+        here.believe(signed(circle(202, **values, **alone), HOTLINE))

@@ -184,7 +184,7 @@ def changing(field, change):
 @pytest.mark.parametrize(
     ("field", "change", "match"),
     [
-        ("confirmations", lambda row: (row[0], row[0], row[2]), "confirmed twice"),
+        ("confirmations", lambda row: (row[0], row[0], row[2]), "passed on twice"),
         ("confirmations", lambda row: row[:2], "has not confirmed with a key"),
         ("commitments", lambda row: (row[1], row[0], row[2]), "in the place of"),
         ("commitments", lambda row: row[:2], "Not every holder's message"),

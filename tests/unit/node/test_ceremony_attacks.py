@@ -1,0 +1,179 @@
+"""What a coordinator, a holder or a founder tries in a ceremony that the plan did not foresee."""
+
+import secrets
+import time
+from functools import partial
+
+import pytest
+from msgspec.structs import replace
+
+from node.demo.cast import CHEAP
+from node.services import keys, participation
+from node.services.directory import StoredDirectory
+from protocol.ceremonies import CeremonyRequest, ceremony_id, encode_plan
+from protocol.circles import Stretch
+from protocol.encoding import format_time
+from protocol.errors import ConflictError, RateLimitedError
+from protocol.limits import MAX_OPEN_CEREMONIES
+from rings import DAY_S, Ring, new_epoch, open_ring
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_key_files():
+    """What a passphrase costs is the business of tests/unit/signing/test_keystore.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "save_secret", partial(keys.save_secret, cost=CHEAP))
+        yield
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    with open_ring(tmp_path_factory.mktemp("ring"), 3) as ring:
+        yield ring
+
+
+@pytest.fixture
+def ring(opened, monkeypatch):
+    """The same nodes; each test founds a circle of its own."""
+    opened.between = None
+    monkeypatch.setattr("rings.LABEL", f"ring-{secrets.token_hex(4)}")
+    return opened
+
+
+def through(ring: Ring, ceremony: str) -> None:
+    """Has everybody confirm a plan that they have heard of."""
+    ring.drive(ceremony)
+    ring.confirm(ceremony)
+
+
+def request_of(plan, **fields) -> CeremonyRequest:
+    data = encode_plan(plan)
+    return CeremonyRequest(ceremony=ceremony_id(data), plan=data.decode(), **fields)
+
+
+def at_time(ring: Ring, monkeypatch, now: float) -> None:
+    for services in ring.services.values():
+        for one in (services.ceremonies, services.participation, services.coordination):
+            monkeypatch.setattr(one, "_clock", lambda: now)
+        monkeypatch.setattr(services.participation._ledger, "_clock", lambda: now)
+
+
+@pytest.mark.parametrize("taken_back", [None, "It was a mistake."])
+def test_nobody_fills_a_node_with_plans_that_its_operator_did_not_ask_for(
+    ring, monkeypatch, taken_back
+):
+    victim, stranger = ring.services[ring.names[2]], ring.names[1]
+
+    def propose(now):
+        times = {"issued": format_time(int(now)), "expires": format_time(int(now) + 60)}
+        plan = ring.plan(coordinator=stranger, **times)
+        return victim.participation.answer(request_of(plan, failed=taken_back), caller=stranger)
+
+    # Those of the test before are more than a day old.
+    start = time.time() + (12 if taken_back else 6) * DAY_S
+    at_time(ring, monkeypatch, start)
+    for _ in range(MAX_OPEN_CEREMONIES):
+        assert propose(start).state == ("failed" if taken_back else "unconfirmed")
+    with pytest.raises(RateLimitedError, match="Too many ceremonies"):
+        propose(start)
+    # Nobody is kept out for ever by what was never looked at.
+    later = start + 2 * DAY_S
+    at_time(ring, monkeypatch, later)
+    assert propose(later).confirmation is None
+
+
+def test_what_was_passed_on_twice_is_no_evidence_against_who_said_it(ring):
+    ceremony = ring.propose(ring.plan(admin_threshold=3))
+    through(ring, ceremony)
+
+    async def pass_on(name, request, direct):
+        if name == ring.names[2] and request.confirmations:
+            first, second, _ = request.confirmations
+            request = replace(request, confirmations=(first, second, second))
+        return await direct(request)
+
+    ring.between = pass_on
+    ring.drive(ceremony)
+    victim = ring.services[ring.names[2]]
+    assert victim.ceremonies.get(ceremony).culprit == ring.names[0]
+    with victim.store.read() as transaction:
+        assert not transaction.peers.evidence(ring.names[1])
+
+
+def test_a_key_that_nobody_saw_generated_is_not_agreed_to(ring):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+    assert ring.drive(ceremony).state == "published"
+    latest, latest_id = ring.first.coordination.latest(ring.circle)
+    (known,) = latest.epochs
+    elsewhere = replace(known, transcript="ab" * 64)
+    other = f"{ring.names[0]}/other"
+    with pytest.raises(ConflictError, match="nobody here has seen"):
+        ring.propose(ring.plan(circle=other, generate=None, epochs=(elsewhere,)))
+    values = {"version": 2, "previous": latest_id, "admin_threshold": latest.admin_threshold}
+    with pytest.raises(ConflictError, match="nobody here has seen"):
+        ring.propose(
+            ring.plan(generate=None, epochs=(known, replace(elsewhere, epoch=2)), **values)
+        )
+    with pytest.raises(ConflictError, match="has the number 2"):
+        ring.propose(
+            ring.plan(epochs=(known,), generate=new_epoch(ring.names, 2, epoch=10**6), **values)
+        )
+
+
+def test_who_has_signed_a_descriptor_signs_no_other_until_the_operator_says_so(ring, monkeypatch):
+    first = ring.propose()
+    through(ring, first)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ring.first.coordination), "_publish", lambda self, record, plan: None)
+        ring.drive(first)
+    assert {ring.state(name, first) for name in ring.names} == {"signed"}
+    with pytest.raises(ConflictError, match="may be published any moment"):
+        ring.first.ceremonies.refuse(first)
+    later = time.time() + 3 * DAY_S
+    at_time(ring, monkeypatch, later)
+    times = {"issued": format_time(int(later)), "expires": format_time(int(later) + 60)}
+    again = ring.plan(**times)
+    with pytest.raises(ConflictError, match="may still publish"):
+        ring.propose(again)
+    ring.first.ceremonies.refuse(first)
+    ring.propose(again)
+
+
+def test_a_descriptor_is_not_signed_once_another_of_its_version_has_come(ring, monkeypatch):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+    arrived = []
+
+    async def meanwhile(name, request, direct):
+        if request.descriptor is not None and not arrived:
+            with ring.first.store.read() as transaction:
+                directory = type(StoredDirectory(transaction))
+            other = replace(ring.plan(), circle=ring.circle)
+            monkeypatch.setattr(directory, "circle", lambda self, name: other)
+            arrived.append(name)
+        return await direct(request)
+
+    ring.between = meanwhile
+    done = ring.drive(ceremony)
+    assert (done.state, arrived != []) == ("failed", True)
+    assert "this version already" in (done.reason or "")
+
+
+def test_a_static_key_that_a_crash_left_is_gone_with_the_next_question(ring, monkeypatch):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+    with monkeypatch.context() as patch:
+        patch.setattr(participation, "forget_ceremony_key", lambda directory, one: None)
+        assert ring.drive(ceremony).state == "published"
+    files = [node.directory / "keys" / f"ceremony-{ceremony}.key" for node in ring.nodes.values()]
+    assert all(one.exists() for one in files)
+    ring.drive(ceremony)
+    assert not any(one.exists() for one in files)
+
+
+def test_a_stretch_that_no_machine_bears_is_warned_of(ring):
+    dear = Stretch(kinds=("phone",), memory_kib=1 << 20, passes=16, salt="A" * 21 + "A")
+    plan = ring.plan(generate=new_epoch(ring.names, 2, stretch=dear))
+    ceremony = ring.propose(plan)
+    assert any("1024 MiB" in one for one in ring.first.ceremonies.get(ceremony).warnings)
