@@ -21,6 +21,7 @@ def make(kind):
         errors.PeerRefusedError: {"status": 418},
         errors.PeerMisbehavedError: {"evidence": b"S3CRET"},
         errors.RateLimitedError: {"retry_after_s": 9},
+        errors.EquivocationError: {"circle": "a.example/ring-1", "known": "S3CRET"},
         problems.ProblemError: {"detail": "S3CRET"},
     }.get(kind, {})
     if kind is problems.ProblemError:

@@ -51,6 +51,10 @@ def of_one_epoch(**changes: Any) -> list[Any]:
     return [{**EPOCH, **changes}]
 
 
+def shared() -> list[Any]:
+    return of_one_epoch(threshold=2, commitments=[KEY] * 2, holders=holders(2))
+
+
 LISTS = [
     ("media-flag", "items", limits.MAX_ITEMS, lambda n: [ITEM] * n, "items"),
     (
@@ -98,9 +102,11 @@ LISTS = [
     ("kind", "field", "most", "make", "where"), LISTS, ids=[f"{one[0]} {one[4]}" for one in LISTS]
 )
 def test_a_list_of_a_statement_is_as_long_as_allowed_and_not_longer(kind, field, most, make, where):
-    parse_as(TYPES[kind], payload(kind, **{field: make(most)}))
+    # Several members share no key that one node holds alone.
+    more = {"epochs": shared()} if field == "members" else {}
+    parse_as(TYPES[kind], payload(kind, **more, **{field: make(most)}))
     with pytest.raises(LimitError, match=f"More than {most} entries") as refused:
-        parse_as(TYPES[kind], payload(kind, **{field: make(most + 1)}))
+        parse_as(TYPES[kind], payload(kind, **more, **{field: make(most + 1)}))
     assert refused.value.where == where
 
 

@@ -125,7 +125,7 @@ def test_a_body_cannot_be_changed(kind):
 
 def test_paths_are_absolute_distinct_and_carry_no_value():
     paths = [value for name, value in vars(endpoints).items() if name.isupper()]
-    assert len(set(paths)) == len(paths) == 10
+    assert len(set(paths)) == len(paths) == 11
     for path in paths:
         assert path.startswith("/")
         assert not set(path) & set("{}?#% ")
