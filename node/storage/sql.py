@@ -69,13 +69,10 @@ def add_to(
 
     One statement, whatever it finds; each primary key at most once.
     """
-    statement = _insert(connection.dialect.name, into).values(list(rows))
-    key = [column.name for column in into.primary_key]
-    changed = {
-        counter: into.c[counter] + statement.excluded[counter],
-        last: statement.excluded[last],
-    }
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
+    names = tuple(rows[0])
+    statement = _add_to(connection.dialect.name, into, names, len(rows), (counter, last))
+    values = {f"{name}_{at}": row[name] for at, row in enumerate(rows) for name in names}
+    connection.execute(statement, values)
 
 
 # To build a statement takes ten times as long as to execute it, so these are built once for each
@@ -99,6 +96,22 @@ def _insert_new(dialect: str, into: Table, names: tuple[str, ...]) -> Any:
     # Not kept for an INSERT unless asked for: psycopg's cursor is closed by then, and says -1.
     statement = statement.execution_options(preserve_rowcount=True)
     return statement.on_conflict_do_nothing(index_elements=key)
+
+
+@lru_cache(maxsize=256)
+def _add_to(
+    dialect: str, into: Table, names: tuple[str, ...], count: int, changing: tuple[str, str]
+) -> Any:
+    counter, last = changing
+    statement = _insert(dialect, into).values(
+        [{name: bindparam(f"{name}_{at}") for name in names} for at in range(count)]
+    )
+    key = [column.name for column in into.primary_key]
+    changed = {
+        counter: into.c[counter] + statement.excluded[counter],
+        last: statement.excluded[last],
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 @lru_cache(maxsize=16)
