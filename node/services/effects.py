@@ -75,11 +75,15 @@ def _pdqs_of(item: MediaItem) -> list[tuple[str, int]]:
 
 
 def _has_unfit_pdq(item: MediaItem) -> bool:
-    for pdq, quality in _pdqs_of(item):
-        # hexadecimal of the right length, or the item would not exist
-        if quality < PDQ_MIN_QUALITY or is_degenerate(Pdq(bytes.fromhex(pdq))):
-            return True
-    return False
+    # A list has a thousand pictures in each statement: for them nothing is made.
+    if not item.frames:
+        return item.pdq is not None and _is_unfit(item.pdq, item.quality or 0)
+    return any(_is_unfit(pdq, quality) for pdq, quality in _pdqs_of(item))
+
+
+def _is_unfit(pdq: str, quality: int) -> bool:
+    # Hexadecimal of the right length, or the item would not exist.
+    return quality < PDQ_MIN_QUALITY or is_degenerate(Pdq(bytes.fromhex(pdq)))
 
 
 def check_avatar(avatar: Avatar | None) -> None:
@@ -148,11 +152,13 @@ def _media_flag(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
     place = record.log_index
+    items = cast("MediaFlag", statement).items
+    kinds = [kind for kind in EXACT_KINDS if any(getattr(item, kind) for item in items)]
     found: list[MediaHash] = []
-    for number, item in enumerate(cast("MediaFlag", statement).items):
+    for number, item in enumerate(items):
         if item.pdq is not None:
             found.append(MediaHash(place, len(found), number, "pdq", bytes.fromhex(item.pdq)))
-        for kind in EXACT_KINDS:
+        for kind in kinds:
             if value := getattr(item, kind):
                 found.append(MediaHash(place, len(found), number, kind, bytes.fromhex(value)))
         for frame in item.frames:

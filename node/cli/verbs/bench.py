@@ -62,7 +62,7 @@ def ingest(
 ) -> None:
     """Measure taking in a list, from bytes to matchable, beside the least that it could cost.
 
-    Takes about three minutes and 1 GiB with 1,000,000 media hashes, in statements of 1000.
+    Takes about five minutes with 1,000,000 media hashes, in statements of 1000.
     """
     from node.bench.ingest import measure
 
