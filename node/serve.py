@@ -92,5 +92,7 @@ def configure_logging(level: str) -> None:
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # Libraries' own lines are kept out but for warnings: httpx writes whole URLs.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s")
+    # Libraries' own lines are kept out but for warnings, and of those all that could hold a value:
+    # httpx writes whole URLs. A logger's name needs no escapes.
+    plain = '{"event": "library", "logger": "%(name)s", "level": "%(levelname)s"}'
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=plain)

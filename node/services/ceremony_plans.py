@@ -33,6 +33,7 @@ AGREED: Final = ("confirmed", "committed", "certified", "generated", "signed")
 """States in which this node's operator has agreed: at most one ceremony for a version is."""
 
 _SECONDS_PER_DAY = 86_400
+_HEARD_S = 3_600  # until every node has a descriptor that was issued
 _DEAR_STRETCH: Final = 8 * (MOST_KIB * 2)
 """Memory in KiB times passes: what a stretch of 40 ms has, eight times."""
 
@@ -142,7 +143,8 @@ def next_plan(
         MalformedError: there is no such version; see `protocol.succession`.
     """
     current, current_id = latest
-    new = None if key is None else _new_key(current, change, key, now)
+    expires = now + open_days * _SECONDS_PER_DAY
+    new = None if key is None else _new_key(current, change, key, now=now, agreed_by=expires)
     if new is not None and key is not None:
         overlap_s = key.overlap_days * _SECONDS_PER_DAY
         change = replace(change, epoch=draft_epoch(new), overlap_s=overlap_s)
@@ -154,7 +156,7 @@ def next_plan(
         coordinator=name,
         nonce=draft.nonce,
         issued=draft.issued,
-        expires=format_time(now + open_days * _SECONDS_PER_DAY),
+        expires=format_time(expires),
         members=draft.members,
         admins=draft.admins,
         admin_threshold=draft.admin_threshold,
@@ -163,15 +165,23 @@ def next_plan(
     )
 
 
-def _new_key(current: CircleDescriptor, change: Change, key: NewKey, now: int) -> NewEpoch:
+def _new_key(
+    current: CircleDescriptor, change: Change, key: NewKey, *, now: int, agreed_by: int
+) -> NewEpoch:
+    """The key that is wanted; it begins when the ceremony is over and everybody has heard of it.
+
+    A member that had the new version while its holders had not could check nobody. So where the
+    last key lasts long enough, both are left the time; else the new one begins in time for it.
+    """
     newest = newest_epoch(current)
+    begins = min(agreed_by + _HEARD_S, parse_time(newest.not_after) - _HEARD_S)
     holders = key.holders or [
         one.node for one in newest.holders if one.node not in set(change.leaves)
     ]
     return NewEpoch(
         epoch=next_epoch_number(current),
-        not_before=format_time(now),
-        not_after=format_time(now + key.days * _SECONDS_PER_DAY),
+        not_before=format_time(max(now, begins)),
+        not_after=format_time(max(now, begins) + key.days * _SECONDS_PER_DAY),
         threshold=key.threshold or newest.threshold,
         holders=tuple(Holder(index=at, node=node) for at, node in enumerate(holders, 1)),
         stretch=key.stretch,
