@@ -132,16 +132,24 @@ def read_confirmations(
 
 
 def read_commitments(
-    plan: Plan, ceremony: str, envelopes: Sequence[bytes], find_node: FindNode
+    plan: Plan, ceremony: str, envelopes: Sequence[bytes], find_node: FindNode, *, roll: Roll
 ) -> Round:
     """Returns round 1, if there is one signed commitment of every holder, in their order.
 
     Raises:
-        CeremonyError: there is not; names the node whose commitment, or place, it is.
+        CeremonyError: there is not; names the node whose commitment, or place, it is. Or one was
+            made in another session than `roll` gives: then a holder has confirmed twice, or the
+            author lies, and nobody is named.
     """
     found = _row(Commitment, plan, ceremony, envelopes, find_node)
+    session = "" if roll.session is None else roll.session.context.hex()
     messages = []
     for verified, statement in found:
+        if statement.session != session:
+            raise CeremonyError(
+                f"{statement.issuer} committed after other confirmations than were shown here: "
+                f"a holder confirmed twice, or {statement.issuer} says what is not so."
+            )
         try:
             messages.append(from_base64url(statement.message, where="message"))
         except ProtocolError as error:

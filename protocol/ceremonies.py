@@ -127,11 +127,14 @@ class Commitment(_Step, frozen=True, kw_only=True, omit_defaults=True):
     """Round 1 of the key generation.
 
     Attributes:
+        session: context of the generation that it was made in: it says which confirmations its
+            author was shown, so that nobody is blamed who was shown others.
         message: msg1 of COCKTAIL-DKG, in base64url.
     """
 
     KIND: ClassVar[str] = "ceremony-commitment"
 
+    session: Digest512
     message: Annotated[str, Meta(max_length=limits.MAX_CEREMONY_ENVELOPE_BYTES)]
 
 

@@ -225,7 +225,7 @@ class Coordination:
             }
             if not all(states.get(name) in _DONE for name in roll.holders):
                 return None
-            shown = read_commitments(plan, record.id, said[Commitment.KIND], find_node)
+            shown = read_commitments(plan, record.id, said[Commitment.KIND], find_node, roll=roll)
             signatures = read_certificates(
                 plan, record.id, said[Certificate.KIND], find_node, shown=shown
             )

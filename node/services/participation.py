@@ -152,13 +152,14 @@ class Participation:
                 plan,
                 Commitment,
                 ceremony=record.id,
+                session=seat.session.context.hex(),
                 message=to_base64url(commit(seat)),
             )
             record = self._ledger.move(
                 record, "committed", Commitment.KIND, envelope, session=seat.session.context
             )
         if record.state == "committed" and request.commitments:
-            shown = self._shown(record, plan, request)
+            shown = self._shown(record, plan, request, roll)
             try:
                 candidate = receive(
                     seat,
@@ -191,8 +192,9 @@ class Participation:
         if not request.certificates:
             return record
         assert plan.generate is not None
-        seat = self._seat(record, self._roll(record, plan, request))
-        shown = self._shown(record, plan, request)
+        roll = self._roll(record, plan, request)
+        seat = self._seat(record, roll)
+        shown = self._shown(record, plan, request, roll)
         signatures = read_certificates(
             plan, record.id, _encoded(request.certificates), self._find_node, shown=shown
         )
@@ -264,7 +266,7 @@ class Participation:
     def _witness(self, record: CeremonyRecord, plan: Plan, request: CeremonyRequest) -> Epoch:
         """Returns the epoch that the holders made, as an admin without a share can see it."""
         roll = self._roll(record, plan, request)
-        shown = self._shown(record, plan, request)
+        shown = self._shown(record, plan, request, roll)
         signatures = read_certificates(
             plan, record.id, _encoded(request.certificates), self._find_node, shown=shown
         )
@@ -278,8 +280,12 @@ class Participation:
             )
         return roll
 
-    def _shown(self, record: CeremonyRecord, plan: Plan, request: CeremonyRequest) -> Round:
-        shown = read_commitments(plan, record.id, _encoded(request.commitments), self._find_node)
+    def _shown(
+        self, record: CeremonyRecord, plan: Plan, request: CeremonyRequest, roll: Roll
+    ) -> Round:
+        shown = read_commitments(
+            plan, record.id, _encoded(request.commitments), self._find_node, roll=roll
+        )
         if record.shown not in (None, shown.extension):
             raise CeremonyError(
                 "Other commitments were passed on than before.", culprit=plan.coordinator

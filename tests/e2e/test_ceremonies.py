@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from federation.ceremony import read_confirmations
 from federation.conduct import Progress
 from node.demo.cast import wait_for
 from node.services.ceremony_plans import Wish, first_plan
 from node.services.directory import StoredDirectory
 from nodes import Node, introduce, make_node, serving
-from protocol.ceremonies import Commitment
+from protocol.ceremonies import Commitment, Confirmation, parse_plan
 from protocol.circles import Epoch
 from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.envelope import parse_envelope
@@ -138,7 +139,7 @@ def test_a_holder_that_lies_is_named_to_everybody_and_the_evidence_kept(nodes):
     ceremony = propose(first, [second, liar], threshold=2)
     go_on(first, ceremony)
     confirm(ceremony, second, liar)
-    lie(liar, ceremony)
+    lie(liar, ceremony, first, second, liar)
     done = go_on(first, ceremony)
     assert (done.state, done.culprit) == ("failed", liar.name)
     assert done.reason is not None
@@ -156,7 +157,17 @@ def parts(node: Node, ceremony: str) -> dict[Any, bytes]:
         return transaction.ceremonies.parts(ceremony)
 
 
-def lie(liar: Node, ceremony: str) -> None:
+def session_of(ceremony: str, *holders: Node) -> str:
+    """What every holder can compute from all confirmations."""
+    said = [parts(one, ceremony)[one.name, Confirmation.KIND] for one in holders]
+    with holders[0].store() as store, store.read() as transaction:
+        plan = parse_plan(transaction.ceremonies.get(ceremony).plan)
+        roll = read_confirmations(plan, ceremony, said, StoredDirectory(transaction).node)
+    assert roll.session is not None
+    return roll.session.context.hex()
+
+
+def lie(liar: Node, ceremony: str, *holders: Node) -> None:
     """In round 1 the liar is going to send bytes of its own making, duly signed."""
     fake = sign_statement(
         Commitment(
@@ -165,6 +176,7 @@ def lie(liar: Node, ceremony: str) -> None:
             issued=format_time(int(time.time())),
             audience=("peers",),
             ceremony=ceremony,
+            session=session_of(ceremony, *holders),
             message=to_base64url(bytes(range(200))),
         ),
         liar.key(KeyUse.STATEMENT),

@@ -9,12 +9,22 @@ from msgspec.structs import replace
 
 from node.demo.cast import CHEAP
 from node.services import keys, participation
+from node.services.ceremony_plans import say
 from node.services.directory import StoredDirectory
-from protocol.ceremonies import CeremonyRequest, ceremony_id, encode_plan
+from protocol.ceremonies import (
+    CeremonyRequest,
+    Certificate,
+    Confirmation,
+    ceremony_id,
+    encode_plan,
+    parse_plan,
+)
 from protocol.circles import Stretch
 from protocol.encoding import format_time
+from protocol.envelope import parse_envelope
 from protocol.errors import ConflictError, RateLimitedError
 from protocol.limits import MAX_OPEN_CEREMONIES
+from protocol.statements import parse_as
 from rings import DAY_S, Ring, new_epoch, open_ring
 
 
@@ -177,3 +187,72 @@ def test_a_stretch_that_no_machine_bears_is_warned_of(ring):
     plan = ring.plan(generate=new_epoch(ring.names, 2, stretch=dear))
     ceremony = ring.propose(plan)
     assert any("1024 MiB" in one for one in ring.first.ceremonies.get(ceremony).warnings)
+
+
+def reworded(ring: Ring, name: str, kind, envelope: bytes, **changes) -> str:
+    """What a node that lies says in place of what it has said."""
+    said = parse_as(kind, parse_envelope(envelope).payload)
+    with ring.first.store.read() as transaction:
+        record = transaction.ceremonies.get(said.ceremony)
+    own = {one: getattr(said, one) for one in kind.__annotations__ if one != "KIND"}
+    signed = say(
+        ring.services[name].participation._keys,
+        name,
+        int(time.time()),
+        parse_plan(record.plan),
+        kind,
+        ceremony=said.ceremony,
+        **(own | changes),
+    )
+    return signed.decode()
+
+
+def nobody_is_blamed(ring: Ring, ceremony: str) -> bool:
+    for services in ring.services.values():
+        if services.ceremonies.get(ceremony).culprit is not None:
+            return False
+        with services.store.read() as transaction:
+            if any(transaction.peers.evidence(name) for name in ring.names):
+                return False
+    return True
+
+
+def test_who_was_shown_another_confirmation_is_not_blamed_for_it(ring):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+
+    second: list[str] = []
+
+    async def two_faced(name, request, direct):
+        if name == ring.names[2] and request.confirmations:
+            first, *others = request.confirmations
+            if not second:
+                second.append(reworded(ring, ring.names[0], Confirmation, first.encode()))
+            request = replace(request, confirmations=(second[0], *others))
+        return await direct(request)
+
+    ring.between = two_faced
+    done = ring.drive(ceremony)
+    assert done.state == "failed"
+    assert "other confirmations" in (done.reason or "")
+    assert nobody_is_blamed(ring, ceremony)
+
+
+def test_who_says_that_another_committed_twice_makes_no_evidence_of_it(ring):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+
+    async def slander(name, request, direct):
+        answer = await direct(request)
+        if name == ring.names[1] and answer.certificate is not None:
+            own = answer.certificate.encode()
+            seen = parse_as(Certificate, parse_envelope(own).payload).seen
+            seen = (*seen[:2], "ab" * 32)
+            answer = replace(answer, certificate=reworded(ring, name, Certificate, own, seen=seen))
+        return answer
+
+    ring.between = slander
+    done = ring.drive(ceremony)
+    assert done.state == "failed"
+    assert "certified another commitment" in (done.reason or "")
+    assert nobody_is_blamed(ring, ceremony)
