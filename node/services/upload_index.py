@@ -83,6 +83,14 @@ class UploadIndex:
             self._index.flush()
         return len(gone) + len(missing)
 
+    def settle(self) -> None:
+        """Everything that was taken in lies in one segment."""
+        self._index.flush()
+
+    def memory_bytes(self) -> int:
+        """Bytes of the index, mapped ones included."""
+        return self._index.memory_bytes()
+
     def close(self) -> None:
         """Ends what the index does by itself."""
         self._index.close()

@@ -22,6 +22,7 @@ def register(app: options.Group) -> None:
     bench.command("match")(match)
     bench.command("ingest")(ingest)
     bench.command("signup")(signup)
+    bench.command("retro")(retro)
     bench.command("streams")(streams)
     bench.command("upload")(upload)
     app.add_typer(bench, name="bench")
@@ -67,6 +68,21 @@ def ingest(
     from node.bench.ingest import measure
 
     _deliver(measure(hashes, say=note), as_json=as_json)
+
+
+def retro(
+    uploads: Annotated[
+        int, typer.Option(help="Registered uploads.", metavar="N", min=1_000, max=100_000_000)
+    ] = 1_000_000,
+    as_json: options.Json = False,
+) -> None:
+    """Measure how soon 1,000 new hashes are compared with past uploads.
+
+    Takes about two minutes and 1 GiB with 1,000,000 uploads, ten times as much with 10,000,000.
+    """
+    from node.bench.retro import measure
+
+    _deliver(measure(uploads, say=note), as_json=as_json)
 
 
 def streams(
