@@ -132,7 +132,7 @@ class Ceremonies:
         Raises:
             NotFoundError: there is no such ceremony here.
             ConflictError: this node has signed what came of it, and its time is not over; or it
-                has ended.
+                has ended, or gone on meanwhile.
         """
         record = self._open_record(ceremony)
         late = parse_time(parse_plan(record.plan).expires) < int(self._clock())
@@ -144,14 +144,16 @@ class Ceremonies:
             )
         with self._store.write() as transaction:
             now = int(self._clock())
-            transaction.ceremonies.move(
+            if not transaction.ceremonies.move(
                 record.id,
                 record.state,
                 "refused",
                 at=now,
                 reason=reason or "The operator refused it.",
                 culprit=self._name,
-            )
+            ):
+                # Else its key would be gone, and its state would not say why.
+                raise ConflictError("The ceremony has gone on meanwhile: look at it again.")
             transaction.journal.audit(
                 "operator", "ceremony.refuse", at=now, subject=record.circle, detail=record.id
             )

@@ -27,6 +27,7 @@ from node.services.participation import Participation
 from node.storage.ceremonies import CeremonyRecord
 from node.storage.engine import Store
 from protocol.ceremonies import (
+    STEPS,
     CeremonyAnswer,
     CeremonyRequest,
     Certificate,
@@ -41,11 +42,19 @@ from protocol.ceremonies import (
 )
 from protocol.circles import CircleDescriptor
 from protocol.encoding import format_time, from_base64url
-from protocol.envelope import Envelope, Signature, encode_envelope, pae, payload_type
-from protocol.errors import CeremonyError, NotFoundError, SigningError
+from protocol.envelope import (
+    Envelope,
+    Signature,
+    encode_envelope,
+    pae,
+    parse_envelope,
+    payload_type,
+)
+from protocol.errors import CeremonyError, NotFoundError, ProtocolError, SigningError
 from protocol.fields import StatementId
 from protocol.limits import MAX_SIGNATURES
 from protocol.messages import Receipt
+from protocol.statements import parse_as
 
 _DONE = ("generated", "signed")
 
@@ -148,7 +157,7 @@ class Coordination:
             known = transaction.ceremonies.parts(record.id)
             for name, one in heard.items():
                 for step, body in _said(one.answer).items():
-                    if (name, step) not in known:
+                    if (name, step) not in known and _is_own(name, step, body):
                         transaction.ceremonies.put_part(record.id, name, step, body)
                         moved = True
         before, threshold = self._before(plan)
@@ -296,6 +305,19 @@ def _said(answer: CeremonyAnswer | None) -> dict[str, bytes]:
         SIGNATURE: f"{answer.keyid}:{answer.signature}" if answer.signature else None,
     }
     return {step: text.encode() for step, text in said.items() if text is not None}
+
+
+def _is_own(name: str, step: str, body: bytes) -> bool:
+    """Whether a participant speaks for itself, so that no word of another is passed on twice.
+
+    Whether it is signed as it should is asked when all have spoken (`federation.ceremony`).
+    """
+    if step == SIGNATURE:
+        return True
+    try:
+        return parse_as(STEPS[step], parse_envelope(body).payload).issuer == name
+    except ProtocolError:
+        return False
 
 
 def _shown(heard: Heard) -> str:

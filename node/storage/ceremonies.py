@@ -14,7 +14,7 @@ _CEREMONY = table(CeremonyRow)
 _PART = table(CeremonyPartRow)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CeremonyRecord:
     """A ceremony as it stands at this node.
 

@@ -256,3 +256,31 @@ def test_who_says_that_another_committed_twice_makes_no_evidence_of_it(ring):
     assert done.state == "failed"
     assert "certified another commitment" in (done.reason or "")
     assert nobody_is_blamed(ring, ceremony)
+
+
+def test_what_one_node_says_in_the_name_of_another_is_not_kept(ring):
+    ceremony = ring.propose()
+    with ring.first.store.read() as transaction:
+        ((_, word),) = transaction.ceremonies.parts(ceremony).items()
+        assert "plan" not in repr(transaction.ceremonies.get(ceremony))
+
+    async def parrot(name, request, direct):
+        answer = await direct(request)
+        return replace(answer, confirmation=word.decode()) if name == ring.names[1] else answer
+
+    ring.between = parrot
+    through(ring, ceremony)
+    assert ring.drive(ceremony).state == "waiting"
+    ring.between = None
+    assert ring.drive(ceremony).state == "published"
+
+
+def test_a_ceremony_that_has_gone_on_meanwhile_is_not_refused_by_half(ring, monkeypatch):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+    late = ring.services[ring.names[1]].ceremonies
+    stale = late._open_record(ceremony)
+    assert ring.drive(ceremony).state == "published"
+    monkeypatch.setattr(late, "_open_record", lambda one: stale)
+    with pytest.raises(ConflictError, match="gone on meanwhile"):
+        late.refuse(ceremony)
