@@ -170,7 +170,9 @@ class CeremonyRequest(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     ceremony: Digest256
     plan: Annotated[str, Meta(max_length=limits.MAX_ENVELOPE_BYTES)]
-    confirmations: Annotated[tuple[EnvelopeText, ...], Meta(max_length=limits.MAX_MEMBERS)] = ()
+    confirmations: Annotated[
+        tuple[EnvelopeText, ...], Meta(max_length=limits.MAX_PARTICIPANTS)
+    ] = ()
     commitments: Annotated[tuple[EnvelopeText, ...], Meta(max_length=limits.MAX_HOLDERS)] = ()
     certificates: Annotated[tuple[EnvelopeText, ...], Meta(max_length=limits.MAX_HOLDERS)] = ()
     descriptor: Annotated[str, Meta(max_length=limits.MAX_ENVELOPE_BYTES)] | None = None

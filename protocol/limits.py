@@ -40,6 +40,9 @@ MAX_MEMBERS = 256
 MAX_HOLDERS = 32
 """Holders of shares in one epoch."""
 
+MAX_PARTICIPANTS = 64
+"""Who has a part in one ceremony: holders, and the admins of two versions."""
+
 MAX_ADMINS = 16
 """Admins of one circle: as many as may sign one envelope."""
 
