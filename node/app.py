@@ -217,14 +217,15 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
+    ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
     maintenance = Maintenance(
         store,
         ingest,
         clock=clock,
         streams_kept_s=2 * settings.stream_idle_s,
         uploads_kept_days=settings.uploads_kept_days,
+        end_late=ledger.end_late,
     )
-    ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
     ceremonies = Ceremonies(
         store,
         keys,

@@ -55,6 +55,11 @@ class Ledger:
             RateLimitedError: too many plans of this coordinator wait here.
         """
         ceremony = ceremony_id(data)
+        with self._store.read() as transaction:
+            known = transaction.ceremonies.get(ceremony)
+        if known is not None:
+            return known
+        self.end_late()
         with self._store.write() as transaction:
             known = transaction.ceremonies.get(ceremony)
             if known is not None:
@@ -64,7 +69,6 @@ class Ledger:
             if self._name not in participants_of(plan, before):
                 raise NotAllowedError("This node has no part in that ceremony.")
             check_time(plan, int(self._clock()))
-            self._end_late(transaction, plan.coordinator)
             since = int(self._clock()) - _DAY_S
             waiting = transaction.ceremonies.proposed(plan.coordinator, at=self._name, since=since)
             if waiting >= MAX_OPEN_CEREMONIES:
@@ -90,15 +94,28 @@ class Ledger:
             )
             return record
 
-    def _end_late(self, transaction: Transaction, coordinator: str) -> None:
-        """Marks plans that nobody confirmed in time: they must not keep out others for ever."""
+    def end_late(self) -> None:
+        """Ends ceremonies whose time is over, whether or not anybody asks about them again.
+
+        Else their plans would keep out others for ever, and the static key of one that was never
+        finished would lie here for ever.
+        """
+        with self._store.write() as transaction:
+            ended = self._end_late(transaction)
+        for ceremony in ended:
+            forget_ceremony_key(self._directory, ceremony)
+
+    def _end_late(self, transaction: Transaction) -> list[str]:
         now = int(self._clock())
-        for one in transaction.ceremonies.unconfirmed(coordinator):
-            ended = parse_time(parse_plan(one.plan).expires)
-            if ended < now:
+        ended = []
+        for one in transaction.ceremonies.in_states(OPEN):
+            expires = parse_time(parse_plan(one.plan).expires)
+            if expires < now:
                 transaction.ceremonies.move(
-                    one.id, one.state, "failed", at=ended, reason="Nobody confirmed it in time."
+                    one.id, one.state, "failed", at=expires, reason="Its time is over."
                 )
+                ended.append(one.id)
+        return ended
 
     def own_message(self, record: CeremonyRecord) -> bytes:
         """Returns what this node has said in round 1."""

@@ -38,7 +38,10 @@ class Maintenance:
         clock: Callable[[], float],
         streams_kept_s: int = _STREAMS_KEPT_S,
         uploads_kept_days: int = _UPLOADS_KEPT_DAYS,
+        end_late: Callable[[], None] = lambda: None,
     ) -> None:
+        """Keep what is needed; `end_late` ends what lasts no longer than a time, with its keys."""
+        self._end_late = end_late
         self._uploads_kept_s = uploads_kept_days * 86_400
         self._streams_kept_s = streams_kept_s
         self._store = store
@@ -102,6 +105,7 @@ class Maintenance:
             transaction.retro.forget(before=now - self._uploads_kept_s)
             transaction.webhooks.forget(before=now - _MESSAGES_KEPT_S)
         self._forget_uploads(now)
+        self._end_late()
 
     def _forget_uploads(self, now: int) -> None:
         """Deletes the registered uploads whose time is over, a few at a time."""

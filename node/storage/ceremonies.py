@@ -72,12 +72,10 @@ class CeremonyRepository:
         )
         return [_record(row) for row in found.mappings()]
 
-    def unconfirmed(self, coordinator: str) -> list[CeremonyRecord]:
-        """Returns the ceremonies of a coordinator that wait for the operator."""
+    def in_states(self, states: Collection[str]) -> list[CeremonyRecord]:
+        """Returns the ceremonies that are in one of these states."""
         found = self._connection.execute(
-            select(_CEREMONY).where(
-                _CEREMONY.c.coordinator == coordinator, _CEREMONY.c.state == "unconfirmed"
-            )
+            select(_CEREMONY).where(_CEREMONY.c.state.in_(list(states)))
         )
         return [_record(row) for row in found.mappings()]
 

@@ -284,3 +284,18 @@ def test_a_ceremony_that_has_gone_on_meanwhile_is_not_refused_by_half(ring, monk
     monkeypatch.setattr(late, "_open_record", lambda one: stale)
     with pytest.raises(ConflictError, match="gone on meanwhile"):
         late.refuse(ceremony)
+
+
+def test_the_key_of_a_ceremony_that_nobody_ends_is_gone_with_its_time(ring, monkeypatch):
+    ceremony = ring.propose()
+    through(ring, ceremony)
+    name = ring.names[1]
+    file = ring.nodes[name].directory / "keys" / f"ceremony-{ceremony}.key"
+    assert file.exists()
+    services = ring.services[name]
+    services.maintenance.forget()
+    assert file.exists()
+    at_time(ring, monkeypatch, time.time() + 2 * DAY_S)
+    services.maintenance.forget()
+    assert not file.exists()
+    assert ring.state(name, ceremony) == "failed"
