@@ -41,6 +41,7 @@ _CHECKS: Final = 150
 _ROUNDS: Final = {1: 60, 8: 40, 64: 12}
 _WARM_UP: Final = 15
 _DAYS: Final = 2
+_POLL_EVERY_S: Final = 300  # as a node does that pokes reach: seven that poll each second are work
 _MS: Final = 1_000
 _US: Final = 1_000_000
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -82,7 +83,12 @@ class _Place:
     @contextmanager
     def serve(self, name: str) -> Iterator[Member]:
         """Serves one of them until the block ends."""
-        with alone(self.folder / name, self.made[name], port=self.ports[name]) as member:
+        with alone(
+            self.folder / name,
+            self.made[name],
+            port=self.ports[name],
+            poll_interval_s=_POLL_EVERY_S,
+        ) as member:
             yield member
 
     def join(self, threshold: int) -> None:

@@ -112,12 +112,19 @@ def on_stage(
 
 @contextmanager
 def alone(
-    directory: Path, node: NewNode, *, hash_workers: int = 1, port: int | None = None
+    directory: Path,
+    node: NewNode,
+    *,
+    hash_workers: int = 1,
+    port: int | None = None,
+    poll_interval_s: int = 1,
 ) -> Iterator[Member]:
     """Starts one node that was made, and ends it when the block ends."""
     port = port or free_port()
     local = f"http://127.0.0.1:{port}"
-    with _serving(directory, port, hash_workers=hash_workers) as process:
+    with _serving(
+        directory, port, hash_workers=hash_workers, poll_interval_s=poll_interval_s
+    ) as process:
         member = Member(directory.name, directory, local, local, node, process)
         _wait_until_ready(member)
         yield member
@@ -166,14 +173,14 @@ def _knows_circle(services: Services) -> bool:
 
 @contextmanager
 def _serving(
-    directory: Path, port: int, *, hash_workers: int = 1
+    directory: Path, port: int, *, hash_workers: int = 1, poll_interval_s: int = 1
 ) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("SCHUTZNETZ_")
     }
     environ |= {
         "SCHUTZNETZ_PORT": str(port),
-        "SCHUTZNETZ_POLL_INTERVAL_S": "1",
+        "SCHUTZNETZ_POLL_INTERVAL_S": str(poll_interval_s),
         "SCHUTZNETZ_HASH_WORKERS": str(hash_workers),
     }
     program = "from node.cli.main import run; run()"
