@@ -1,6 +1,6 @@
 """The services of one node around a `worlds.World`, at a fixed time and without a network.
 
-What `node.app` builds is built here over a real database and a real policy file. The circle that
+What `node.wiring` builds is built here over a real database and a real policy file. The circle that
 accounts are checked with is a function of the identifiers (`FakeCircle`), which can be down.
 """
 

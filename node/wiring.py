@@ -1,0 +1,271 @@
+"""The wiring: a node is built here from its settings, and nowhere else.
+
+No module holds an engine, a setting or a client; the command and the tests build a node alike.
+"""
+
+from typing import Final
+
+from node.asking import Asking
+from node.conductor import Conductor
+from node.exchange import Exchange
+from node.jobs import LEASE_S, Jobs
+from node.matching.engine import PdqEngine
+from node.matching.film_process import FilmHasher
+from node.matching.pool import HashPool
+from node.policy.file import PolicyFile
+from node.retro_worker import RetroWorker
+from node.services.accounts import Accounts
+from node.services.allowing import AllowList
+from node.services.audit import Audit
+from node.services.authoring import Author
+from node.services.budgets import Allowance, Budgets
+from node.services.catalogue import Catalogue
+from node.services.ceremonies import Ceremonies
+from node.services.ceremony_ledger import Ledger
+from node.services.circles import Circles
+from node.services.clients import Clients
+from node.services.coordination import Coordination
+from node.services.directory import descriptor_of
+from node.services.evaluator import Evaluator
+from node.services.flaggers import Flaggers
+from node.services.flags import Flags
+from node.services.fsck import Check, Fsck, IndexCheck
+from node.services.gates import Gates
+from node.services.health import Health
+from node.services.ingest import Ingest
+from node.services.keys import NodeKeys
+from node.services.log import OwnLog
+from node.services.lookups import Lookups
+from node.services.maintenance import Maintenance
+from node.services.participation import Participation
+from node.services.peers import Peers
+from node.services.quarantines import Quarantines
+from node.services.reissue import Reissues
+from node.services.remedies import Remedies
+from node.services.retro import Retro
+from node.services.serving import Serving
+from node.services.sources import Sources
+from node.services.streams import Streams
+from node.services.tally import Tally
+from node.services.upload_index import UploadIndex
+from node.services.uploads import Uploads
+from node.services.webhooks import Webhooks
+from node.settings import Settings
+from node.storage.engine import Store
+from node.webhook_sender import WebhookSender
+from node.wired import Clock, Services
+from protocol.categories import builtin_vocabulary
+from protocol.errors import SettingsError
+
+INDEX_FOLDER: Final = "index"
+"""Folder of the pdq index in the node's directory; all of it can be made anew."""
+
+UPLOADS_FOLDER: Final = "uploads-index"
+"""The same of registered uploads."""
+
+
+def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: Clock) -> Services:
+    """Builds a node over an open database and open keys; starts nothing."""
+    name = settings.name
+    with store.read() as transaction:
+        own = transaction.peers.get(name)
+    if own is None:
+        raise SettingsError(
+            f"The database does not belong to {name}: a node's name is fixed by `node init`."
+        )
+    descriptor = descriptor_of(own)
+    policy = PolicyFile(settings.policy_file, clock)
+    audit = Audit(store, clock=clock)
+    log = OwnLog(store, keys.log, origin=descriptor.log_origin)
+    ingest = Ingest(
+        store, log, name=name, clock=clock, limits=lambda: policy.current().gates.limits
+    )
+    author = Author(ingest, keys, name=name, clock=clock)
+    index = PdqEngine(settings.directory / INDEX_FOLDER)
+    catalogue = Catalogue(store, index, origin=log.origin)
+    index_check = IndexCheck(catalogue)
+    most = Allowance(settings.oprf_budget_per_day, settings.oprf_burst_per_minute)
+    budgets = Budgets(store, name=name, most=most, clock=clock)
+    evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
+    peers = Peers(store, log, name=name, clock=clock)
+    asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
+    exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
+    ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
+    maintenance = Maintenance(
+        store,
+        ingest,
+        clock=clock,
+        streams_kept_s=2 * settings.stream_idle_s,
+        uploads_kept_days=settings.uploads_kept_days,
+        end_late=ledger.end_late,
+    )
+    ceremonies = Ceremonies(
+        store,
+        keys,
+        directory=settings.directory,
+        name=name,
+        passphrase=lambda: passphrase_of(settings),
+        clock=clock,
+    )
+    participation = Participation(
+        store,
+        ledger,
+        keys,
+        directory=settings.directory,
+        name=name,
+        passphrase=lambda: passphrase_of(settings),
+        clock=clock,
+    )
+    coordination = Coordination(
+        store,
+        ingest,
+        audit,
+        ceremonies=ceremonies,
+        participation=participation,
+        ledger=ledger,
+        name=name,
+        clock=clock,
+    )
+    ingest.subscribe(exchange.log_grew)
+    peers.on_poke(exchange.sync_soon)
+    vocabulary = builtin_vocabulary()
+    tally = Tally(store, policy, clock=clock)
+    gates = Gates(store, tally, clock=clock)
+    quarantines = Quarantines(store, author, policy, name=name, clock=clock)
+    tally.on_quarantine(quarantines.tell)
+    streams = Streams(
+        store,
+        catalogue,
+        policy,
+        audit,
+        gates,
+        settings=settings,
+        vocabulary=vocabulary,
+        clock=clock,
+    )
+    accounts = Accounts(
+        store,
+        author,
+        policy,
+        audit,
+        asking.ask_circles,
+        gates=gates,
+        origin=log.origin,
+        vocabulary=vocabulary,
+        default_region=settings.default_region,
+        username_scope=settings.username_scope,
+        clock=clock,
+    )
+    lookups = Lookups(
+        store,
+        catalogue,
+        policy,
+        audit,
+        gates,
+        name=name,
+        origin=log.origin,
+        vocabulary=vocabulary,
+        clock=clock,
+    )
+    upload_index = UploadIndex(PdqEngine(settings.directory / UPLOADS_FOLDER))
+    retro = Retro(store, upload_index, lookups, policy, origin=log.origin, clock=clock)
+    webhooks = Webhooks(
+        store,
+        directory=settings.directory,
+        allow_http=settings.allow_insecure_http,
+        allow_private=settings.webhook_private_hosts,
+        clock=clock,
+    )
+    retro_worker = RetroWorker(retro, lambda: maintenance.lead(for_s=LEASE_S))
+    ingest.subscribe(retro_worker.log_grew)
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        log=log,
+        ingest=ingest,
+        serving=Serving(store, clock=clock),
+        flags=Flags(store, author, audit, name=name, clock=clock),
+        lookups=lookups,
+        streams=streams,
+        accounts=accounts,
+        reissues=Reissues(
+            store, author, audit, accounts, asking.ask_circles, name=name, clock=clock
+        ),
+        evaluator=evaluator,
+        budgets=budgets,
+        peers=peers,
+        clients=Clients(store, clock=clock),
+        flaggers=Flaggers(store, author, audit, name=name, clock=clock),
+        circles=Circles(
+            store,
+            author,
+            audit,
+            directory=settings.directory,
+            name=name,
+            passphrase=lambda: passphrase_of(settings),
+            clock=clock,
+        ),
+        ceremonies=ceremonies,
+        participation=participation,
+        coordination=coordination,
+        conductor=Conductor(
+            coordination, participation, key=keys.request, settings=settings, clock=clock
+        ),
+        audit=audit,
+        remedies=Remedies(store, clock=clock),
+        tally=tally,
+        quarantines=quarantines,
+        allow_list=AllowList(store, clock=clock),
+        sources=Sources(store, policy),
+        maintenance=maintenance,
+        health=Health(store, policy, descriptor, clock=clock),
+        films=FilmHasher(
+            max(1, settings.hash_workers // settings.processes),
+            interval_ms=settings.film_interval_ms,
+            max_pixels=settings.max_pixels,
+            timeout_s=settings.film_timeout_s,
+        ),
+        pool=HashPool(
+            settings.hash_workers,
+            max_pixels=settings.max_pixels,
+            timeout_s=settings.hash_timeout_s,
+            kernel=True,
+        ),
+        policy=policy,
+        asking=asking,
+        exchange=exchange,
+        jobs=Jobs(
+            maintenance,
+            exchange.sync_all_soon,
+            settings,
+            tidy=lambda: catalogue.tidy() + retro.tidy(),
+        ),
+        uploads=Uploads(store, kept_days=settings.uploads_kept_days, clock=clock),
+        retro=retro,
+        webhooks=webhooks,
+        retro_worker=retro_worker,
+        webhook_sender=WebhookSender(
+            webhooks,
+            lambda: maintenance.lead(for_s=LEASE_S),
+            timeout_s=settings.webhook_timeout_s,
+            allow_private=settings.webhook_private_hosts,
+        ),
+        upload_index=upload_index,
+        catalogue=catalogue,
+        fsck=Fsck({"index": Check(index_check.look, index_check.mend)}),
+    )
+
+
+def passphrase_of(settings: Settings) -> bytes:
+    """Returns the passphrase of the node's key files.
+
+    Raises:
+        SettingsError: none is set.
+    """
+    secret = settings.read_passphrase()
+    if secret is None:
+        raise SettingsError(
+            "No passphrase for the key files: set passphrase_file, or SCHUTZNETZ_PASSPHRASE."
+        )
+    return secret.get_secret_value().encode()
