@@ -14,9 +14,10 @@ show an old checkpoint again, or garble what nobody signs, and must not have an 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
 from federation.descriptors import PinnedNode
+from federation.log_reading import ContradictionError, LogReader, LogSource, split_ids
 from federation.run import Run
 from protocol import limits
 from protocol.checkpoint import Checkpoint
@@ -24,23 +25,14 @@ from protocol.encoding import to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import (
     PeerMisbehavedError,
-    PeerUnreachableError,
     ProtocolError,
-    SigningError,
 )
 from protocol.fields import StatementId
 from protocol.merkle import HASH_BYTES, Frontier
-from protocol.messages import Acknowledgement, Entries, EnvelopeAnswer, Envelopes, SetAside
-from signing.notes import open_checkpoint
-
-MAX_NEW_ENTRIES: Final = 1 << 22
-"""New entries of one sync: 128 MiB of ids, which are held until their root is verified."""
+from protocol.messages import Acknowledgement, EnvelopeAnswer, Envelopes, SetAside
 
 MAX_WANTED: Final = 1 << 12
 """Statements that are asked for in one sync because they were not to be had before."""
-
-MAX_EVIDENCE_IDS: Final = 1 << 10
-"""Entries that are kept as evidence: the first of those that do not lead to the signed root."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +81,10 @@ class SyncReport:
     bytes_received: int
 
 
-class Source(Protocol):
+class Source(LogSource, Protocol):
     """A peer whose log can be pulled; `federation.client.PeerClient` is one."""
 
     bytes_received: int
-
-    async def checkpoint(self) -> bytes:
-        """Returns its latest checkpoint, unverified."""
-
-    async def entries(self, start: int, limit: int) -> Entries:
-        """Returns log entries from index `start` on."""
 
     async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
         """Returns the envelopes of statements, or why there is none."""
@@ -176,21 +162,9 @@ async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: 
     before = source.bytes_received
     try:
         return await _Sync(source, peer, replica, run).pull(before)
-    except _ContradictionError as error:
+    except ContradictionError as error:
         await run(replica.misbehaved, peer.name, str(error), error.evidence)
         raise
-
-
-class _ContradictionError(PeerMisbehavedError):
-    """The peer contradicts what it has signed."""
-
-
-class _MismatchError(PeerMisbehavedError):
-    """The entries are not those of the signed log, or not as they arrived; `served` has them."""
-
-    def __init__(self, served: bytes, *, evidence: bytes) -> None:
-        super().__init__("The entries are not those of the signed log.", evidence=evidence)
-        self.served = served
 
 
 class _Sync:
@@ -201,18 +175,18 @@ class _Sync:
         self._peer = peer
         self._replica = replica
         self._run = run
-        self._note = b""
+        self._reader = LogReader(source, peer, run)
         self._fetched = self._taken = self._skipped = 0
         self._set_aside: list[SetAside] = []
 
     async def pull(self, before: int) -> SyncReport:
         frontier, old_note = await self._run(self._replica.cursor, self._peer.log_origin)
         # 1. to 3. The checkpoint and the entries.
-        new, ids = await self._read_log(frontier, old_note)
+        new, ids = await self._reader.read(frontier, old_note)
         # 4. The statements.
         for at in range(0, len(ids), limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES):
             page = ids[at : at + limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES]
-            frontier = await self._take_page(frontier, _split(page))
+            frontier = await self._take_page(frontier, split_ids(page))
         await self._take_wanted(frontier)
         # 5. The acknowledgement; repeated even where nothing is new, for the last may be lost.
         await self._acknowledge(new)
@@ -224,80 +198,6 @@ class _Sync:
             skipped=self._skipped,
             bytes_received=self._source.bytes_received - before,
         )
-
-    async def _read_log(
-        self, frontier: Frontier, old_note: bytes | None
-    ) -> tuple[Checkpoint, bytearray]:
-        """Returns the signed state of the log, and the entries that are new.
-
-        The entries themselves are not signed: where they do not fit, they are asked for a second
-        time, with a new checkpoint, before anything is held against the peer.
-        """
-        try:
-            return await self._read_log_once(frontier, old_note)
-        except _MismatchError:
-            first_note = self._note
-        try:
-            return await self._read_log_once(frontier, old_note, first_note)
-        except _MismatchError as error:
-            pieces = dict.fromkeys((self._note, old_note or b"", first_note, error.served))
-            raise _ContradictionError(
-                str(error), evidence=b"\n".join(filter(None, pieces))
-            ) from None
-
-    async def _read_log_once(
-        self, frontier: Frontier, old_note: bytes | None, first_note: bytes | None = None
-    ) -> tuple[Checkpoint, bytearray]:
-        self._note = await self._source.checkpoint()
-        new = self._open(self._note)
-        for note in filter(None, (old_note, first_note)):
-            known = self._open(note)
-            if known.size == new.size and known.root != new.root:
-                raise _ContradictionError(
-                    "The peer signed two logs of one size.", evidence=self._note + b"\n" + note
-                )
-        old = None if old_note is None else self._open(old_note)
-        if new.size < max(frontier.size, old.size if old else 0):
-            self._give_up("The peer's log has shrunk.", old_note or b"")
-        if new.size - frontier.size > MAX_NEW_ENTRIES:
-            raise PeerUnreachableError(f"The peer has more than {MAX_NEW_ENTRIES} new entries.")
-        return new, await self._fetch_entries(frontier, old, new)
-
-    def _open(self, note: bytes) -> Checkpoint:
-        try:
-            return open_checkpoint(note, origin=self._peer.log_origin, key=self._peer.log_key)
-        except (ProtocolError, SigningError) as error:
-            raise PeerMisbehavedError(
-                f"The checkpoint cannot be believed: {error}", evidence=note
-            ) from None
-
-    async def _fetch_entries(
-        self, frontier: Frontier, old: Checkpoint | None, new: Checkpoint
-    ) -> bytearray:
-        """Returns the new entries, 32 bytes each, once they are known to be the signed log's."""
-        ids = bytearray()
-        # A sync that was interrupted left a checkpoint ahead of the state: it has to fit as well.
-        steps = [old, new] if old is not None and old.size > frontier.size else [new]
-        for step in steps:
-            while frontier.size < step.size:
-                page = await self._fetch_page(frontier.size, step.size)
-                frontier = await self._run(frontier.append, [bytes.fromhex(one) for one in page])
-                ids += bytes.fromhex("".join(page))
-            if frontier.root() != step.root:
-                served = "\n".join(_split(ids[: MAX_EVIDENCE_IDS * HASH_BYTES])).encode()
-                raise _MismatchError(served, evidence=self._note)
-        return ids
-
-    async def _fetch_page(self, start: int, end: int) -> Sequence[str]:
-        limit = min(end - start, limits.MAX_ENTRIES_PER_REQUEST)
-        page = await self._source.entries(start, limit)
-        if page.start != start or not 0 < len(page.entries) <= limit:
-            raise PeerMisbehavedError(
-                f"The peer answered with {len(page.entries)} entries from {page.start} on, and was "
-                f"asked for {limit} from {start} on.",
-                evidence=self._note,
-            )
-        return page.entries
 
     async def _take_page(self, frontier: Frontier, page: Sequence[StatementId]) -> Frontier:
         """Takes one page over, in as many answers as the bodies need; returns the state after."""
@@ -331,7 +231,7 @@ class _Sync:
         if not 0 < len(answers) <= len(asked):
             raise PeerMisbehavedError(
                 f"The peer answered about {len(answers)} of {len(asked)} statements.",
-                evidence=self._note,
+                evidence=self._reader.note,
             )
         return await self._run(self._read, asked, answers)
 
@@ -344,10 +244,10 @@ class _Sync:
             if answer.id != wanted:
                 raise PeerMisbehavedError(
                     "The peer answered about another statement than it was asked for.",
-                    evidence=self._note,
+                    evidence=self._reader.note,
                 )
             if answer.state == "unknown" and own_log:
-                self._give_up("The peer does not know a statement of its own log.")
+                self._reader.give_up("The peer does not know a statement of its own log.")
             pulled.append(self._read_one(wanted, answer.envelope))
         return pulled
 
@@ -361,7 +261,7 @@ class _Sync:
             # Perhaps of a later version; no reason to stop.
             return Pulled(wanted, None, str(error))
         if found != wanted:
-            self._give_up("The peer served other bytes than its log commits to.", data)
+            self._reader.give_up("The peer served other bytes than its log commits to.", data)
         return Pulled(wanted, data)
 
     def _take(
@@ -369,7 +269,7 @@ class _Sync:
     ) -> Frontier:
         """Hands one answer on; a crash before its commit repeats it, one after it does not."""
         frontier = frontier.append(bytes.fromhex(one) for one in entries)
-        set_aside = self._replica.take(self._peer.log_origin, pulled, frontier, self._note)
+        set_aside = self._replica.take(self._peer.log_origin, pulled, frontier, self._reader.note)
         skipped = sum(one.has_no_body for one in pulled)
         self._fetched += len(pulled)
         self._skipped += skipped
@@ -388,11 +288,3 @@ class _Sync:
                     set_aside=tuple(self._set_aside[at : at + limits.MAX_LIST]),
                 )
             )
-
-    def _give_up(self, message: str, evidence: bytes = b"") -> NoReturn:
-        """Ends the sync, with the newest checkpoint and then what does not go with it."""
-        raise PeerMisbehavedError(message, evidence=self._note + b"\n" + evidence)
-
-
-def _split(ids: bytearray) -> list[StatementId]:
-    return [StatementId(ids[at : at + HASH_BYTES].hex()) for at in range(0, len(ids), HASH_BYTES)]

@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 
-import federation.sync
+import federation.log_reading
 from federation.client import PeerClient
 from federation.sync import Pulled, SyncReport, sync_peer
 from protocol.checkpoint import Checkpoint
@@ -231,7 +231,7 @@ def test_two_checkpoints_of_one_size_within_one_sync_freeze_the_peer(peer, here)
 
 
 def test_the_entries_that_do_not_fit_are_kept_as_evidence_within_bounds(peer, here, monkeypatch):
-    monkeypatch.setattr(federation.sync, "MAX_EVIDENCE_IDS", 2)
+    monkeypatch.setattr(federation.log_reading, "MAX_EVIDENCE_IDS", 2)
     peer.append(*flags(2))
     before = peer.note()
     sync(peer, here)
@@ -373,7 +373,7 @@ def test_a_stalling_peer_is_unreachable_and_loses_nothing(peer, here):
 
 
 def test_a_log_that_grew_beyond_what_one_sync_holds_is_not_begun(peer, here, monkeypatch):
-    monkeypatch.setattr(federation.sync, "MAX_NEW_ENTRIES", 4)
+    monkeypatch.setattr(federation.log_reading, "MAX_NEW_ENTRIES", 4)
     peer.append(*flags(5))
     with pytest.raises(PeerUnreachableError, match="more than 4 new"):
         sync(peer, here)
