@@ -26,7 +26,7 @@ State = Literal["active", "frozen"]
 
 
 class StatementKey(NamedTuple):
-    """A key with which a node signs its own statements, and when (Unix time in seconds)."""
+    """A key with which a node signs its own statements, or cosigns, and when (Unix seconds)."""
 
     key: PublicKey
     not_before: int
@@ -44,6 +44,7 @@ class PinnedNode:
         log_key: signs its checkpoints.
         log_origin: name of its log.
         statement_keys: sign its own statements.
+        witness_keys: cosign the checkpoints of other logs; none of a node that is no witness.
         authority: set by the operator: what it says, or vouches for, counts as accredited.
         state: ``frozen``: nothing new is believed of it until the operator thaws it.
         fingerprint: of its first descriptor, as it was compared over the telephone.
@@ -61,6 +62,7 @@ class PinnedNode:
     state: State
     fingerprint: str
     expires: int
+    witness_keys: tuple[StatementKey, ...] = ()
 
 
 def open_descriptor(data: bytes, *, now: int) -> tuple[NodeDescriptor, StatementId]:
@@ -153,6 +155,7 @@ def pin(
             keys[KeyUse.REQUEST][0].not_after,
             keys[KeyUse.LOG][0].not_after,
         ),
+        witness_keys=_keys(descriptor, KeyUse.WITNESS),
     )
 
 

@@ -91,7 +91,9 @@ def init_node(
     keys = open_keys(directory, passphrase)
     root = load_key(key_file(directory, KeyUse.ROOT), passphrase, use=KeyUse.ROOT)
     now = int(clock())
-    envelope = _descriptor(name, url, root, (keys.request, keys.log, keys.statement), now)
+    envelope = _descriptor(
+        name, url, root, (keys.request, keys.log, keys.witness, keys.statement), now
+    )
     _write(directory / DESCRIPTOR_FILE, envelope.decode())
     descriptor, statement_id = open_descriptor(envelope, now=now)
     node = pin(descriptor, statement_id, authority=True)

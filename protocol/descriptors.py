@@ -24,7 +24,7 @@ _CHECK_CHARS = 4
 class NodeKey(Hidden, frozen=True, kw_only=True):
     """One operational key of a node: what it is for, and from when until when."""
 
-    use: Literal["request", "log", "statement"]
+    use: Literal["request", "log", "witness", "statement"]
     key: Bytes32
     not_before: TimeField
     not_after: TimeField

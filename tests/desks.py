@@ -159,6 +159,7 @@ class Desk:
         self.keys = NodeKeys(
             request=make_key(KeyUse.REQUEST, self.world.name),
             log=make_key(KeyUse.LOG, self.world.name),
+            witness=make_key(KeyUse.WITNESS, self.world.name),
             statement=make_key(KeyUse.STATEMENT, self.world.name),
         )
         (self.directory / "policy.toml").write_text(default_policy())

@@ -225,7 +225,7 @@ def circle_descriptors(draw: st.DrawFn) -> CircleDescriptor:
 @st.composite
 def node_keys(draw: st.DrawFn) -> NodeKey:
     first, last = draw(spans())
-    use = draw(st.sampled_from(["request", "log", "statement"]))
+    use = draw(st.sampled_from(["request", "log", "witness", "statement"]))
     return NodeKey(use=use, key=draw(keys), not_before=first, not_after=last)
 
 

@@ -12,7 +12,7 @@ from protocol.errors import KeystoreError
 from signing.keys import KeyUse, SigningKey
 from signing.keystore import INTERACTIVE, Cost, load_key, load_secret, save_key, save_secret
 
-OPERATIONAL = (KeyUse.REQUEST, KeyUse.LOG, KeyUse.STATEMENT)
+OPERATIONAL = (KeyUse.REQUEST, KeyUse.LOG, KeyUse.WITNESS, KeyUse.STATEMENT)
 """Keys that a running node needs. The root key is opened only to sign a descriptor."""
 
 _SHARE = "oprf-"
@@ -26,12 +26,14 @@ class NodeKeys:
     Attributes:
         request: signs requests to other nodes.
         log: signs checkpoints.
+        witness: cosigns checkpoints of other logs.
         statement: signs the node's own statements.
         shares: 32-byte scalars, as `signing.oprf` takes them.
     """
 
     request: SigningKey
     log: SigningKey
+    witness: SigningKey
     statement: SigningKey
     shares: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
 
@@ -93,9 +95,13 @@ def create_keys(directory: Path, passphrase: bytes, *, cost: Cost = INTERACTIVE)
 def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
     """Returns the node's operational keys and shares.
 
+    A node that was made before there were witnesses has no key for that use: it gets one here. Two
+    processes that start at once agree on it, since no key file is written over another.
+
     Raises:
         KeystoreError: a file is missing, readable by others, or does not open.
     """
+    _complete(directory, passphrase)
     opened = {
         use.value: load_key(key_file(directory, use), passphrase, use=use) for use in OPERATIONAL
     }
@@ -103,6 +109,19 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
     for one in shares:
         shares[one]  # a node whose share does not open says so when it starts
     return NodeKeys(**opened, shares=shares)
+
+
+def _complete(directory: Path, passphrase: bytes) -> None:
+    path = key_file(directory, KeyUse.WITNESS)
+    if path.exists() or not key_file(directory, KeyUse.REQUEST).exists():
+        return
+    # A passphrase that opens no other key must not become that of a new one.
+    load_key(key_file(directory, KeyUse.REQUEST), passphrase, use=KeyUse.REQUEST)
+    try:
+        save_key(path, SigningKey.generate(KeyUse.WITNESS), passphrase)
+    except KeystoreError:
+        if not path.exists():
+            raise
 
 
 def save_share(

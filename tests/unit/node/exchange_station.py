@@ -90,6 +90,7 @@ class Station:
         self.keys = NodeKeys(
             request=make_key(KeyUse.REQUEST, OWN),
             log=make_key(KeyUse.LOG, OWN),
+            witness=make_key(KeyUse.WITNESS, OWN),
             statement=make_key(KeyUse.STATEMENT, OWN),
             shares={(CIRCLE, 1): KEY.private},
         )

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from federation.descriptors import open_descriptor
+from federation.descriptors import open_descriptor, pin
 from node.app import open_services
+from node.services.keys import open_keys
 from node.settings import load_settings
 from node.setup import API_KEY_FILE, DESCRIPTOR_FILE, NewNode, init_node
 from postgres import Postgres
 from protocol.descriptors import fingerprint_of
 from protocol.errors import ConflictError, KeystoreError, SchutznetzError, SettingsError
+from signing.keys import KeyUse
 from signing.keystore import Cost
 from simulator import NOW
 
@@ -62,10 +64,33 @@ def test_whatever_opens_something_is_for_its_owner_alone(tmp_path: Path) -> None
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert (found["keys"], found["secrets"]) == (0o700, 0o700)
     private = {"secrets/passphrase", API_KEY_FILE, "node.db"}
-    private |= {f"keys/{use}.key" for use in ("root", "request", "log", "statement")}
+    private |= {f"keys/{use}.key" for use in ("root", "request", "log", "witness", "statement")}
     assert {name: found[name] for name in private} == dict.fromkeys(private, 0o600)
     assert (directory / API_KEY_FILE).read_text() == made.api_key + "\n"
     assert made.api_key not in repr(made)
+
+
+def test_a_node_from_before_there_were_witnesses_gets_its_key_at_the_next_start_once(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "new"
+    make(directory)
+    path, passphrase = directory / "keys" / "witness.key", directory / "secrets" / "passphrase"
+    path.unlink()
+    with pytest.raises(KeystoreError):
+        open_keys(directory, b"another passphrase")
+    assert not path.exists()
+    first = open_keys(directory, passphrase.read_bytes().strip())
+    again = open_keys(directory, passphrase.read_bytes().strip())
+    assert first.witness.kid == again.witness.kid
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_descriptor_of_a_new_node_names_its_witness_key(tmp_path: Path) -> None:
+    made = make(tmp_path / "new")
+    descriptor, statement = open_descriptor(made.descriptor_file.read_bytes(), now=NOW)
+    (key,) = pin(descriptor, statement, authority=False).witness_keys
+    assert key.key.use is KeyUse.WITNESS
 
 
 def test_an_empty_directory_that_is_there_is_taken_and_made_private(tmp_path: Path) -> None:
