@@ -24,6 +24,9 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 """Root of the log without entries (RFC 9162 section 2.1.1)."""
 
+TILE_HEIGHT: Final = 8
+"""Levels of the tree that one tile spans: 256 hashes wide (C2SP tlog-tiles, "Merkle Tree")."""
+
 _LEAF: Final = b"\x00"
 _NODE: Final = b"\x01"
 _SIZE_BYTES: Final = 8
@@ -85,20 +88,35 @@ class Frontier:
         Raises:
             LimitError: the log would grow beyond `limits.MAX_LOG_SIZE`.
         """
+        return self.grow(entries)[0]
+
+    def grow(self, entries: Iterable[bytes]) -> tuple["Frontier", dict[int, list[bytes]]]:
+        """Return what `append` does, and the roots of the tiles that became full by it.
+
+        A root at tile level *n* is a hash of the tiles of level *n* + 1. The first of a level
+        belongs to tile number ``self.size >> 8 * (n + 1)``, the others to those that follow it.
+
+        Args:
+            entries: as for `append`.
+
+        Raises:
+            LimitError: as `append`.
+        """
         levels = (bit for bit in reversed(range(self.size.bit_length())) if self.size >> bit & 1)
         subtrees = dict(zip(levels, self.hashes, strict=True))
+        full: dict[int, list[bytes]] = {}
         size = self.size
         stream = iter(entries)
         while leaves := [
             sha256(_LEAF + entry).digest() for entry in islice(stream, _BATCH_ENTRIES)
         ]:
             size += len(leaves)
-            _absorb(subtrees, leaves)
-        return Frontier(size, _largest_first(subtrees))
+            _absorb(subtrees, leaves, full)
+        return Frontier(size, _largest_first(subtrees)), full
 
     def root(self) -> bytes:
         """Return the 32-byte root of the log (RFC 9162 section 2.1.1)."""
-        return _join(self.hashes)
+        return join_roots(self.hashes)
 
     def to_bytes(self) -> bytes:
         """Return the one encoding: `size` as 8 bytes big-endian, then the `hashes` in order."""
@@ -231,10 +249,72 @@ def _walk_consistency(old_size: int, new_size: int, path: list[bytes]) -> tuple[
     return old, new
 
 
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """Return whose roots prove that a log holds entry `index` (RFC 9162 section 2.1.3.1).
+
+    Args:
+        index: place of the entry, from 0.
+        size: number of entries of the log.
+
+    Returns:
+        Ranges ``(low, high)`` of places, in the order of the proof; each is a subtree of the log.
+
+    Raises:
+        ProofError: a log of this size has no such place.
+    """
+    if not 0 <= index < size <= limits.MAX_LOG_SIZE:
+        raise ProofError("A log of this size has no entry at this place.")
+    ranges: list[tuple[int, int]] = []
+    low, high = 0, size
+    while high - low > 1:
+        middle = _split(low, high)
+        if index < middle:
+            ranges.append((middle, high))
+            high = middle
+        else:
+            ranges.append((low, middle))
+            low = middle
+    return ranges[::-1]
+
+
+def consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """Return whose roots prove that a log begins with its first `old_size` entries.
+
+    Source: RFC 9162 section 2.1.4.1.
+
+    Args:
+        old_size: number of entries of the old log, at least 1.
+        new_size: number of entries of the new log.
+
+    Returns:
+        As `inclusion_ranges`.
+
+    Raises:
+        ProofError: there is no such proof.
+    """
+    if not 0 < old_size <= new_size <= limits.MAX_LOG_SIZE:
+        raise ProofError("Between logs of these sizes there is no consistency proof.")
+    ranges: list[tuple[int, int]] = []
+    low, high = 0, new_size
+    while old_size < high:
+        middle = _split(low, high)
+        if old_size <= middle:
+            ranges.append((middle, high))
+            high = middle
+        else:
+            ranges.append((low, middle))
+            low = middle
+    # A subtree that starts at the first entry is the whole old log, whose root the verifier has.
+    if low:
+        ranges.append((low, high))
+    return ranges[::-1]
+
+
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Return the proof that a log holds its own leaf `index` (RFC 9162 section 2.1.3.1).
 
-    Hashes the whole log: for tests, and for logs that fit into memory.
+    Hashes the whole log: for tests, and for logs that fit into memory. `protocol.proofs` makes the
+    same from tiles.
 
     Args:
         leaves: all leaf hashes of the log, 32 bytes each.
@@ -243,19 +323,8 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     Raises:
         ProofError: the log has no such place.
     """
-    if not 0 <= index < len(leaves):
-        raise ProofError("A log of this size has no entry at this place.")
-    proof: list[bytes] = []
-    low, high = 0, len(leaves)
-    while high - low > 1:
-        middle = _split(low, high)
-        if index < middle:
-            proof.append(_subtree_root(leaves[middle:high]))
-            high = middle
-        else:
-            proof.append(_subtree_root(leaves[low:middle]))
-            low = middle
-    return tuple(reversed(proof))
+    ranges = inclusion_ranges(index, len(leaves))
+    return tuple(_subtree_root(leaves[low:high]) for low, high in ranges)
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:
@@ -270,28 +339,33 @@ def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ..
     Raises:
         ProofError: there is no such proof.
     """
-    if not 0 < old_size <= len(leaves):
-        raise ProofError("Between logs of these sizes there is no consistency proof.")
-    proof: list[bytes] = []
-    low, high = 0, len(leaves)
-    while old_size < high:
-        middle = _split(low, high)
-        if old_size <= middle:
-            proof.append(_subtree_root(leaves[middle:high]))
-            high = middle
-        else:
-            proof.append(_subtree_root(leaves[low:middle]))
-            low = middle
-    # A subtree that starts at the first entry is the whole old log, whose root the verifier has.
-    if low:
-        proof.append(_subtree_root(leaves[low:high]))
-    return tuple(reversed(proof))
+    ranges = consistency_ranges(old_size, len(leaves))
+    return tuple(_subtree_root(leaves[low:high]) for low, high in ranges)
 
 
-def _absorb(subtrees: dict[int, bytes], leaves: list[bytes]) -> None:
-    """Add `leaves` to the perfect subtrees (by level), as a binary counter adds."""
+def join_roots(roots: Sequence[bytes]) -> bytes:
+    """Return the root over perfect subtrees, the largest first; `EMPTY_ROOT` over none.
+
+    Args:
+        roots: 32 bytes each, of subtrees that stand side by side, the largest first.
+    """
+    if not roots:
+        return EMPTY_ROOT
+    # The smallest join first.
+    return reduce(lambda right, left: node_hash(left, right), reversed(roots))
+
+
+def _absorb(
+    subtrees: dict[int, bytes], leaves: list[bytes], full: dict[int, list[bytes]] | None = None
+) -> None:
+    """Add `leaves` to the perfect subtrees (by level), as a binary counter adds.
+
+    The roots of tiles that become full are added to `full`, by the level of the tile.
+    """
     level, nodes = 0, leaves
     while nodes:
+        if full is not None and level and level % TILE_HEIGHT == 0:
+            full.setdefault(level // TILE_HEIGHT - 1, []).extend(nodes)
         if level in subtrees:
             nodes.insert(0, subtrees.pop(level))
         if len(nodes) & 1:
@@ -305,17 +379,10 @@ def _largest_first(subtrees: dict[int, bytes]) -> tuple[bytes, ...]:
     return tuple(subtrees[level] for level in sorted(subtrees, reverse=True))
 
 
-def _join(hashes: Sequence[bytes]) -> bytes:
-    """Return the root over perfect subtrees, the largest first: the smallest join first."""
-    if not hashes:
-        return EMPTY_ROOT
-    return reduce(lambda right, left: node_hash(left, right), reversed(hashes))
-
-
 def _subtree_root(leaves: Sequence[bytes]) -> bytes:
     subtrees: dict[int, bytes] = {}
     _absorb(subtrees, list(leaves))
-    return _join(_largest_first(subtrees))
+    return join_roots(_largest_first(subtrees))
 
 
 def _split(low: int, high: int) -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, create_engine, insert, select
 
 from federation.descriptors import open_descriptor
 from node.policy.gates import Limits
@@ -20,9 +20,10 @@ from node.services.log import OwnLog
 from node.storage import rows
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
+from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
-from protocol.fields import organisation_of
+from protocol.fields import StatementId, organisation_of
 from protocol.messages import Receipt
 from protocol.statements import (
     Dispute,
@@ -208,6 +209,29 @@ class World:
         """Every row of every table, to compare before and after."""
         with self.store.read() as transaction:
             return _rows(transaction._connection)
+
+
+def append_entries(transaction: Transaction, log: OwnLog, ids: Sequence[StatementId]) -> None:
+    """Appends ids to a log as statements without bodies."""
+    first = log.append(transaction, ids)
+    transaction._connection.execute(
+        insert(rows.StatementRow),
+        [
+            {
+                "log_index": first + at,
+                "id": bytes.fromhex(one),
+                "kind": "media-flag",
+                "issuer": HOTLINE,
+                "keyid": "00" * 16,
+                "issued": NOW,
+                "audience": "peers",
+                "received": NOW,
+                "received_from": HOTLINE,
+                "state": "erased",
+            }
+            for at, one in enumerate(ids)
+        ],
+    )
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -1,13 +1,18 @@
 """The node's own Merkle log: every accepted statement's id, in the order of acceptance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.transaction import Transaction
 from protocol.checkpoint import Checkpoint
+from protocol.errors import ProofError, UnavailableError
 from protocol.fields import StatementId
+from protocol.merkle import leaf_hash
 from protocol.messages import Entries, EntriesRequest
+from protocol.proofs import TiledTree
+from protocol.tiles import Tile
 from signing.keys import SigningKey
 from signing.notes import sign_checkpoint
 
@@ -28,8 +33,10 @@ class OwnLog:
         neither; there is nothing to repair.
         """
         known = transaction.logs.get(self.origin)
-        grown = known.frontier.append(bytes.fromhex(one) for one in ids)
+        grown, full = known.frontier.grow(bytes.fromhex(one) for one in ids)
         transaction.logs.put(LogRecord(self.origin, grown, None))
+        if full:
+            transaction.logs.add_tiles(known.frontier.size, full)
         return known.frontier.size
 
     def checkpoint(self) -> bytes:
@@ -51,7 +58,54 @@ class OwnLog:
             found = transaction.statements.entries(request.start, request.limit)
         return Entries(start=request.start, entries=tuple(found))
 
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """Returns the proof that the log of `size` entries holds the one at `index`.
+
+        Raises:
+            ProofError: the log has no such place, or has not grown to this size.
+            UnavailableError: the stored tree is damaged.
+        """
+        with self._tree(size) as tree:
+            return list(tree.inclusion_proof(index))
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """Returns the proof that the log of `new` entries begins with that of `old`.
+
+        It is empty from 0, as C2SP tlog-witness has it, and between equal sizes.
+
+        Raises:
+            ProofError: the log has not grown to `new`, or `old` is greater.
+            UnavailableError: the stored tree is damaged.
+        """
+        with self._tree(new) as tree:
+            return list(tree.consistency_proof(old)) if old else []
+
+    @contextmanager
+    def _tree(self, size: int) -> Iterator[TiledTree]:
+        with self._store.read() as transaction:
+            if not 0 <= size <= transaction.logs.size(self.origin):
+                raise ProofError("The log has not grown to this size.")
+            yield TiledTree(size, lambda tile: hashes_of(transaction, tile))
+
     def size(self) -> int:
         """Returns the number of entries."""
         with self._store.read() as transaction:
             return transaction.logs.size(self.origin)
+
+
+def hashes_of(transaction: Transaction, tile: Tile) -> list[bytes]:
+    """Returns the hashes of a tile that the node's own log has.
+
+    Those of level 0 come from the entries; of the levels above, one hash in 256 is kept.
+
+    Raises:
+        UnavailableError: some are missing: the stored tree is damaged.
+    """
+    if tile.level:
+        hashes = transaction.logs.tile_roots(tile.level - 1, tile.first, tile.width)
+    else:
+        found = transaction.statements.entries(tile.first, tile.width)
+        hashes = [leaf_hash(bytes.fromhex(one)) for one in found]
+    if len(hashes) != tile.width:
+        raise UnavailableError("The stored log is damaged: see `schutznetz node fsck`.")
+    return hashes

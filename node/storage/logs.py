@@ -1,14 +1,17 @@
-"""How far each log is known: size, frontier, and the checkpoint that was verified last."""
+"""How far each log is known, and the tree over the node's own."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
+from node.storage.log_rows import LogTileRow
 from node.storage.rows import LogRow
-from node.storage.sql import table, upsert
-from protocol.merkle import Frontier
+from node.storage.sql import insert_many, table, upsert
+from protocol.merkle import TILE_HEIGHT, Frontier
 
 _LOG = table(LogRow)
+_TILE = table(LogTileRow)
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,31 @@ class LogRepository:
             ).scalar_one_or_none()
             or 0
         )
+
+    def add_tiles(self, old_size: int, full: Mapping[int, Sequence[bytes]]) -> None:
+        """Stores the roots of tiles of the node's own log that became full.
+
+        Args:
+            old_size: entries of the log before it grew.
+            full: the roots by level, as `Frontier.grow` gives them.
+        """
+        rows = [
+            (level, (old_size >> TILE_HEIGHT * (level + 1)) + at, root)
+            for level, roots in full.items()
+            for at, root in enumerate(roots)
+        ]
+        insert_many(self._connection, _TILE, ("level", "number", "root"), rows)
+
+    def tile_roots(self, level: int, first: int, count: int) -> list[bytes]:
+        """Returns the roots of tiles of the node's own log, from number `first` on."""
+        at = _TILE.c
+        found = self._connection.execute(
+            select(at.root)
+            .where(at.level == level, at.number >= first, at.number < first + count)
+            .order_by(at.number)
+        )
+        return [row.root for row in found]
+
+    def forget_tiles(self) -> None:
+        """Deletes the roots of all tiles, to be made anew from the entries."""
+        self._connection.execute(delete(_TILE))

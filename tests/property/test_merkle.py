@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import ProofError, ProtocolError
+from protocol.errors import MalformedError, ProofError, ProtocolError
 from protocol.merkle import (
     Frontier,
     consistency_proof,
@@ -16,6 +16,8 @@ from protocol.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from protocol.proofs import TiledTree
+from protocol.tiles import join_bundle, parse_tile, split_bundle
 
 ENTRIES = [sha256(b"entry %d" % number).digest() for number in range(300)]
 LEAVES = [leaf_hash(entry) for entry in ENTRIES]
@@ -99,3 +101,33 @@ def test_a_log_that_was_rewritten_finds_no_proof(old_size, more, proof):
     for attempt in (proof, honest_looking):
         with pytest.raises(ProofError):
             verify_consistency(old_size, old_size + more, old, new, attempt)
+
+
+@given(st.data())
+def test_proofs_from_tiles_are_those_of_the_whole_log(data):
+    size = data.draw(st.integers(1, len(LEAVES)))
+    index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    levels = [LEAVES, Frontier.EMPTY.grow(ENTRIES)[1][0]]
+    tree = TiledTree(size, lambda tile: levels[tile.level][tile.first : tile.first + tile.width])
+    assert tree.inclusion_proof(index) == inclusion_proof(LEAVES[:size], index)
+    assert tree.consistency_proof(old) == consistency_proof(LEAVES[:size], old)
+
+
+@given(st.text(), st.from_regex(r"(x?[0-9]{1,4}/){0,5}[0-9]{1,4}(\.p/[0-9]{1,4})?") | st.text())
+def test_any_text_is_the_one_address_of_a_tile_or_refused(level, place):
+    for one in (level, "0", "6"):
+        try:
+            tile = parse_tile(one, place)
+        except MalformedError:
+            continue
+        assert tile.path() == f"tile/{one}/{place}"
+
+
+@given(st.binary(max_size=300), st.integers(0, 256))
+def test_any_bytes_are_the_one_bundle_of_their_entries_or_refused(data, width):
+    try:
+        entries = split_bundle(data, width)
+    except MalformedError:
+        return
+    assert len(entries) == width
+    assert join_bundle(entries) == data

@@ -7,14 +7,14 @@ import pytest
 from node.services.log import OwnLog
 from node.storage.engine import Store
 from protocol.checkpoint import Checkpoint
-from protocol.errors import UnknownKeyError
+from protocol.errors import ProofError, UnavailableError, UnknownKeyError
 from protocol.fields import StatementId
-from protocol.merkle import Frontier
+from protocol.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from protocol.messages import EntriesRequest
 from signing.keys import KeyUse
 from signing.notes import open_checkpoint
 from simulator import make_key, media_flag
-from worlds import ANNA, HOTLINE, PLATFORM, World
+from worlds import ANNA, HOTLINE, PLATFORM, World, append_entries
 
 ORIGIN = f"{HOTLINE}/log/1"
 KEY = make_key(KeyUse.LOG, HOTLINE)
@@ -106,3 +106,68 @@ def test_entries_are_given_as_far_as_the_log_reaches(world: World, start: int, l
     page = world.log.entries(EntriesRequest(start=start, limit=limit))
     assert page.start == start
     assert page.entries == everything[start : start + limit]
+
+
+@pytest.fixture
+def long_log(store: Store) -> tuple[OwnLog, list[StatementId]]:
+    """A log that reached its second level of tiles in steps of every kind."""
+    log, entries = own_log(store), ids(1_000)
+    for low, high in ((0, 1), (1, 255), (255, 256), (256, 700), (700, 701), (701, 1_000)):
+        with store.write() as transaction:
+            append_entries(transaction, log, entries[low:high])
+    return log, entries
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 513, 999, 1_000])
+def test_every_entry_and_every_earlier_size_is_proven(
+    long_log: tuple[OwnLog, list[StatementId]], size: int
+) -> None:
+    log, entries = long_log
+    root = root_of(entries[:size])
+    for index in {0, size // 2, size - 1}:
+        leaf = leaf_hash(bytes.fromhex(entries[index]))
+        verify_inclusion(index, size, leaf, log.inclusion_proof(index, size), root)
+    for old in {1, size // 2 or 1, 256, 512, size}:
+        if old <= size:
+            proof = log.consistency_proof(old, size)
+            verify_consistency(old, size, root_of(entries[:old]), root, proof)
+    assert log.consistency_proof(0, size) == []
+
+
+def test_a_log_proves_nothing_of_what_it_has_not_grown_to(
+    long_log: tuple[OwnLog, list[StatementId]],
+) -> None:
+    log, _ = long_log
+    for ask in (lambda: log.inclusion_proof(0, 1_001), lambda: log.consistency_proof(1, 1_001)):
+        with pytest.raises(ProofError, match="has not grown"):
+            ask()
+    with pytest.raises(ProofError, match="no entry at this place"):
+        log.inclusion_proof(500, 500)
+    with pytest.raises(ProofError, match="no consistency proof"):
+        log.consistency_proof(501, 500)
+
+
+def test_a_crash_before_the_commit_leaves_no_hash_of_the_tree(store: Store) -> None:
+    log = own_log(store)
+
+    def append_and_crash() -> None:
+        with store.write() as transaction:
+            append_entries(transaction, log, ids(300))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        append_and_crash()
+    with store.read() as transaction:
+        assert transaction.logs.tile_roots(0, 0, 10) == []
+    with store.write() as transaction:
+        append_entries(transaction, log, ids(300))
+    with store.read() as transaction:
+        assert transaction.logs.tile_roots(0, 0, 10) == [root_of(ids(256))]
+
+
+def test_a_damaged_tree_proves_nothing(long_log: tuple[OwnLog, list[StatementId]]) -> None:
+    log, _ = long_log
+    with log._store.write() as transaction:
+        transaction.logs.forget_tiles()
+    with pytest.raises(UnavailableError, match="node fsck"):
+        log.inclusion_proof(999, 1_000)

@@ -3,12 +3,14 @@
 import stat
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
@@ -19,8 +21,9 @@ from node.storage import engine as engine_module
 from node.storage import rows
 from node.storage.engine import Store
 from protocol.errors import SettingsError, UnavailableError
+from protocol.fields import StatementId
 from simulator import media_flag
-from worlds import ANNA, contents, items, open_world
+from worlds import ANNA, PLATFORM, append_entries, contents, items, open_world
 
 CONFIG = Config()
 CONFIG.set_main_option("script_location", str(Path(engine_module.__file__).parent / "migrations"))
@@ -144,6 +147,22 @@ def test_an_upgrade_does_not_refill_a_budget(empty_database_url: str) -> None:
         (use,) = transaction.budgets.uses_of_day("2026-11-22")
     store.close()
     assert (use.circle, use.party, use.member, use.used) == ("c", "a.example", "a.example", 7)
+
+
+def test_the_log_that_is_there_already_gets_its_tiles(database_url: str, engine: Engine) -> None:
+    with open_world(database_url, name=PLATFORM) as world:
+        ids = [StatementId(sha256(b"%d" % at).hexdigest()) for at in range(600)]
+        with world.store.write() as transaction:
+            append_entries(transaction, world.log, ids)
+        before = world.contents()["log_tile"]
+    assert len(before) == 2
+    step = SCRIPTS.get_revision("0016").module
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            step.downgrade()
+            step.upgrade()
+    assert contents(database_url)["log_tile"] == before
 
 
 @pytest.mark.parametrize(
