@@ -1,4 +1,4 @@
-"""Requests to another node: the only module that knows httpx.
+"""Requests to another node, signed and bounded.
 
 What it is: one answer of bounded size in bounded time, or an error of ours; a body of the right
 form, or an error of ours. No redirect is followed, no content coding is undone (so nothing can
@@ -7,24 +7,20 @@ says, which is `federation.sync`'s work, or a second try.
 """
 
 import asyncio
-import importlib.util
 import ipaddress
 import re
-import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import httpx
 import msgspec
 
+from federation.lines import Answer, Lines
 from protocol import endpoints, limits
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.encoding import convert, encode_json, parse_json
 from protocol.errors import (
-    FederationError,
     PeerMisbehavedError,
     PeerRefusedError,
     PeerUnreachableError,
@@ -65,8 +61,6 @@ MAX_ERROR_BYTES: Final = 8 << 10
 MAX_RETRY_AFTER_S: Final = 86_400
 """Longest wait that a peer can ask for; more is taken as this."""
 
-_MAX_CONNECTIONS: Final = 64
-_KEPT_OPEN_S: Final = 25.0  # less than a node keeps one, so that none is closed while it is used
 _MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
@@ -77,27 +71,17 @@ _PLAIN: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 M = TypeVar("M", bound=Message)
 
 
-if importlib.util.find_spec("sniffio") is None:
-    # httpcore looks for it four times in a request, each time in every folder of the path.
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # Python's way to say "none"
-
-
 @asynccontextmanager
-async def connect(
-    *, connect_s: float = CONNECT_S, read_s: float = READ_S
-) -> AsyncIterator[httpx.AsyncClient]:
+async def connect(*, connect_s: float = CONNECT_S, read_s: float = READ_S) -> AsyncIterator[Lines]:
     """Opens the connections that any number of `PeerClient` share, and closes them at the end.
 
     The certificates that count are those of the operating system, which the operator can add to.
     """
-    async with httpx.AsyncClient(
-        timeout=httpx.Timeout(read_s, connect=connect_s, pool=connect_s),
-        limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEPT_OPEN_S),
-        follow_redirects=False,
-        trust_env=False,
-        verify=ssl.create_default_context(),
-    ) as http:
-        yield http
+    lines = Lines(connect_s=connect_s, read_s=read_s)
+    try:
+        yield lines
+    finally:
+        await lines.close()
 
 
 class PeerClient:
@@ -115,7 +99,7 @@ class PeerClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        lines: Lines,
         *,
         url: str,
         key: SigningKey | None = None,
@@ -126,7 +110,7 @@ class PeerClient:
         """Keeps what is needed; sends nothing.
 
         Args:
-            http: from `connect`.
+            lines: from `connect`.
             url: of the node, as its descriptor has it.
             key: for the use ``request`` or ``flagger``; without it only `descriptor` and
                 `well_known` can be asked.
@@ -142,7 +126,7 @@ class PeerClient:
         self.url = url
         self.bytes_sent = 0
         self.bytes_received = 0
-        self._http = http
+        self._lines = lines
         self._key = key
         self._clock = clock
         self._deadline_s = deadline_s
@@ -227,44 +211,33 @@ class PeerClient:
             headers["Content-Type"] = "application/json"
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._exchange(method, self.url + path, body, headers, max_bytes)
-        except FederationError:
-            raise
+                return await self._exchange(method, path, body, headers, max_bytes)
         except TimeoutError:
             raise PeerUnreachableError("The peer took too long to answer.") from None
-        except httpx.TimeoutException as error:
-            raise PeerUnreachableError("The peer took too long to answer.") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # `from error` keeps the cause for a debugger; its text may hold anything.
-            raise PeerUnreachableError("The peer cannot be reached, or broke off.") from error
 
     async def _exchange(
-        self, method: str, url: str, body: bytes, headers: Mapping[str, str], max_bytes: int
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], max_bytes: int
     ) -> bytes:
-        request = self._http.build_request(method, url, content=body, headers=headers)
         self.bytes_sent += len(body)
-        response = await self._http.send(request, stream=True, follow_redirects=False)
-        try:
-            if response.status_code not in _OK:
-                detail, _ = await self._read(response, MAX_ERROR_BYTES)
-                raise _refusal(response, detail)
-            coding = response.headers.get("content-encoding", "identity")
+        async with self._lines.ask(method, self.url, path, headers, body) as answer:
+            if answer.status not in _OK:
+                detail, _ = await self._read(answer, MAX_ERROR_BYTES)
+                raise _refusal(answer, detail)
+            coding = answer.header.get("content-encoding", "identity")
             if coding.lower() != "identity":
                 raise PeerMisbehavedError(
                     "The peer compressed an answer that was to be plain.",
                     evidence=coding.encode("utf-8", "replace")[:MAX_ERROR_BYTES],
                 )
-            received, whole = await self._read(response, max_bytes)
+            received, whole = await self._read(answer, max_bytes)
             if not whole:
                 raise PeerUnreachableError(f"The answer is longer than {max_bytes} bytes.")
             return received
-        finally:
-            await response.aclose()
 
-    async def _read(self, response: httpx.Response, max_bytes: int) -> tuple[bytes, bool]:
+    async def _read(self, answer: Answer, max_bytes: int) -> tuple[bytes, bool]:
         """Returns at most `max_bytes` of the body as it came, and whether that is all of it."""
         received = bytearray()
-        async for piece in response.aiter_raw():
+        async for piece in answer.pieces():
             self.bytes_received += len(piece)
             received += piece
             if len(received) > max_bytes:
@@ -286,15 +259,15 @@ async def _parse(kind: type[M], body: bytes) -> M:
         ) from None
 
 
-def _refusal(response: httpx.Response, body: bytes) -> PeerRefusedError:
+def _refusal(answer: Answer, body: bytes) -> PeerRefusedError:
     problem = _problem(body)
     said = _detail(problem)
-    after = response.headers.get("retry-after", "")
+    after = answer.header.get("retry-after", "")
     # The other form, a date, is not used between nodes; who sends one is asked again as usual.
     retry_after_s = min(int(after), MAX_RETRY_AFTER_S) if _SECONDS.fullmatch(after) else None
     return PeerRefusedError(
-        f"The peer refused ({response.status_code}){f': {said}' if said else '.'}",
-        status=response.status_code,
+        f"The peer refused ({answer.status}){f': {said}' if said else '.'}",
+        status=answer.status,
         retry_after_s=retry_after_s,
         budget=_budget(problem),
     )

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-import httpx
 import structlog
 
 from federation.circle import Asker, Lie, Panel
 from federation.client import PeerClient
 from federation.descriptors import PinnedNode
+from federation.lines import Lines
 from node.loop import Loop
 from node.services.circles import mark_of
 from node.services.directory import StoredDirectory, pinned
@@ -75,7 +75,7 @@ class Asking:
         self._lock = threading.Lock()
         self._panels: dict[tuple[str, str], Panel] = {}
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
-        self._http: httpx.AsyncClient | None = None
+        self._lines: Lines | None = None
         self._loop = Loop("asking", self._main)
 
     def start(self) -> None:
@@ -86,8 +86,8 @@ class Asking:
         """Ends every conversation."""
         self._loop.close()
 
-    async def _main(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    async def _main(self, lines: Lines) -> None:
+        self._lines = lines
         await asyncio.Event().wait()
 
     def ask_circle(
@@ -221,9 +221,9 @@ class Asking:
         return await asyncio.to_thread(evaluate, request)
 
     async def _ask_node(self, node: PinnedNode, request: OprfRequest) -> OprfAnswer:
-        assert self._http is not None
+        assert self._lines is not None
         client = PeerClient(
-            self._http,
+            self._lines,
             url=node.url,
             key=self._keys.request,
             clock=self._clock,

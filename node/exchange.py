@@ -9,12 +9,12 @@ What may happen here at any time: a peer is slow, lies, floods or is gone. Each 
 import asyncio
 from collections.abc import Callable, Sequence
 
-import httpx
 import structlog
 
 from federation.client import PeerClient
 from federation.descriptors import PinnedNode
 from federation.gossip import poke_all
+from federation.lines import Lines
 from federation.sync import sync_peer
 from node.loop import Loop
 from node.services.directory import pinned
@@ -52,7 +52,7 @@ class Exchange:
         self._settings = settings
         self._clock = clock
         self._loop = Loop("exchange", self._main)
-        self._http: httpx.AsyncClient | None = None
+        self._lines: Lines | None = None
         self._wanted: dict[str, asyncio.Event] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._poke: asyncio.Event | None = None
@@ -92,9 +92,9 @@ class Exchange:
             transaction.journal.audit("node", "peer.misbehaved", at=now, subject=node, detail=None)
 
     def _client(self, node: PinnedNode) -> PeerClient:
-        assert self._http is not None
+        assert self._lines is not None
         return PeerClient(
-            self._http,
+            self._lines,
             url=node.url,
             key=self._keys.request,
             clock=self._clock,
@@ -102,9 +102,9 @@ class Exchange:
             allow_insecure_http=self._settings.allow_insecure_http,
         )
 
-    async def _main(self, http: httpx.AsyncClient) -> None:
+    async def _main(self, lines: Lines) -> None:
         self._poke = asyncio.Event()
-        self._http = http
+        self._lines = lines
         tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._poke_peers())]
         try:
             await asyncio.gather(*tasks)

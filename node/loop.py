@@ -11,9 +11,8 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import httpx
-
 from federation.client import connect
+from federation.lines import Lines
 from protocol.errors import UnavailableError
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ _STOP_WAIT_S = 5.0
 class Loop:
     """An event loop on a thread of its own, with the connections that are shared on it."""
 
-    def __init__(self, name: str, main: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+    def __init__(self, name: str, main: Callable[[Lines], Awaitable[None]]) -> None:
         """Keeps what is to run; nothing runs yet.
 
         Args:
@@ -94,8 +93,8 @@ class Loop:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with connect() as http:
-            main = asyncio.ensure_future(self._main(http))
+        async with connect() as lines:
+            main = asyncio.ensure_future(self._main(lines))
             await asyncio.sleep(0)  # one turn, in which `main` makes its own things ready
             self._ready.set()
             await self._stop.wait()

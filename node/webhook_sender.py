@@ -15,9 +15,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 import structlog
 
+from federation.lines import Lines
 from node.loop import Loop
 from node.services.webhooks import Delivery, Webhooks
 
@@ -63,7 +63,7 @@ class WebhookSender:
         """Ends every attempt; what was not noted as taken is sent again later."""
         self._loop.close()
 
-    async def _main(self, _http: httpx.AsyncClient) -> None:
+    async def _main(self, _lines: Lines) -> None:
         while True:
             try:
                 sent = await self.send_due()

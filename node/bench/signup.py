@@ -69,7 +69,7 @@ def measure(*, say: Say) -> Report:
                     figures += asyncio.run(_over_http(platform, threshold))
                 say(f"Batches, {threshold} of {len(HOLDERS)} holders")
                 figures += _batches(place, threshold, holders)
-    return Report(machine.describe(("pynacl", "httpx", "fastapi", "uvicorn")), tuple(figures))
+    return Report(machine.describe(("pynacl", "h11", "fastapi", "uvicorn")), tuple(figures))
 
 
 @dataclass(frozen=True)
