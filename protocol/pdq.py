@@ -23,9 +23,15 @@ PDQ_BYTES: Final = PDQ_BITS // 8
 _SIDE: Final = 16
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
-_FEWEST_ONES: Final = 96
-_MOST_ONES: Final = PDQ_BITS - _FEWEST_ONES
-_FEWEST_DISTINCT: Final = 8
+FEWEST_ONES: Final = 96
+"""Ones of a pdq that is not degenerate."""
+
+MOST_ONES: Final = PDQ_BITS - FEWEST_ONES
+"""Ones of a pdq that is not degenerate."""
+
+FEWEST_DISTINCT: Final = 8
+"""Different rows, and columns, of a pdq that is not degenerate."""
+
 _ROWS: Final = struct.Struct(f">{_SIDE}H")
 _COLUMN: Final = sum(1 << _SIDE * row for row in range(_SIDE))
 
@@ -63,14 +69,14 @@ def is_degenerate(pdq: Pdq) -> bool:
     gradients of 128 ones pass, and are left to the quality gate and to quarantine.
     """
     bits = int.from_bytes(pdq)
-    if not _FEWEST_ONES <= bits.bit_count() <= _MOST_ONES:
+    if not FEWEST_ONES <= bits.bit_count() <= MOST_ONES:
         return True
-    if len(set(_ROWS.unpack(pdq))) < _FEWEST_DISTINCT:
+    if len(set(_ROWS.unpack(pdq))) < FEWEST_DISTINCT:
         return True
     # A column is every sixteenth bit. In nearly every picture the first half of them differ, and
     # nobody needs to look at the others: lists of a million are judged here.
-    columns = {bits >> place & _COLUMN for place in range(_FEWEST_DISTINCT)}
-    if len(columns) == _FEWEST_DISTINCT:
+    columns = {bits >> place & _COLUMN for place in range(FEWEST_DISTINCT)}
+    if len(columns) == FEWEST_DISTINCT:
         return False
-    columns.update(bits >> place & _COLUMN for place in range(_FEWEST_DISTINCT, _SIDE))
-    return len(columns) < _FEWEST_DISTINCT
+    columns.update(bits >> place & _COLUMN for place in range(FEWEST_DISTINCT, _SIDE))
+    return len(columns) < FEWEST_DISTINCT

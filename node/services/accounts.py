@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.policy.file import PolicyFile
-from node.services import effects
+from node.services import effects, fitness
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
@@ -265,7 +265,7 @@ class Accounts:
         Raises: as `check`; also InvalidError for a category that is no reason for a ban, and for an
             avatar of too little detail.
         """
-        effects.check_avatar(avatar)
+        fitness.check_avatar(avatar)
         known = self._vocabulary.get(category)
         if known.known and not known.ban_reason:
             raise InvalidError("This category is no reason for a ban.", where="category")

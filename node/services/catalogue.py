@@ -20,7 +20,7 @@ import structlog
 
 from node.matching.index import START, PdqIndex, Reached
 from node.storage.engine import Store
-from node.storage.media import MediaHash
+from node.storage.media import MediaHash, PdqColumns
 from node.storage.transaction import Transaction
 from protocol.pdq import PDQ_BYTES
 
@@ -94,13 +94,9 @@ class Catalogue:
                 self._check(transaction)
             size = transaction.logs.size(self._origin)
             while (start := _next(reached := self._index.reached)) < size:
-                found = transaction.media.pdqs_from(start, limit=_PAGE)
-                following = found[-1].log_index + 1 if found else size
-                self._index.add(
-                    [_key(one) for one in found],
-                    [one.value for one in found],
-                    _reached(transaction, following),
-                )
+                found = transaction.media.pdq_columns_from(start, limit=_PAGE)
+                following = found.log_indices[-1] + 1 if found else size
+                self._index.add(*_arrays(found), _reached(transaction, following))
             self._seen = (version, reached)
 
     def near(
@@ -209,14 +205,21 @@ def _reached(transaction: Transaction, log_index: int) -> Reached:
 
 def _all_pdqs(transaction: Transaction) -> "tuple[NDArray[np.int64], NDArray[np.uint8]]":
     """The active pdqs of the database: keys, int64 [n], ascending, and values, uint8 [n, 32]."""
-    keys, values = [np.zeros(0, np.int64)], [np.zeros((0, PDQ_BYTES), np.uint8)]
+    parts = [_arrays(None)]
     start = 0
-    while found := transaction.media.pdqs_from(start, limit=_PAGE):
-        keys.append(np.array([_key(one) for one in found], np.int64))
-        joined = b"".join([one.value for one in found])
-        values.append(np.frombuffer(joined, np.uint8).reshape(-1, PDQ_BYTES))
-        start = found[-1].log_index + 1
+    while found := transaction.media.pdq_columns_from(start, limit=_PAGE):
+        parts.append(_arrays(found))
+        start = found.log_indices[-1] + 1
+    keys, values = zip(*parts, strict=True)
     return np.concatenate(keys), np.concatenate(values)
+
+
+def _arrays(found: PdqColumns | None) -> "tuple[NDArray[np.int64], NDArray[np.uint8]]":
+    """Keys, int64 [n], and values, uint8 [n, 32], of what was read."""
+    if found is None:
+        return np.zeros(0, np.int64), np.zeros((0, PDQ_BYTES), np.uint8)
+    keys = np.array(found.log_indices, np.int64) << _SLOT_BITS | np.array(found.slots, np.int64)
+    return keys, np.frombuffer(b"".join(found.values), np.uint8).reshape(-1, PDQ_BYTES)
 
 
 def _difference(
@@ -245,10 +248,6 @@ def _difference(
 def log_index_of(key: int) -> int:
     """Returns where the statement of an entry stands in the log."""
     return key >> _SLOT_BITS
-
-
-def _key(one: MediaHash) -> int:
-    return (one.log_index << _SLOT_BITS) | one.slot
 
 
 def _place(key: int) -> tuple[int, int]:

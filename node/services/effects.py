@@ -5,6 +5,7 @@ said that it may be acted on. A crash leaves either the statement with all its e
 """
 
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import cast
 
 from node.storage.accounts import FingerprintRecord
@@ -13,19 +14,15 @@ from node.storage.statements import DisputeRecord, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor
 from protocol.encoding import from_base64url, parse_time
-from protocol.errors import InvalidError
 from protocol.fields import organisation_of
-from protocol.limits import PDQ_MIN_QUALITY
-from protocol.pdq import Pdq, is_degenerate, parse_pdq
+from protocol.pdq import PDQ_BYTES
 from protocol.statements import (
     AccountBan,
     Accredit,
-    Avatar,
     Dispute,
     Erase,
     Feedback,
     MediaFlag,
-    MediaItem,
     Resolve,
     Retract,
     Statement,
@@ -34,94 +31,6 @@ from signing.keys import KeyUse, PublicKey
 
 ACTED_DECISIONS = ("block", "hold", "review")
 """Decisions that may have touched somebody, so that they must be undone."""
-
-
-def check_gates(statement: Statement) -> None:
-    """Returns if what a statement lists is worth matching (docs/protocol.md section 13.4).
-
-    Raises:
-        InvalidError: a pdq is of low quality, or of a nearly constant picture: it would match
-            innocent pictures. Or an item is there twice: it would say nothing, and cost each
-            look-up.
-    """
-    if isinstance(statement, AccountBan):
-        check_avatar(statement.avatar)
-    if not isinstance(statement, MediaFlag):
-        return
-    _check_repeats(statement)
-    unfit = next((at for at, one in enumerate(statement.items) if _has_unfit_pdq(one)), None)
-    if unfit is None:
-        return
-    where = f"items[{unfit}].pdq"
-    if min(quality for _, quality in _pdqs_of(statement.items[unfit])) < PDQ_MIN_QUALITY:
-        raise InvalidError(
-            f"The quality of a pdq is below {PDQ_MIN_QUALITY}: send this item's exact "
-            "digests alone.",
-            where=where,
-        )
-    raise InvalidError(
-        "A pdq is that of a nearly constant picture and would match innocent ones: "
-        "send this item's exact digests alone.",
-        where=where,
-    )
-
-
-def _pdqs_of(item: MediaItem) -> list[tuple[str, int]]:
-    """Every pdq of an item, its frames' too, with its quality."""
-    pairs = [(frame.pdq, frame.quality) for frame in item.frames]
-    if item.pdq is not None and item.quality is not None:
-        pairs.append((item.pdq, item.quality))
-    return pairs
-
-
-def _has_unfit_pdq(item: MediaItem) -> bool:
-    # A list has a thousand pictures in each statement: for them nothing is made.
-    if not item.frames:
-        return item.pdq is not None and _is_unfit(item.pdq, item.quality or 0)
-    return any(_is_unfit(pdq, quality) for pdq, quality in _pdqs_of(item))
-
-
-def _is_unfit(pdq: str, quality: int) -> bool:
-    # Hexadecimal of the right length, or the item would not exist.
-    return quality < PDQ_MIN_QUALITY or is_degenerate(Pdq(bytes.fromhex(pdq)))
-
-
-def check_avatar(avatar: Avatar | None) -> None:
-    """Returns if an avatar, where there is one, is worth matching; raises as `check_gates`."""
-    if avatar is not None and (
-        avatar.quality < PDQ_MIN_QUALITY or is_degenerate(parse_pdq(avatar.pdq))
-    ):
-        raise InvalidError(
-            "The avatar has too little detail, and would be like innocent ones: leave it out.",
-            where="avatar.pdq",
-        )
-
-
-def _check_repeats(statement: MediaFlag) -> None:
-    if not any(_has_repeats(statement, kind) for kind in (*EXACT_KINDS, "pdq")):
-        return
-    met: set[tuple[str, str]] = set()
-    for number, item in enumerate(statement.items):
-        exact = {(kind, value) for kind in EXACT_KINDS if (value := getattr(item, kind))}
-        if not met.isdisjoint(exact):
-            raise InvalidError(
-                "An earlier item has one of this item's exact digests: name a file once.",
-                where=f"items[{number}]",
-            )
-        met |= exact
-        if item.pdq is not None:
-            if ("pdq", item.pdq) in met:
-                raise InvalidError(
-                    "An earlier item has the same pdq: send this item's exact digests alone.",
-                    where=f"items[{number}]",
-                )
-            met.add(("pdq", item.pdq))
-
-
-def _has_repeats(statement: MediaFlag, kind: str) -> bool:
-    """Whether two items have the same value of one kind; which, is only asked if so."""
-    values = [value for item in statement.items if (value := getattr(item, kind)) is not None]
-    return len(set(values)) < len(values)
 
 
 def end_of(statement: Statement) -> int | None:
@@ -153,7 +62,12 @@ def _media_flag(
 ) -> None:
     place = record.log_index
     items = cast("MediaFlag", statement).items
-    kinds = [kind for kind in EXACT_KINDS if any(getattr(item, kind) for item in items)]
+    kinds = [kind for kind in EXACT_KINDS if any(map(attrgetter(kind), items))]
+    texts = [item.pdq for item in items if item.pdq is not None]
+    if len(texts) == len(items) and not kinds and not any(map(attrgetter("frames"), items)):
+        # What most lists are made of: for them no value is made that is not stored.
+        transaction.media.add_pictures(place, _values(texts))
+        return
     found: list[MediaHash] = []
     for number, item in enumerate(items):
         if item.pdq is not None:
@@ -165,6 +79,11 @@ def _media_flag(
             value = bytes.fromhex(frame.pdq)
             found.append(MediaHash(place, len(found), number, "frame", value, frame.at_ms))
     transaction.media.add(found)
+
+
+def _values(pdqs: Sequence[str]) -> list[bytes]:
+    whole = bytes.fromhex("".join(pdqs))
+    return [whole[at : at + PDQ_BYTES] for at in range(0, len(whole), PDQ_BYTES)]
 
 
 def _account_ban(

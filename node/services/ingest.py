@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from federation.trust import Trusted, verify_statement
 from node.policy.gates import Limits
-from node.services import ageing, contradictions, effects, intake, waiting
+from node.services import ageing, contradictions, effects, fitness, intake, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -157,7 +157,7 @@ class Ingest:
                 where=ENDED,
             )
         self._check_audience(transaction, statement, verified.id)
-        effects.check_gates(statement)
+        fitness.check_gates(statement)
         intake.take_in(transaction, statement, self._limits(), now=now)
         # From here to the commit, a crash leaves nothing of the statement anywhere.
         log_index = self._log.append(transaction, [verified.id])

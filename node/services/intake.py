@@ -53,5 +53,5 @@ def take_in(transaction: Transaction, statement: Statement, limits: Limits, *, n
 def entries_of(statement: Statement) -> int:
     """Returns how many entries a statement adds to the list."""
     if isinstance(statement, MediaFlag):
-        return sum(max(1, len(item.frames)) for item in statement.items)
+        return sum([len(item.frames) or 1 for item in statement.items])
     return 1 if isinstance(statement, AccountBan) else 0

@@ -16,7 +16,7 @@ from node.services import catalogue as module
 from node.services.catalogue import Catalogue, Difference
 from node.services.fsck import Check, Finding, Fsck, IndexCheck
 from node.storage.engine import Store
-from node.storage.media import MediaHash, MediaRepository
+from node.storage.media import MediaRepository, PdqColumns
 from node.storage.transaction import Transaction
 from simulator import account_ban, media_flag
 from worlds import ANNA, HOTLINE, PDQ, retract
@@ -131,13 +131,13 @@ def test_a_restart_takes_in_only_what_the_segments_lack(
     size = desk.world.log.size()
     flag_some(desk, 5)
     asked = []
-    pdqs_from = MediaRepository.pdqs_from
+    columns_from = MediaRepository.pdq_columns_from
 
-    def watched(self: MediaRepository, log_index: int, *, limit: int) -> list[MediaHash]:
+    def watched(self: MediaRepository, log_index: int, *, limit: int) -> PdqColumns | None:
         asked.append(log_index)
-        return pdqs_from(self, log_index, limit=limit)
+        return columns_from(self, log_index, limit=limit)
 
-    monkeypatch.setattr(MediaRepository, "pdqs_from", watched)
+    monkeypatch.setattr(MediaRepository, "pdq_columns_from", watched)
     after = Catalogue(
         desk.world.store, kept_index(tmp_path / "index"), origin=desk.world.log.origin
     )

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from node.storage.accounts import FingerprintRecord
 from node.storage.engine import Store
-from node.storage.media import MediaHash
+from node.storage.media import MediaHash, PdqColumns
 
 MANY = 1_203  # more than two chunks of a query
 
@@ -113,9 +113,29 @@ def test_pages_of_pdqs_follow_the_log_and_cut_no_statement_apart(store: Store, l
             assert {one.log_index for one in page}.isdisjoint({one.log_index for one in seen})
             # One statement may exceed the limit, and the next one is not begun behind it.
             assert len(page) <= limit + max(lengths.values())
+            columns = transaction.media.pdq_columns_from(following, limit=limit)
+            assert columns == tuple(
+                list(column)
+                for column in zip(*[(o.log_index, o.slot, o.value) for o in page], strict=True)
+            )
             seen += page
             following = page[-1].log_index + 1
+        assert transaction.media.pdq_columns_from(following, limit=limit) is None
     assert seen == stored
+
+
+def test_pictures_are_stored_as_their_media_hashes_would_be(store: Store) -> None:
+    pdqs = [digest(number) for number in range(3)]
+    with store.write() as transaction:
+        transaction.media.add_pictures(4, pdqs)
+    add(store, *[MediaHash(5, at, at, "pdq", pdq) for at, pdq in enumerate(pdqs)])
+    with store.read() as transaction:
+        found = transaction.media.pdqs_from(0, limit=10)
+    assert [one._replace(log_index=4) for one in found] == found[:3] * 2
+
+
+def test_columns_of_pdqs_show_no_pdq() -> None:
+    assert repr(PdqColumns([1], [2], [digest(3)])) == "PdqColumns(hidden)"
 
 
 def test_fingerprints_are_found_by_equality_until_they_are_forgotten(store: Store) -> None:
