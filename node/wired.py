@@ -42,6 +42,7 @@ from node.services.tally import Tally
 from node.services.upload_index import UploadIndex
 from node.services.uploads import Uploads
 from node.services.webhooks import Webhooks
+from node.services.witnessing import Witness
 from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
@@ -73,6 +74,7 @@ class Services:
     evaluator: Evaluator
     budgets: Budgets
     peers: Peers
+    witness: Witness
     clients: Clients
     flaggers: Flaggers
     circles: Circles

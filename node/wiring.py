@@ -50,6 +50,7 @@ from node.services.tally import Tally
 from node.services.upload_index import UploadIndex
 from node.services.uploads import Uploads
 from node.services.webhooks import Webhooks
+from node.services.witnessing import Witness
 from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
@@ -195,6 +196,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         evaluator=evaluator,
         budgets=budgets,
         peers=peers,
+        witness=Witness(store, keys.witness, name=name, clock=clock),
         clients=Clients(store, clock=clock),
         flaggers=Flaggers(store, author, audit, name=name, clock=clock),
         circles=Circles(

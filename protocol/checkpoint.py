@@ -6,6 +6,7 @@ the same bytes. What it is not: verification. A `Note` that was parsed says noth
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -17,6 +18,9 @@ from protocol.merkle import HASH_BYTES
 
 ED25519: Final = 0x01
 """Signature type of an Ed25519 signature over the text of a note (signed-note)."""
+
+COSIGNATURE: Final = 0x04
+"""Signature type of a timestamped Ed25519 cosignature on a checkpoint (tlog-cosignature)."""
 
 KEY_ID_BYTES: Final = 4
 """Length of a note key id. It picks a key, it does not vouch for one."""
@@ -131,8 +135,8 @@ class NoteKey:
 
     Attributes:
         name: name of the key; not empty, without spaces and plus signs.
-        algorithm: signature type, 0 to 255, such as `ED25519`.
-        public_key: encoding of the key; 32 bytes for `ED25519`.
+        algorithm: signature type, 0 to 255, such as `ED25519` or `COSIGNATURE`.
+        public_key: encoding of the key; 32 bytes for `ED25519` and `COSIGNATURE`.
 
     Raises:
         MalformedError: a field is not as signed-note asks.
@@ -149,7 +153,7 @@ class NoteKey:
             raise MalformedError("A signature type is one byte.")
         if not self.public_key:
             raise MalformedError("The public key is missing.")
-        if self.algorithm == ED25519 and len(self.public_key) != _ED25519_KEY_BYTES:
+        if self.algorithm in {ED25519, COSIGNATURE} and len(self.public_key) != _ED25519_KEY_BYTES:
             raise MalformedError(f"An Ed25519 public key has {_ED25519_KEY_BYTES} bytes.")
 
     @property
@@ -211,6 +215,25 @@ def parse_note(data: bytes) -> Note:
     return Note(f"{text}\n", tuple(_parse_signature(line) for line in lines))
 
 
+def parse_signature_lines(data: bytes) -> tuple[NoteSignature, ...]:
+    """Return the signature lines that a witness answers with (tlog-witness, "add-checkpoint").
+
+    Args:
+        data: untrusted bytes: lines as in a note, each ended by a newline.
+
+    Raises:
+        LimitError: longer than `limits.MAX_NOTE_BYTES`, or more than `limits.MAX_SIGNATURES`.
+        MalformedError: not of that form, or no line at all.
+    """
+    # The same parser decides, so that what is taken here can stand in a note.
+    return parse_note(b"-\n\n" + data).signatures
+
+
+def format_signature_lines(signatures: Iterable[NoteSignature]) -> bytes:
+    """Return signature lines as they stand in a note, each ended by a newline."""
+    return "".join(map(_format_signature, signatures)).encode()
+
+
 def _parse_signature(line: str) -> NoteSignature:
     if not line.startswith(_DASH):
         raise MalformedError("A signature line starts with an em dash and a space.")
@@ -225,14 +248,14 @@ def format_note(note: Note) -> bytes:
     Raises:
         LimitError: longer than `limits.MAX_NOTE_BYTES`.
     """
-    lines = (
-        f"{_DASH}{signature.name} {to_base64(signature.key_id + signature.raw)}\n"
-        for signature in note.signatures
-    )
-    data = f"{note.text}\n{''.join(lines)}".encode()
+    data = f"{note.text}\n".encode() + format_signature_lines(note.signatures)
     if len(data) > limits.MAX_NOTE_BYTES:
         raise LimitError(f"A note has at most {limits.MAX_NOTE_BYTES} bytes.")
     return data
+
+
+def _format_signature(signature: NoteSignature) -> str:
+    return f"{_DASH}{signature.name} {to_base64(signature.key_id + signature.raw)}\n"
 
 
 def note_key_id(name: str, algorithm: int, public_key: bytes) -> bytes:

@@ -9,6 +9,12 @@ DESCRIPTOR = "/federation/v1/descriptor"
 CHECKPOINT = "/checkpoint"
 """The node's latest signed checkpoint (C2SP tlog-tiles path), for peers."""
 
+ADD_CHECKPOINT = "/add-checkpoint"
+"""A node asks a witness to cosign its new checkpoint (C2SP tlog-witness path)."""
+
+WITNESSED = "/witness/{origin}/checkpoint"
+"""The latest checkpoint of a log that this node cosigned, by SHA-256 of the origin (likewise)."""
+
 ENTRIES = "/federation/v1/entries"
 """Log entries, for peers."""
 

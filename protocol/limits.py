@@ -94,6 +94,9 @@ MAX_NOTE_BYTES = 64 << 10
 MAX_LOG_SIZE = 2**53 - 1
 """Greatest tree size that is accepted."""
 
+MAX_CONSISTENCY_HASHES = 63
+"""Hashes of a consistency proof that a witness is shown (C2SP tlog-witness)."""
+
 MAX_ENTRIES_PER_REQUEST = 4_096
 """Log entries (32 bytes each) in one answer."""
 

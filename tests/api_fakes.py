@@ -27,6 +27,7 @@ from node.services.sources import SourceState
 from node.services.streams import OpenedStream
 from node.services.uploads import Registered
 from node.services.webhooks import WebhookState
+from node.services.witnessing import Cosigned, OtherSize
 from node.settings import Settings
 from node.storage.access import ClientRecord
 from node.storage.gates import Allowed
@@ -56,6 +57,7 @@ from protocol.messages import (
     StatementStatus,
     StatementStatuses,
 )
+from protocol.witnessing import AddCheckpoint
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.requests import sign_request
 
@@ -490,6 +492,20 @@ class FakeParticipation:
         return CeremonyAnswer(state="unconfirmed")
 
 
+class FakeWitness:
+    """Cosigns whatever it is shown for the first time."""
+
+    def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
+        if request.old_size:
+            return OtherSize(0)
+        return Cosigned(b"\xe2\x80\x94 hotline.example/witness AAAAAAA=\n")
+
+    def latest(self, origin: str) -> bytes:
+        if origin != KNOWN:
+            raise NotFoundError("This node has cosigned no checkpoint of such a log.")
+        return b"a note"
+
+
 class FakeQuarantines:
     def __init__(self) -> None:
         self.state = "quarantined"
@@ -610,6 +626,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         asking=FakeAsking(),
         participation=FakeParticipation(),
         peers=FakePeers(),
+        witness=FakeWitness(),
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),

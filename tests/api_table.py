@@ -11,8 +11,10 @@ from typing import Any
 from api_fakes import FLAGGER_KEY, KNOWN, NODE_KEY, STREAM_ID, bearer, signed
 from node.api import examples, gate_shapes
 from node.api.app import methods_by_path
-from node.api.bodies import ENVELOPE, JSON
+from node.api.bodies import ENVELOPE, JSON, OCTETS
+from protocol.witnessing import AddCheckpoint
 
+ADD_CHECKPOINT = AddCheckpoint(0, (), b"platform-a.example/log/1\n").to_bytes()
 DISPUTE = {**examples.DISPUTE_BODY, "items": [0]}
 
 
@@ -41,7 +43,8 @@ class Endpoint:
         path = path.replace("{upload_id}", "u-1029").replace("{match_id}", "7")
         path = path.replace("{stream_id}", STREAM_ID)
         path = (
-            path.replace("{name}", "platform-a.example")
+            path.replace("{origin}", "5f" * 32)
+            .replace("{name}", "platform-a.example")
             .replace("{client_id}", "8")
             .replace("{number}", "7")
         )
@@ -125,6 +128,8 @@ ENDPOINTS = (
     Endpoint("POST", "/federation/v1/entries", "node", 200, {"start": 0, "limit": 10}),
     Endpoint("POST", "/federation/v1/envelopes", "node", 200, {"ids": [KNOWN]}),
     Endpoint("POST", "/federation/v1/ack", "node", 204, examples.ACKNOWLEDGEMENT),
+    Endpoint("POST", "/add-checkpoint", "node", 200, ADD_CHECKPOINT, "", OCTETS),
+    Endpoint("GET", "/witness/{origin}/checkpoint", "node"),
     Endpoint("POST", "/federation/v1/poke", "node", 204, examples.POKE),
     Endpoint("POST", "/federation/v1/oprf", "node", 200, examples.OPRF_REQUEST),
     Endpoint("POST", "/federation/v1/ceremony", "node", 200, examples.CEREMONY_REQUEST),

@@ -37,6 +37,7 @@ from node.services.serving import Serving
 from node.services.sources import Sources
 from node.services.streams import Streams
 from node.services.tally import Tally
+from node.services.witnessing import Witness
 from node.settings import Settings
 from protocol.categories import builtin_vocabulary
 from protocol.circles import CircleDescriptor, Epoch
@@ -304,6 +305,10 @@ class Desk:
     @cached_property
     def peers(self) -> Peers:
         return Peers(self.world.store, self.world.log, name=self.world.name, clock=self.clock)
+
+    @cached_property
+    def witness(self) -> Witness:
+        return Witness(self.world.store, self.keys.witness, name=self.world.name, clock=self.clock)
 
     @cached_property
     def clients(self) -> Clients:

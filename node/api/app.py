@@ -17,6 +17,7 @@ from node.api import (
     statements,
     streams,
     uploads,
+    witness,
 )
 from node.api import gate_shapes as gate_s
 from node.api import operator_shapes as operator_s
@@ -30,8 +31,9 @@ from node.api.openapi import VERSION, Shape, describe
 from node.app import Services
 from protocol import messages
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.endpoints import STATEMENTS
+from protocol.endpoints import ADD_CHECKPOINT, STATEMENTS
 from protocol.limits import MAX_ENVELOPE_BYTES
+from protocol.witnessing import MAX_REQUEST_BYTES
 
 ROUTERS: Final = (
     public.router,
@@ -42,6 +44,7 @@ ROUTERS: Final = (
     statements.router,
     flagger.router,
     peer.router,
+    witness.router,
     operator.router,
     gates.router,
 )
@@ -137,6 +140,7 @@ def build_api(services: Services) -> FastAPI:
     limits = Limits(
         body_bytes=settings.max_body_bytes,
         by_path={
+            ADD_CHECKPOINT: min(settings.max_body_bytes, MAX_REQUEST_BYTES),
             STATEMENTS: min(settings.max_body_bytes, MAX_ENVELOPE_BYTES),
             platform.MATCH_FILE: settings.max_upload_bytes,
         },

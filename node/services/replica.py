@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from federation.sync import Pulled
 from node.services import waiting
+from node.services.accusations import freeze
 from node.services.budgets import day_of
 from node.services.directory import log_name, pinned
 from node.services.ingest import ENDED, Accepted, Ingest
@@ -209,13 +210,7 @@ class StoredReplica:
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
         with self._store.write() as transaction:
-            now = int(self._clock())
-            transaction.peers.keep_evidence(node, message, evidence, at=now, grave=True)
-            transaction.peers.set_state(node, "frozen")
-            transaction.peers.note_sync(node, at=None, problem=message)
-            transaction.journal.audit(
-                "node", "peer.frozen", at=now, subject=node, detail=message[:MAX_TEXT_CHARS]
-            )
+            freeze(transaction, node, message, evidence, now=int(self._clock()))
 
 
 def retry_set_aside(store: Store, ingest: Ingest, *, now: int) -> list[Accepted]:

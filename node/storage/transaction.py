@@ -21,6 +21,7 @@ from node.storage.streams import StreamRepository
 from node.storage.trust import TrustRepository
 from node.storage.uploads import UploadRepository
 from node.storage.webhooks import WebhookRepository
+from node.storage.witnesses import WitnessRepository
 
 
 class Transaction:
@@ -113,6 +114,11 @@ class Transaction:
     def retro(self) -> RetroRepository:
         """Matches of registered uploads."""
         return RetroRepository(self._connection)
+
+    @cached_property
+    def witnesses(self) -> WitnessRepository:
+        """What this node cosigned, and what witnesses put on its own checkpoints."""
+        return WitnessRepository(self._connection)
 
     @cached_property
     def webhooks(self) -> WebhookRepository:

@@ -21,6 +21,7 @@ from protocol.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from signing.cosignatures import verify_cosignatures
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.notes import open_checkpoint, sign_checkpoint
 from vectors.shared import load_vectors
@@ -115,3 +116,8 @@ def test_a_cosigned_checkpoint_opens_with_the_log_key_alone():
     assert opened == Checkpoint(key.name, 0, Frontier.EMPTY.root())
     names = [line.name for line in parse_note(OWN["note"].encode()).signatures]
     assert names == [key.name, parse_vkey(OWN["witness_vkey"]).name]
+
+
+def test_its_cosignature_holds_under_the_key_of_the_witness():
+    witness = parse_vkey(OWN["witness_vkey"])
+    assert set(verify_cosignatures(parse_note(OWN["note"].encode()), [witness])) == {witness}

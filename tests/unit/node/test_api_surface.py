@@ -230,7 +230,11 @@ HOSTILE_SEGMENTS = ("9" * 30, "-1", "0", "a%00b", "%ed%a0%80", "%0a", "1.5", "5F
 def test_no_part_of_a_path_may_be_hostile(client, one, segment):
     head, _, rest = one.template.partition("{")
     path = head + segment + rest.partition("}")[2]
-    response = client.request(one.method, path, content=one.data, headers=one.header(URL))
+    header = one.header(URL)
+    if one.caller == "node":
+        url = str(client.build_request(one.method, path).url)
+        header |= api_fakes.signed(one.method, url, one.data)
+    response = client.request(one.method, path, content=one.data, headers=header)
     assert response.status_code in (404, 422), response.text
     refused(response, response.status_code)
 

@@ -1,0 +1,75 @@
+"""This node as a witness of other logs, as C2SP tlog-witness has it; for peers, signed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from starlette.responses import Response
+
+from node.api.auth import ServicesDep, Signed, signed_by
+from node.api.bodies import OCTETS
+from node.api.openapi import BEARER, documented
+from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, ProblemError
+from node.services.witnessing import OtherSize
+from protocol.endpoints import ADD_CHECKPOINT, WITNESSED
+from protocol.errors import InvalidError, LimitError, MalformedError
+from protocol.witnessing import SIZE_TYPE, format_size, parse_add_checkpoint
+
+NOTE = "text/plain; charset=utf-8"
+"""Content type of notes and of signature lines."""
+
+_BODY = {OCTETS: {"schema": {"type": "string"}}}
+_TEXT = {"text/plain": {"schema": {"type": "string"}}}
+
+router = APIRouter(tags=["peer"])
+
+
+@router.post(
+    ADD_CHECKPOINT,
+    summary="Have a checkpoint cosigned",
+    **documented(
+        body=_BODY,
+        answers={
+            200: {"description": "The cosignature, as a signature line.", "content": _TEXT},
+            409: {
+                "description": "Another size was cosigned last: this one.",
+                "content": {SIZE_TYPE: {"schema": {"type": "string"}}},
+            },
+        },
+        may_fail=(*BEARER, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED),
+    ),
+)
+def add_checkpoint(
+    signed: Annotated[Signed, Depends(signed_by("node", body=True, types=(OCTETS,)))],
+    services: ServicesDep,
+) -> Response:
+    """Cosigns a checkpoint that extends what was cosigned before (docs/protocol.md 6.6)."""
+    try:
+        request = parse_add_checkpoint(signed.body)
+        answer = services.witness.add_checkpoint(request, caller=signed.name)
+    except (MalformedError, LimitError, InvalidError) as error:
+        # tlog-witness: 422 says that a proof does not hold, and a malformed request is 400.
+        raise ProblemError(BROKEN_REQUEST, str(error)) from None
+    if isinstance(answer, OtherSize):
+        # Set by hand: the framework would add a charset to the type.
+        return Response(format_size(answer.size), 409, headers={"Content-Type": SIZE_TYPE})
+    return Response(answer.lines, media_type=NOTE)
+
+
+@router.get(
+    WITNESSED,
+    summary="The checkpoint of a log that was cosigned last",
+    **documented(
+        answers={200: {"description": "A C2SP signed note, cosigned.", "content": _TEXT}},
+        may_fail=(*BEARER, NOT_FOUND),
+    ),
+)
+def witnessed(
+    _signed: Annotated[Signed, Depends(signed_by("node", body=False))],
+    services: ServicesDep,
+    origin: Annotated[
+        str,
+        Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the log's origin."),
+    ],
+) -> Response:
+    """Answers what this node cosigned last of one log."""
+    return Response(services.witness.latest(origin), media_type=NOTE)

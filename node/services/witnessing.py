@@ -1,0 +1,254 @@
+"""This node as a witness of its peers' logs (C2SP tlog-witness; docs/protocol.md section 6.6).
+
+A cosignature says: of this log I have never cosigned anything that this checkpoint does not extend.
+What is compared and what is stored is one transaction, and it is on the disk before anything is
+answered: a crash, a restart or a second process changes nothing of it. What it does not say: that
+this node has the entries, or that they are any good.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Final
+
+from federation.descriptors import PinnedNode
+from node.services.accusations import freeze
+from node.services.directory import pinned
+from node.storage.engine import Store
+from node.storage.transaction import Transaction
+from node.storage.witnesses import NoteRecord
+from protocol.checkpoint import (
+    ED25519,
+    Checkpoint,
+    Note,
+    NoteSignature,
+    format_note,
+    format_signature_lines,
+    note_key_id,
+    parse_checkpoint,
+    parse_note,
+)
+from protocol.errors import (
+    InvalidError,
+    NotFoundError,
+    ProofError,
+    ProtocolError,
+    RateLimitedError,
+    SigningError,
+)
+from protocol.merkle import EMPTY_ROOT, verify_consistency
+from protocol.witnessing import AddCheckpoint
+from signing.cosignatures import cosign, witness_name
+from signing.keys import SigningKey
+from signing.notes import open_checkpoint
+
+MAX_PER_MINUTE: Final = 240
+"""Checkpoints that one caller may submit in a minute: a log grows in bursts, and each is one."""
+
+_MINUTE_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Cosigned:
+    """The witness has cosigned: the signature lines for the note."""
+
+    lines: bytes
+
+
+@dataclass(frozen=True)
+class OtherSize:
+    """The witness cosigned another size last than the caller believes."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """What a checkpoint shows against the log that signed it, with the notes that show it."""
+
+    message: str
+    first: bytes
+    second: bytes
+
+
+class Witness:
+    """Cosigns the checkpoints of pinned nodes that are not frozen."""
+
+    def __init__(
+        self,
+        store: Store,
+        key: SigningKey,
+        *,
+        name: str,
+        clock: Callable[[], float],
+    ) -> None:
+        """Serves add-checkpoint.
+
+        Args:
+            store: the database.
+            key: the node's witness key.
+            name: of this node.
+            clock: Unix time in seconds.
+        """
+        self._store = store
+        self._key = key
+        self._name = name
+        self._clock = clock
+        self._pace = _Pace(MAX_PER_MINUTE)
+
+    def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
+        """Cosigns a checkpoint that extends the one cosigned before.
+
+        1. The note holds a checkpoint; its origin is the log of a pinned node that is not frozen.
+        2. The log's pinned key has signed it.
+        3. The old size is not beyond the new one.
+        4. It is the size that was cosigned last, 0 if none was.
+        5. A checkpoint of size 0 has the root of the empty log; from size 0 there is no proof; from
+           any other size the proof holds between the two roots.
+        6. The checkpoint is stored, in the transaction of step 4, and then cosigned.
+
+        Args:
+            request: from a caller who is known.
+            caller: name of the node that asks.
+
+        Raises:
+            NotFoundError: step 1, no such log here.
+            SigningError: step 2.
+            InvalidError: step 3.
+            ProofError: step 5.
+            ProtocolError: the note is not of its form.
+            RateLimitedError: the caller asks too often.
+        """
+        self._pace.take(caller)
+        # Step 1
+        origin = parse_checkpoint(parse_note(request.note).text).origin
+        with self._store.write() as transaction:
+            log = _log_of(transaction, origin, now=int(self._clock()))
+            # Step 2
+            new = open_checkpoint(request.note, origin=origin, key=log.log_key)
+            # Step 3
+            if request.old_size > new.size:
+                raise InvalidError("The old size is greater than the new one.", where="old")
+            known = transaction.witnesses.witnessed(origin)
+            accusation = None
+            if known is not None:
+                accusation = _contradiction(log, known.note, new, request.note)
+            if accusation is None:
+                # Step 4
+                size = 0 if known is None else known.size
+                if request.old_size != size:
+                    return OtherSize(size)
+                # Step 5
+                _check_proof(request, new, None if known is None else _checkpoint_in(known.note))
+                # Step 6
+                return Cosigned(self._cosign(transaction, log, request.note, new))
+            # Kept although the request is refused: the error comes after the commit.
+            freeze(
+                transaction,
+                log.name,
+                accusation.message,
+                accusation.first + b"\n" + accusation.second,
+                now=int(self._clock()),
+            )
+        raise ProofError("The log signed another root of this size before.")
+
+    def _cosign(
+        self, transaction: Transaction, log: PinnedNode, data: bytes, new: Checkpoint
+    ) -> bytes:
+        """Stores and cosigns; a crash before the commit leaves neither, one after it both.
+
+        In the latter case the log has no answer. It asks again from this size, and gets one.
+        """
+        note = parse_note(data)
+        now = int(self._clock())
+        line = cosign(note.text, self._key, name=witness_name(self._name), now=now)
+        # What strangers put on the note is not kept: only what was verified.
+        kept = replace(note, signatures=(_line_of(note, log), line))
+        record = NoteRecord(new.origin, new.size, format_note(kept), now)
+        transaction.witnesses.put_witnessed(record)
+        return format_signature_lines((line,))
+
+    def latest(self, origin_digest: str) -> bytes:
+        """Returns the latest checkpoint of a log that this node cosigned, with its cosignature.
+
+        Args:
+            origin_digest: SHA-256 of the log's origin, as hexadecimal digits.
+
+        Raises:
+            NotFoundError: none was cosigned.
+        """
+        with self._store.read() as transaction:
+            for record in transaction.witnesses.all_witnessed():
+                if hashlib.sha256(record.origin.encode()).hexdigest() == origin_digest:
+                    return record.note
+        raise NotFoundError("This node has cosigned no checkpoint of such a log.")
+
+
+class _Pace:
+    """How often each caller may ask in a minute; the callers are pinned nodes, so they are few."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def take(self, caller: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            left, at = self._left.get(caller, (float(self._most), now))
+            left = min(self._most, left + (now - at) * self._most / _MINUTE_S)
+            if left < 1:
+                raise RateLimitedError(
+                    f"At most {self._most} checkpoints a minute are cosigned for one node.",
+                    retry_after_s=1,
+                )
+            self._left[caller] = (left - 1, now)
+
+
+def _log_of(transaction: Transaction, origin: str, *, now: int) -> PinnedNode:
+    """Returns whose log has this origin; each node's begins with its name."""
+    record = transaction.peers.get(origin.partition("/")[0])
+    node = None if record is None else pinned(record)
+    if node is None or node.log_origin != origin or node.state != "active" or node.expires < now:
+        raise NotFoundError("This node is no witness of such a log.")
+    return node
+
+
+def _contradiction(
+    log: PinnedNode, known: bytes, new: Checkpoint, note: bytes
+) -> Accusation | None:
+    """Returns what is to be said of a log that signed two roots of one size."""
+    try:
+        before = open_checkpoint(known, origin=log.log_origin, key=log.log_key)
+    except (ProtocolError, SigningError):
+        # Signed with an earlier key of the log: no evidence under this one, but no less binding.
+        before = _checkpoint_in(known)
+        if before.size == new.size and before.root != new.root:
+            raise ProofError("Another root of this size was cosigned before.") from None
+        return None
+    if before.size != new.size or before.root == new.root:
+        return None
+    return Accusation("The peer signed two logs of one size.", known, note)
+
+
+def _checkpoint_in(note: bytes) -> Checkpoint:
+    return parse_checkpoint(parse_note(note).text)
+
+
+def _check_proof(request: AddCheckpoint, new: Checkpoint, known: Checkpoint | None) -> None:
+    if new.size == 0 and new.root != EMPTY_ROOT:
+        raise ProofError("The empty log has another root.")
+    if known is None or known.size == 0:
+        if request.proof:
+            raise ProofError("From size 0 there is no proof.")
+        return
+    verify_consistency(known.size, new.size, known.root, new.root, request.proof)
+
+
+def _line_of(note: Note, log: PinnedNode) -> NoteSignature:
+    key_id = note_key_id(log.log_origin, ED25519, log.log_key.raw)
+    return next(
+        line for line in note.signatures if (line.name, line.key_id) == (log.log_origin, key_id)
+    )

@@ -1,0 +1,61 @@
+"""What this node cosigned of other logs, and what witnesses put on its own."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from node.storage.sql import table, upsert
+from node.storage.witness_rows import PublishedRow, WitnessedRow
+
+_WITNESSED = table(WitnessedRow)
+_PUBLISHED = table(PublishedRow)
+
+Stage = Literal["asked", "published"]
+
+
+@dataclass(frozen=True)
+class NoteRecord:
+    """A checkpoint of one log, with the signatures that it has. Times are Unix seconds."""
+
+    origin: str
+    size: int
+    note: bytes
+    at: int
+
+
+class WitnessRepository:
+    """Checkpoints by the origin of their log."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def witnessed(self, origin: str) -> NoteRecord | None:
+        """Returns the latest checkpoint of a log that this node cosigned."""
+        found = self._connection.execute(
+            select(_WITNESSED).where(_WITNESSED.c.origin == origin)
+        ).mappings()
+        row = found.first()
+        return None if row is None else NoteRecord(**row)
+
+    def all_witnessed(self) -> list[NoteRecord]:
+        """Returns the latest checkpoint of every log that this node cosigned, by origin."""
+        found = self._connection.execute(select(_WITNESSED).order_by(_WITNESSED.c.origin))
+        return [NoteRecord(**row) for row in found.mappings()]
+
+    def put_witnessed(self, record: NoteRecord) -> None:
+        """Stores the checkpoint of a log that this node cosigns; the schema lets none shrink."""
+        upsert(self._connection, _WITNESSED, vars(record))
+
+    def own(self, origin: str, stage: Stage) -> NoteRecord | None:
+        """Returns the checkpoint of the node's own log at a stage, with its cosignatures."""
+        at = _PUBLISHED.c
+        found = self._connection.execute(
+            select(at.origin, at.size, at.note, at.at).where(at.origin == origin, at.stage == stage)
+        ).mappings()
+        row = found.first()
+        return None if row is None else NoteRecord(**row)
+
+    def put_own(self, record: NoteRecord, stage: Stage) -> None:
+        """Stores the checkpoint of the node's own log at a stage."""
+        upsert(self._connection, _PUBLISHED, {**vars(record), "stage": stage})
