@@ -15,6 +15,12 @@ ADD_CHECKPOINT = "/add-checkpoint"
 WITNESSED = "/witness/{origin}/checkpoint"
 """The latest checkpoint of a log that this node cosigned, by SHA-256 of the origin (likewise)."""
 
+TILE = "/tile/{level}/{place}"
+"""Hashes of the node's log (C2SP tlog-tiles), for peers."""
+
+BUNDLE = "/tile/entries/{place}"
+"""Entries of the node's log (C2SP tlog-tiles), for peers."""
+
 ENTRIES = "/federation/v1/entries"
 """Log entries, for peers."""
 
@@ -38,3 +44,6 @@ STATEMENTS = "/v1/statements"
 
 MY_STATEMENTS = "/v1/my/statements"
 """What became of a flagger's statements."""
+
+MY_RECEIPT = "/v1/my/statements/{statement_id}/receipt"
+"""Receipt of one of a flagger's statements."""

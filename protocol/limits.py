@@ -91,6 +91,9 @@ MAX_URL_CHARS = 512
 MAX_NOTE_BYTES = 64 << 10
 """A signed note (C2SP signed-note), signatures included."""
 
+MAX_RECEIPT_BYTES = 96 << 10
+"""A receipt (C2SP tlog-proof): a note, at most 53 hashes, and extra data."""
+
 MAX_LOG_SIZE = 2**53 - 1
 """Greatest tree size that is accepted."""
 

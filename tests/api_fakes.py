@@ -57,6 +57,7 @@ from protocol.messages import (
     StatementStatus,
     StatementStatuses,
 )
+from protocol.tiles import Tile
 from protocol.witnessing import AddCheckpoint
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.requests import sign_request
@@ -216,6 +217,22 @@ class FakeStatements:
 
     def checkpoint(self) -> bytes:
         return b"hotline.example/log\n1\nAAAA\n\n"
+
+    def tile(self, tile: Tile) -> bytes:
+        return self._bytes(tile, 32)
+
+    def bundle(self, tile: Tile) -> bytes:
+        return self._bytes(tile, 34)
+
+    def _bytes(self, tile: Tile, length: int) -> bytes:
+        if tile.needs() > len(self.ids):
+            raise NotFoundError("The log has not grown to this tile.")
+        return bytes(length * tile.width)
+
+    def receipt(self, statement_id: str, *, issuer: str | None = None) -> bytes:
+        if statement_id not in self.ids or issuer not in {None, f"{NAME}/anna"}:
+            raise NotFoundError("There is no such statement in this node's log.")
+        return b"c2sp.org/tlog-proof@v1\n"
 
     def entries(self, request: Any) -> Entries:
         return Entries(

@@ -27,6 +27,7 @@ class Endpoint:
         body: a good JSON body; None if it takes none, bytes for a file.
         query: a good query.
         status: of the answer to the good request.
+        lasting: whether that answer may be kept.
     """
 
     method: str
@@ -36,12 +37,14 @@ class Endpoint:
     body: Any = None
     query: str = ""
     content_type: str = JSON
+    lasting: bool = False
 
     @property
     def target(self) -> str:
         path = self.template.replace("{statement_id}", KNOWN).replace("{remedy_id}", "7")
         path = path.replace("{upload_id}", "u-1029").replace("{match_id}", "7")
         path = path.replace("{stream_id}", STREAM_ID)
+        path = path.replace("{level}", "0").replace("{place}", "000.p/1")
         path = (
             path.replace("{origin}", "5f" * 32)
             .replace("{name}", "platform-a.example")
@@ -104,6 +107,7 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/accounts/ban", "ban", 201, examples.BAN),
     Endpoint("GET", "/v1/statements/{statement_id}", "statements"),
     Endpoint("POST", "/v1/statements/{statement_id}/reissue", "ban", 201, examples.REISSUE),
+    Endpoint("GET", "/v1/statements/{statement_id}/receipt", "statements"),
     _about("retract", examples.RETRACT),
     _about("erase", examples.ERASE),
     _about("dispute", DISPUTE),
@@ -124,7 +128,10 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/admin/webhooks", "admin"),
     Endpoint("POST", "/v1/statements", "flagger", 201, examples.ENVELOPE, "", ENVELOPE),
     Endpoint("GET", "/v1/my/statements", "flagger", 200, None, "after=5"),
+    Endpoint("GET", "/v1/my/statements/{statement_id}/receipt", "flagger"),
     Endpoint("GET", "/checkpoint", "node"),
+    Endpoint("GET", "/tile/entries/{place}", "node", lasting=True),
+    Endpoint("GET", "/tile/{level}/{place}", "node", lasting=True),
     Endpoint("POST", "/federation/v1/entries", "node", 200, {"start": 0, "limit": 10}),
     Endpoint("POST", "/federation/v1/envelopes", "node", 200, {"ids": [KNOWN]}),
     Endpoint("POST", "/federation/v1/ack", "node", 204, examples.ACKNOWLEDGEMENT),

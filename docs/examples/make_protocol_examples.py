@@ -17,9 +17,10 @@ from protocol.endpoints import ENTRIES
 from protocol.envelope import kind_of, pae, parse_envelope
 from protocol.fields import StatementId
 from protocol.identifiers import normalise
-from protocol.merkle import Frontier, leaf_hash
+from protocol.merkle import Frontier, inclusion_proof, leaf_hash
 from protocol.messages import EntriesRequest
 from protocol.pdq import is_degenerate, parse_pdq
+from protocol.receipts import LogProof
 from protocol.statements import Accredit, Basis, MediaFlag, MediaItem, Retract
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
@@ -34,6 +35,7 @@ from signing.oprf.voprf import (
     finalize,
     verify_evaluation,
 )
+from signing.receipts import verify_receipt
 from signing.requests import sign_request
 
 DOCUMENT: Final = Path(__file__).parents[1] / "protocol.md"
@@ -242,7 +244,11 @@ def _log(ids: list[StatementId]) -> dict[str, str]:
     lines += [f"frontier {number} {one.hex()}" for number, one in enumerate(frontier.hashes)]
     lines.append(f"root     {frontier.root().hex()}")
     key = NoteKey(ORIGIN, ED25519, KEYS[KeyUse.LOG].public.raw)
+    proof = inclusion_proof([leaf_hash(entry) for entry in entries], 1)
+    receipt = LogProof(1, proof, note).to_bytes()
+    verify_receipt(receipt, entry=entries[1], origin=ORIGIN, key=KEYS[KeyUse.LOG].public)
     return {
+        "receipt": _code(receipt.decode().removesuffix("\n")),
         "log": _code("\n".join(lines)),
         "checkpoint": _code(note.decode().removesuffix("\n"))
         + f"\nThe log's key in C2SP's one-line form:\n\n{_code(format_vkey(key))}",

@@ -16,6 +16,7 @@ from node.api import (
     public,
     statements,
     streams,
+    tiles,
     uploads,
     witness,
 )
@@ -45,6 +46,7 @@ ROUTERS: Final = (
     flagger.router,
     peer.router,
     witness.router,
+    tiles.router,
     operator.router,
     gates.router,
 )
@@ -165,5 +167,5 @@ def methods_by_path() -> dict[str, set[str]]:
     for router in ROUTERS:
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            found.setdefault(route.path, set()).update(route.methods or ())
+            found.setdefault(route.path_format, set()).update(route.methods or ())
     return found

@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by, signed_envelope
 from node.api.bodies import ENVELOPE, JSON, message_answer
 from node.api.openapi import BEARER, documented, shaped
-from node.api.problems import CONFLICT, NOT_BELIEVED, RATE_LIMITED, UNKNOWN_TARGET
+from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, UNKNOWN_TARGET
+from node.api.tiles import NOTE, RECEIPT
 from protocol import limits
-from protocol.endpoints import MY_STATEMENTS, STATEMENTS
+from protocol.endpoints import MY_RECEIPT, MY_STATEMENTS, STATEMENTS
+from protocol.fields import StatementId
 from protocol.messages import Receipt, StatementStatuses
 
 router = APIRouter(tags=["flagger"])
@@ -62,3 +64,17 @@ def my_statements(
 ) -> Response:
     """Lists per statement which peers have it, its matches and its feedback."""
     return message_answer(services.flags.statuses(signed.name, after=after))
+
+
+@router.get(
+    MY_RECEIPT,
+    summary="Proof that one of the caller's statements is in the node's log",
+    **documented(answers=RECEIPT, may_fail=(*BEARER, NOT_FOUND)),
+)
+def my_receipt(
+    signed: Annotated[Signed, Depends(signed_by("flagger", body=False))],
+    services: ServicesDep,
+    statement_id: Annotated[StatementId, Path(pattern="^[0-9a-f]{64}$")],
+) -> Response:
+    """Answers a C2SP tlog-proof, which anyone can check who has the node's descriptor."""
+    return Response(services.log.receipt(statement_id, issuer=signed.name), media_type=NOTE)

@@ -20,7 +20,10 @@ SECURITY_HEADER: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
-"""Fields of every answer: nothing here is for a browser to run, guess at or keep."""
+"""Fields of every answer: nothing here is for a browser to run, guess at or keep.
+
+A tile of the log, which never changes, may be kept by whoever fetched it (`node.api.tiles`).
+"""
 
 NO_ROUTE: Final = "-"
 """What stands for the route where an address is not known."""
@@ -58,7 +61,11 @@ class GuardMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADER]
+                own = list(message.get("headers", ()))
+                said = {name.lower() for name, _ in own}
+                # Only what can never change says for itself how long it may be kept.
+                added = (one for one in SECURITY_HEADER if one[0] not in said)
+                message["headers"] = [*own, *added]
             await send(message)
 
         try:

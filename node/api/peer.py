@@ -10,6 +10,7 @@ from node.api.auth import ServicesDep, Signed, signed_by
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED
+from node.api.tiles import NOTE
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.endpoints import ACKNOWLEDGE, CEREMONY, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
 from protocol.messages import (
@@ -22,9 +23,6 @@ from protocol.messages import (
     OprfRequest,
     Poke,
 )
-
-NOTE = "text/plain; charset=utf-8"
-"""Content type of a signed note (C2SP tlog-tiles)."""
 
 router = APIRouter(tags=["peer"])
 

@@ -19,6 +19,7 @@ from node.api.platform_shapes import (
     RetractRequest,
 )
 from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED, UNKNOWN_TARGET
+from node.api.tiles import NOTE, RECEIPT
 from node.services.clients import Client
 from protocol import limits
 from protocol.fields import StatementId
@@ -47,6 +48,16 @@ _RECEIPT = {201: shaped("It is in the log.", Receipt, examples.RECEIPT)}
 def statement_status(_client: Statements, services: ServicesDep, statement_id: Target) -> Response:
     """Answers which peers have it, how often it matched, and what was said about the matches."""
     return message_answer(services.flags.status(statement_id))
+
+
+@router.get(
+    "/statements/{statement_id}/receipt",
+    summary="Proof that a statement is in the node's log",
+    **documented(answers=RECEIPT, may_fail=(*BEARER, NOT_FOUND)),
+)
+def receipt(_client: Statements, services: ServicesDep, statement_id: Target) -> Response:
+    """Answers a C2SP tlog-proof, which anyone can check who has the node's descriptor."""
+    return Response(services.log.receipt(statement_id), media_type=NOTE)
 
 
 @router.post(

@@ -1,18 +1,19 @@
 """The node's own Merkle log: every accepted statement's id, in the order of acceptance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.transaction import Transaction
-from protocol.checkpoint import Checkpoint
-from protocol.errors import ProofError, UnavailableError
+from protocol.checkpoint import Checkpoint, parse_checkpoint, parse_note
+from protocol.errors import NotFoundError, ProofError, UnavailableError
 from protocol.fields import StatementId
 from protocol.merkle import leaf_hash
 from protocol.messages import Entries, EntriesRequest
 from protocol.proofs import TiledTree
-from protocol.tiles import Tile
+from protocol.receipts import LogProof
+from protocol.tiles import Tile, join_bundle
 from signing.keys import SigningKey
 from signing.notes import sign_checkpoint
 
@@ -25,6 +26,7 @@ class OwnLog:
         self._key = key
         self.origin = origin
         self._signed: tuple[int, bytes] | None = None
+        self._published: Callable[[], bytes | None] = _nothing
 
     def append(self, transaction: Transaction, ids: Sequence[StatementId]) -> int:
         """Adds entries to the log and returns the place of the first.
@@ -51,6 +53,68 @@ class OwnLog:
             )
             signed = self._signed = (frontier.size, note)
         return signed[1]
+
+    def on_published(self, published: Callable[[], bytes | None]) -> None:
+        """Has receipts prove against what `published` returns, where it reaches far enough.
+
+        Args:
+            published: returns the newest checkpoint of this log that carries the cosignatures that
+                the node asks for, None if there is none. It is a signed note, believed already.
+        """
+        self._published = published
+
+    def newest_note(self, index: int) -> bytes:
+        """Returns the newest note to prove the entry at `index` against.
+
+        That is the newest published checkpoint; where the entry is younger, one without
+        cosignatures that covers it.
+        """
+        note = self._published()
+        if note is not None and parse_checkpoint(parse_note(note).text).size > index:
+            return note
+        return self.checkpoint()
+
+    def receipt(self, statement_id: StatementId, *, issuer: str | None = None) -> bytes:
+        """Returns the receipt of a statement (C2SP tlog-proof).
+
+        Args:
+            statement_id: of a statement in this log, of whatever state.
+            issuer: whose it has to be; None for anyone's.
+
+        Raises:
+            NotFoundError: it is not in this log, or not this issuer's.
+            UnavailableError: the stored tree is damaged.
+        """
+        with self._store.read() as transaction:
+            record = transaction.statements.by_id(statement_id)
+        if record is None or issuer not in (None, record.issuer):
+            raise NotFoundError("There is no such statement in this node's log.")
+        note = self.newest_note(record.log_index)
+        size = parse_checkpoint(parse_note(note).text).size
+        proof = self.inclusion_proof(record.log_index, size)
+        return LogProof(record.log_index, tuple(proof), note).to_bytes()
+
+    def tile(self, tile: Tile) -> bytes:
+        """Returns the hashes of a tile, one after the other (C2SP tlog-tiles).
+
+        Raises:
+            NotFoundError: the log has not grown to it.
+            UnavailableError: the stored tree is damaged.
+        """
+        with self._reached(tile) as transaction:
+            return b"".join(hashes_of(transaction, tile))
+
+    def bundle(self, tile: Tile) -> bytes:
+        """Returns the entries under a tile of level 0 as a bundle; raises as `tile`."""
+        with self._reached(tile) as transaction:
+            return join_bundle(entries_of(transaction, tile))
+
+    @contextmanager
+    def _reached(self, tile: Tile) -> Iterator[Transaction]:
+        with self._store.read() as transaction:
+            if tile.needs() > transaction.logs.size(self.origin):
+                raise NotFoundError("The log has not grown to this tile.")
+            yield transaction
 
     def entries(self, request: EntriesRequest) -> Entries:
         """Returns the ids at the places asked for, as far as the log reaches."""
@@ -101,11 +165,23 @@ def hashes_of(transaction: Transaction, tile: Tile) -> list[bytes]:
     Raises:
         UnavailableError: some are missing: the stored tree is damaged.
     """
-    if tile.level:
-        hashes = transaction.logs.tile_roots(tile.level - 1, tile.first, tile.width)
-    else:
-        found = transaction.statements.entries(tile.first, tile.width)
-        hashes = [leaf_hash(bytes.fromhex(one)) for one in found]
-    if len(hashes) != tile.width:
+    if not tile.level:
+        return [leaf_hash(entry) for entry in entries_of(transaction, tile)]
+    hashes = transaction.logs.tile_roots(tile.level - 1, tile.first, tile.width)
+    return _whole(hashes, tile)
+
+
+def entries_of(transaction: Transaction, tile: Tile) -> list[bytes]:
+    """Returns the entries under a tile of level 0 of the node's own log; raises as `hashes_of`."""
+    found = transaction.statements.entries(tile.first, tile.width)
+    return _whole([bytes.fromhex(one) for one in found], tile)
+
+
+def _whole(found: list[bytes], tile: Tile) -> list[bytes]:
+    if len(found) != tile.width:
         raise UnavailableError("The stored log is damaged: see `schutznetz node fsck`.")
-    return hashes
+    return found
+
+
+def _nothing() -> None:
+    """Nothing was published."""

@@ -1,6 +1,7 @@
 """Every endpoint against every kind of hostile or mistaken request."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -21,6 +22,7 @@ from api_table import (
 from node.api import examples
 from node.api.app import build_api
 from node.api.guard import SECURITY_HEADER
+from node.api.tiles import IMMUTABLE
 from node.services.clients import SCOPES
 
 URL = "http://127.0.0.1:8440"
@@ -87,8 +89,10 @@ def test_a_good_request_is_answered(client, services, one):
         )
     response = call(client, one)
     assert response.status_code == one.status, response.text
-    for name, value in SECURITY_HEADER:
-        assert response.headers[name.decode()] == value.decode()
+    expected = {name.decode(): value.decode() for name, value in SECURITY_HEADER}
+    expected |= {"cache-control": IMMUTABLE} if one.lasting else {}
+    assert {name: response.headers[name] for name in expected} == expected
+    assert len(response.headers.get_list("cache-control")) == 1
     assert "server" not in response.headers
 
 
@@ -229,12 +233,11 @@ HOSTILE_SEGMENTS = ("9" * 30, "-1", "0", "a%00b", "%ed%a0%80", "%0a", "1.5", "5F
 @pytest.mark.parametrize("segment", HOSTILE_SEGMENTS)
 def test_no_part_of_a_path_may_be_hostile(client, one, segment):
     head, _, rest = one.template.partition("{")
-    path = head + segment + rest.partition("}")[2]
-    header = one.header(URL)
-    if one.caller == "node":
-        url = str(client.build_request(one.method, path).url)
-        header |= api_fakes.signed(one.method, url, one.data)
-    response = client.request(one.method, path, content=one.data, headers=header)
+    path = URL + head + segment + rest.partition("}")[2]
+    # As it stands on the request line: that is what is signed.
+    sent = str(client.build_request(one.method, path).url).removeprefix(URL)
+    bad = replace(one, template=sent, query="")
+    response = client.request(bad.method, sent, content=bad.data, headers=bad.header(URL))
     assert response.status_code in (404, 422), response.text
     refused(response, response.status_code)
 
