@@ -28,6 +28,7 @@
         ├── ConflictError      it contradicts what is already there
         ├── RateLimitedError   too much in too short a time
         ├── NotAllowedError    the caller may not do this
+        │   └── ReplayedError  this very request was made before
         ├── UnavailableError   something the answer needs is down; nothing was decided
         └── SettingsError      the settings do not allow a start
 
@@ -226,6 +227,10 @@ class RateLimitedError(NodeError):
 
 class NotAllowedError(NodeError):
     """The caller may not do this."""
+
+
+class ReplayedError(NotAllowedError):
+    """This very request was made before: a signed one is good for once."""
 
 
 class UnavailableError(NodeError):

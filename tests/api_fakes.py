@@ -19,6 +19,7 @@ from node.services.clients import SCOPES, Client
 from node.services.judging import MediaMatch, MediaResult
 from node.services.leads import Lead
 from node.services.lookups import ListState, MatchAnswer
+from node.services.once import Once
 from node.services.peers import Caller, PeerState
 from node.services.quarantines import Entry as QuarantineEntry
 from node.services.remedies import Remedy
@@ -44,6 +45,7 @@ from protocol.errors import (
     NotAllowedError,
     NotFoundError,
     RateLimitedError,
+    ReplayedError,
     UnavailableError,
     UnknownKeyError,
 )
@@ -124,10 +126,10 @@ class FakePeers:
         key, caller = CALLERS[keyid]
         return key.public, caller
 
-    def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
-        if (keyid, nonce) in self.nonces:
-            raise NotAllowedError("This request was made before: its nonce is used up.")
-        self.nonces.add((keyid, nonce))
+    def remember(self, request: Once) -> None:
+        if (request.keyid, request.nonce) in self.nonces:
+            raise ReplayedError("This request was here before: it needs a new nonce.")
+        self.nonces.add((request.keyid, request.nonce))
 
     def list(self) -> list[PeerState]:
         return [
@@ -498,7 +500,11 @@ class FakeWebhooks:
 
 
 class FakeEvaluator:
-    def evaluate(self, request: Any, *, member: str) -> OprfAnswer:
+    def __init__(self, peers: FakePeers) -> None:
+        self.peers = peers
+
+    def evaluate(self, request: Any, *, member: str, once: Once) -> OprfAnswer:
+        self.peers.remember(once)
         return OprfAnswer(index=1, epoch=request.epoch, evaluated=request.blinded, proof="A" * 86)
 
 
@@ -626,6 +632,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
     """Returns services of a node that knows one statement, one peer and one flagger."""
     said = {"metrics_enabled": True} | settings
     statements = FakeStatements()
+    peers = FakePeers()
     return SimpleNamespace(
         settings=Settings(directory=directory, name=NAME, url=url, **said),
         clock=lambda: float(NOW),
@@ -637,12 +644,12 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         lookups=FakeLookups(),
         accounts=FakeAccounts(statements),
         reissues=FakeReissues(statements),
-        evaluator=FakeEvaluator(),
+        evaluator=FakeEvaluator(peers),
         budgets=FakeBudgets(),
         circles=FakeCircles(),
         asking=FakeAsking(),
         participation=FakeParticipation(),
-        peers=FakePeers(),
+        peers=peers,
         witness=FakeWitness(),
         clients=FakeClients(),
         audit=FakeAudit(),

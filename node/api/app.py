@@ -39,6 +39,7 @@ from protocol.witnessing import MAX_REQUEST_BYTES
 ROUTERS: Final = (
     public.router,
     platform.quick_router,
+    peer.quick_router,
     platform.router,
     streams.router,
     uploads.router,

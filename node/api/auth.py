@@ -13,12 +13,13 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
-from node.api.bodies import ENVELOPE, JSON, raw_body
+from node.api.bodies import ENVELOPE, JSON, json_bytes, raw_body
 from node.api.guard import CALLER
 from node.api.metrics import Metrics
 from node.api.problems import NOT_ALLOWED, NOT_AUTHENTICATED, ProblemError
 from node.app import Services
 from node.services.clients import Client
+from node.services.once import Once
 from node.services.peers import Caller
 from protocol.errors import NotAllowedError, ProtocolError, SigningError
 from signing.keys import PublicKey
@@ -134,10 +135,13 @@ class Signed:
     Attributes:
         name: of the node or flagger that signed it.
         body: the bytes that were signed.
+        once: owed by who serves it: to use it up with the first thing that it does. None where that
+            has happened.
     """
 
     name: str
     body: bytes
+    once: Once | None = None
 
     def __repr__(self) -> str:
         return f"Signed(name={self.name!r})"
@@ -164,18 +168,44 @@ def signed_by(kind: str, *, body: bool, types: tuple[str, ...] = (JSON,)) -> Cal
         _documented: Annotated[str | None, Security(_SIGNATURE)],
         data: Annotated[bytes, Depends(reader)],
     ) -> Signed:
-        name = _verify(request, services, data, kind)
+        name, once = _verify(request, services, data, kind)
+        services.peers.remember(once)
         return Signed(name, data)
 
     return authenticate
+
+
+@dataclass(frozen=True)
+class SignedOnce:
+    """A dependency that gives a signed JSON request whose nonce the service uses up itself.
+
+    For what is asked so often that a transaction of its own for the nonce is felt.
+    """
+
+    kind: str
+
+    def __call__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        _documented: Annotated[str | None, Security(_SIGNATURE)],
+        data: Annotated[bytes, Depends(json_bytes)],
+    ) -> Signed:
+        """Returns the request."""
+        return self.check(request, services, data)
+
+    def check(self, request: Request, services: Services, data: bytes) -> Signed:
+        """Returns the request as the call does; for who resolves no dependencies."""
+        name, once = _verify(request, services, data, self.kind)
+        return Signed(name, data, once)
 
 
 signed_envelope = signed_by("flagger", body=True, types=(ENVELOPE, JSON))
 """A flagger's request with an envelope in it."""
 
 
-def _verify(request: Request, services: Services, data: bytes, kind: str) -> str:
-    """Returns who signed a request: verified, of this kind, and never seen before."""
+def _verify(request: Request, services: Services, data: bytes, kind: str) -> tuple[str, Once]:
+    """Returns who of this kind signed a request, verified; and what has to be new about it."""
     now = int(services.clock())
     scope: Any = request.scope
     query = scope["query_string"].decode("latin-1")
@@ -205,13 +235,7 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> str
     request.scope["state"][CALLER] = caller.name
     if caller.kind != kind:
         raise ProblemError(NOT_ALLOWED, f"Only a {kind} that is known here may call this.")
-    try:
-        services.peers.remember_nonce(signed.keyid, signed.nonce, now)
-    except NotAllowedError:
-        raise _unauthenticated(
-            "This request was here before: every request needs a new nonce.", "Signature"
-        ) from None
-    return caller.name
+    return caller.name, Once(signed.keyid, signed.nonce, now)
 
 
 def _unauthenticated(sentence: str, scheme: str) -> ProblemError:

@@ -5,9 +5,9 @@ one, the body parsed in the next, the handler run in a third. Each hop costs mor
 `OneHop` route does the same three things, by the same functions and in the same order, in one
 thread, so that still nothing of them runs on the event loop.
 
-Only for handlers whose arguments are the caller, a JSON body, the services and the figures, and
-only for short bodies, which are read before the key is checked; every other request goes FastAPI's
-way.
+Only for handlers whose arguments are the caller or a signed request, a JSON body, the services and
+the figures, and only for short bodies, which are read before the key is checked; every other
+request goes FastAPI's way.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from node.api.auth import Requirement, get_metrics, get_services
+from node.api.auth import Requirement, SignedOnce, get_metrics, get_services
 from node.api.bodies import JsonBody, json_bytes
 from node.api.problems import ProblemError
 
@@ -76,11 +76,11 @@ def _dependencies(endpoint: Callable[..., Any]) -> dict[str, Any]:
 
 def _is_known(dependency: Any) -> bool:
     known = dependency in {get_services, get_metrics}
-    return known or isinstance(dependency, Requirement | JsonBody)
+    return known or isinstance(dependency, Requirement | SignedOnce | JsonBody)
 
 
 def _turn(dependency: Any) -> int:
-    if isinstance(dependency, Requirement):
+    if isinstance(dependency, Requirement | SignedOnce):
         return 0
     return 2 if isinstance(dependency, JsonBody) else 1
 
@@ -90,10 +90,12 @@ def _resolve(dependency: Any, request: Request, body: bytes | ProblemError) -> A
     state = request.app.state
     if isinstance(dependency, Requirement):
         return dependency.check(request, state.services)
-    if isinstance(dependency, JsonBody):
+    if isinstance(dependency, SignedOnce | JsonBody):
         if isinstance(body, ProblemError):
             raise body
-        return dependency.parse(body)
+        if isinstance(dependency, JsonBody):
+            return dependency.parse(body)
+        return dependency.check(request, state.services, body)
     return state.services if dependency is get_services else state.metrics
 
 

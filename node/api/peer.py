@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from node.api import examples
-from node.api.auth import ServicesDep, Signed, signed_by
+from node.api.auth import ServicesDep, Signed, SignedOnce, signed_by
 from node.api.bodies import message_answer, parse_peer_message
+from node.api.one_hop import OneHop
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED
 from node.api.tiles import NOTE
@@ -25,6 +26,8 @@ from protocol.messages import (
 )
 
 router = APIRouter(tags=["peer"])
+
+quick_router = APIRouter(tags=["peer"], route_class=OneHop)
 
 Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
 
@@ -108,7 +111,7 @@ def poke(signed: Peer, services: ServicesDep) -> Response:
     return Response(status_code=204)
 
 
-@router.post(
+@quick_router.post(
     OPRF,
     summary="Evaluate blinded elements",
     **documented(
@@ -117,10 +120,12 @@ def poke(signed: Peer, services: ServicesDep) -> Response:
         may_fail=(*BEARER, NOT_FOUND, CONFLICT, RATE_LIMITED),
     ),
 )
-def evaluate(signed: Peer, services: ServicesDep) -> Response:
+def evaluate(
+    signed: Annotated[Signed, Depends(SignedOnce("node"))], services: ServicesDep
+) -> Response:
     """Evaluates under this node's share, against the caller's budget (RFC 9497 section 3.3.2)."""
     asked = parse_peer_message(OprfRequest, signed.body)
-    return message_answer(services.evaluator.evaluate(asked, member=signed.name))
+    return message_answer(services.evaluator.evaluate(asked, member=signed.name, once=signed.once))
 
 
 @router.post(

@@ -171,7 +171,7 @@ def flag_media(
     return message_answer(receipt, status=201)
 
 
-@router.post(
+@quick_router.post(
     "/v1/accounts/check",
     summary="Check the identifiers of a sign-up",
     **documented(

@@ -83,6 +83,7 @@ KIND_OF: Final[Mapping[type[errors.SchutznetzError], Kind]] = {
     errors.ConflictError: CONFLICT,
     errors.RateLimitedError: RATE_LIMITED,
     errors.NotAllowedError: NOT_ALLOWED,
+    errors.ReplayedError: NOT_AUTHENTICATED,
     errors.UnavailableError: UNAVAILABLE,
     errors.SchutznetzError: INTERNAL,
 }
@@ -177,6 +178,8 @@ def to_problem(error: Exception) -> ProblemError:
         return ProblemError(INTERNAL, _SENTENCES[INTERNAL])
     kind = kind_of(error)
     header = {}
+    if isinstance(error, errors.ReplayedError):
+        header["WWW-Authenticate"] = "Signature"
     if isinstance(error, errors.UnavailableError) and error.retry_after_s is not None:
         header["Retry-After"] = str(max(1, error.retry_after_s))
     if kind in _SENTENCES:

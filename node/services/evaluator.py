@@ -19,6 +19,7 @@ from typing import Final
 from node.services.budgets import REPEAT_S, Budgets
 from node.services.directory import StoredDirectory
 from node.services.keys import NodeKeys
+from node.services.once import Once
 from node.storage.engine import Store
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import encode_json, from_base64url, parse_time, to_base64url
@@ -67,7 +68,9 @@ class Evaluator:
         self._circles: dict[str, tuple[int, CircleDescriptor]] = {}
         self._answers = _Answers()
 
-    def evaluate(self, request: OprfRequest, *, member: str) -> OprfAnswer:
+    def evaluate(
+        self, request: OprfRequest, *, member: str, once: Once | None = None
+    ) -> OprfAnswer:
         """Returns the evaluation of the blinded elements, with one proof for all of them.
 
         The same list again within ten minutes costs nothing, whichever process is asked.
@@ -75,6 +78,8 @@ class Evaluator:
         Args:
             request: from the member.
             member: name of the node that asks, as its signature showed.
+            once: of its signature; used up with the budget, in one transaction. None for this node
+                itself.
 
         Raises:
             MalformedError: an element is none; nothing was taken.
@@ -83,6 +88,7 @@ class Evaluator:
             ConflictError: that epoch is not current.
             UnavailableError: this node's share is not the one that the descriptor describes.
             RateLimitedError: the budget of the member's party is used up, of the day or the minute.
+            ReplayedError: the request was here before; nothing was taken.
         """
         received = receive([from_base64url(one) for one in request.blinded])
         now = int(self._clock())
@@ -92,6 +98,9 @@ class Evaluator:
             b"\0".join((b"oprf", member.encode(), encode_json(request)))
         ).digest()
         with self._store.write() as transaction:
+            # With a refusal too: else it could be played back when there is a budget again.
+            if once is not None:
+                once.use(transaction)
             refusal = self._budgets.take(
                 transaction, circle, member, elements=len(request.blinded), digest=digest
             )

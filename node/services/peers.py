@@ -7,6 +7,7 @@ from typing import Literal
 from federation.descriptors import PinnedNode, open_descriptor, pin
 from node.services.directory import StoredDirectory, log_name, pinned
 from node.services.log import OwnLog
+from node.services.once import Once
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord, SetAsideRecord
 from node.storage.transaction import Transaction
@@ -15,7 +16,6 @@ from protocol.encoding import from_base64url, parse_time
 from protocol.errors import (
     ConflictError,
     InvalidError,
-    NotAllowedError,
     NotFoundError,
     UnknownKeyError,
 )
@@ -230,17 +230,16 @@ class Peers:
                 return accredit
         return None
 
-    def remember_nonce(self, keyid: str, nonce: str, now: int) -> None:
-        """Returns if a request's nonce was not used before; it is used now.
+    def remember(self, request: Once) -> None:
+        """Returns if a request was not here before; it was now.
 
         Raises:
-            NotAllowedError: a replay.
+            ReplayedError: it was.
         """
         # Forgotten in a failure of power, a request could be made again for two minutes: each of
         # them may be, and does nothing more (docs/protocol.md section 6).
         with self._store.write(durable=False) as transaction:
-            if not transaction.access.use_nonce(keyid, nonce, now=now):
-                raise NotAllowedError("This request was made before: its nonce is used up.")
+            request.use(transaction)
 
     def acknowledge(self, name: str, acknowledgement: Acknowledgement) -> None:
         """Records up to where a peer has taken over our log, and what it set aside.

@@ -8,10 +8,13 @@ from fastapi.testclient import TestClient
 
 import api_fakes
 from api_fakes import bearer
-from node.api import one_hop, platform
+from node.api import one_hop, peer, platform
 from node.api.app import build_api
 from node.api.one_hop import OneHop
-from node.api.platform import match
+from node.api.peer import evaluate
+from node.api.platform import check_account, match
+from protocol.encoding import encode_json
+from protocol.messages import OprfRequest
 
 URL = "http://127.0.0.1:8440"
 BODY = {"surface": "public", "items": [{"md5": "a" * 32}]}
@@ -29,10 +32,10 @@ def client(services, monkeypatch, request):
     return TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
 
 
-def test_the_look_up_is_served_in_one_hop():
-    (route,) = platform.quick_router.routes
-    assert isinstance(route, OneHop)
-    assert route.endpoint is match
+def test_what_is_asked_most_is_served_in_one_hop():
+    routes = [*platform.quick_router.routes, *peer.quick_router.routes]
+    assert all(isinstance(route, OneHop) for route in routes)
+    assert [route.endpoint for route in routes] == [match, check_account, evaluate]
 
 
 def test_a_look_up_is_answered(client):
@@ -128,3 +131,41 @@ def test_a_handler_with_other_arguments_cannot_be_served_so():
     with pytest.raises(RuntimeError, match="the argument request cannot be had"):
         router.get("/")(handler)
     assert FastAPI().routes
+
+
+OPRF = "/federation/v1/oprf"
+QUESTION = encode_json(OprfRequest(circle="a.example/c-1", epoch=1, blinded=("A" * 43,)))
+
+
+def ask(client, body=QUESTION, *, content_type="application/json", **signing):
+    header = api_fakes.signed(method="POST", url=URL + OPRF, body=QUESTION, **signing)
+    return client.post(OPRF, content=body, headers={"Content-Type": content_type, **header})
+
+
+def test_a_signed_question_is_answered(client):
+    response = ask(client)
+    assert response.status_code == 200
+    assert response.json()["evaluated"] == ["A" * 43]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"body": QUESTION.replace(b"A", b"B")}, 401),
+        ({"key": api_fakes.STRANGER_KEY}, 401),
+        ({"key": api_fakes.FLAGGER_KEY}, 403),
+        ({"content_type": "text/plain"}, 415),
+    ],
+)
+def test_a_question_of_somebody_else_or_of_another_form_is_refused(client, more, status):
+    assert ask(client, **more).status_code == status
+
+
+def test_a_question_is_answered_once_for_each_signature(client):
+    header = api_fakes.signed(method="POST", url=URL + OPRF, body=QUESTION)
+    header |= {"Content-Type": "application/json"}
+    assert client.post(OPRF, content=QUESTION, headers=header).status_code == 200
+    again = client.post(OPRF, content=QUESTION, headers=header)
+    assert again.status_code == 401
+    assert again.headers["WWW-Authenticate"] == "Signature"
+    assert "new nonce" in again.json()["detail"]

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from desks import Desk
+from node.services.once import Once
 from protocol.circles import Epoch, Holder, Member
 from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.errors import (
@@ -17,6 +19,7 @@ from protocol.errors import (
     NotAllowedError,
     NotFoundError,
     RateLimitedError,
+    ReplayedError,
     SchutznetzError,
     UnavailableError,
 )
@@ -159,6 +162,50 @@ def test_a_repeat_is_free_only_for_the_member_that_paid(desk: Desk) -> None:
     evaluate(desk, asked)
     with pytest.raises(RateLimitedError, match="budget"):
         evaluate(desk, asked, member=HOTLINE)
+
+
+def once(nonce: str) -> Once:
+    return Once("aa" * 16, nonce, NOW)
+
+
+def test_a_signed_request_is_good_for_once_though_its_list_is_free_again(either_desk: Desk) -> None:
+    hold(either_desk, budget=2)
+    asked = request(2)
+    first = either_desk.evaluator.evaluate(asked, member=PLATFORM, once=once("one"))
+    with pytest.raises(ReplayedError, match="here before"):
+        either_desk.evaluator.evaluate(asked, member=PLATFORM, once=once("one"))
+    assert either_desk.evaluator.evaluate(asked, member=PLATFORM, once=once("two")) == first
+    assert used(either_desk) == 2
+
+
+def test_a_replay_takes_nothing_from_a_budget(either_desk: Desk) -> None:
+    hold(either_desk, budget=10)
+    either_desk.evaluator.evaluate(request(1), member=PLATFORM, once=once("one"))
+    with pytest.raises(ReplayedError, match="here before"):
+        either_desk.evaluator.evaluate(request(2), member=PLATFORM, once=once("one"))
+    assert used(either_desk) == 1
+
+
+def test_a_request_that_was_refused_for_its_budget_cannot_be_played_back_tomorrow(
+    desk: Desk,
+) -> None:
+    hold(desk, budget=1)
+    with pytest.raises(RateLimitedError, match="budget"):
+        desk.evaluator.evaluate(request(2), member=PLATFORM, once=once("one"))
+    desk.world.clock.now = NOW + 14 * 3600
+    with pytest.raises(ReplayedError, match="here before"):
+        desk.evaluator.evaluate(request(1), member=PLATFORM, once=once("one"))
+
+
+def test_a_request_whose_elements_are_none_uses_nothing_up(desk: Desk) -> None:
+    hold(desk)
+    with pytest.raises(MalformedError):  # the sentence is tested elsewhere
+        desk.evaluator.evaluate(
+            msgspec.structs.replace(request(), blinded=(to_base64url(bytes(32)),)),
+            member=PLATFORM,
+            once=once("one"),
+        )
+    desk.evaluator.evaluate(request(), member=PLATFORM, once=once("one"))
 
 
 def test_two_threads_never_overspend_together(either_desk: Desk) -> None:

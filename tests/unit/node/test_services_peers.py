@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from desks import Desk
+from node.services.once import Once
 from node.services.peers import Caller
 from protocol.descriptors import fingerprint_of
 from protocol.encoding import format_time, to_base64url
@@ -14,8 +15,8 @@ from protocol.errors import (
     ConflictError,
     InvalidError,
     MalformedError,
-    NotAllowedError,
     NotFoundError,
+    ReplayedError,
     SchutznetzError,
     UnknownKeyError,
 )
@@ -240,11 +241,11 @@ def test_a_node_whose_descriptor_has_expired_does_not_call(desk: Desk) -> None:
 
 
 def test_a_request_is_made_once(either_desk: Desk) -> None:
-    either_desk.peers.remember_nonce("aa" * 16, "one", NOW)
-    either_desk.peers.remember_nonce("aa" * 16, "two", NOW)
-    either_desk.peers.remember_nonce("bb" * 16, "one", NOW)
-    with pytest.raises(NotAllowedError, match="made before"):
-        either_desk.peers.remember_nonce("aa" * 16, "one", NOW + 60)
+    either_desk.peers.remember(Once("aa" * 16, "one", NOW))
+    either_desk.peers.remember(Once("aa" * 16, "two", NOW))
+    either_desk.peers.remember(Once("bb" * 16, "one", NOW))
+    with pytest.raises(ReplayedError, match="here before"):
+        either_desk.peers.remember(Once("aa" * 16, "one", NOW + 60))
 
 
 # acknowledgements
