@@ -31,8 +31,10 @@ from protocol.statements import (
     Accredit,
     Dispute,
     Erase,
+    Erased,
     Feedback,
     MediaFlag,
+    Remedied,
     Resolve,
     Retract,
     Statement,
@@ -42,12 +44,15 @@ from signing.envelopes import Verified, verify_envelope
 from signing.keys import KeyUse, PublicKey
 
 TARGET_KINDS = frozenset({MediaFlag.KIND, AccountBan.KIND})
-"""What a retract, erase, dispute, resolve or feedback may point at."""
+"""What a retract, erase, dispute, resolve, feedback, remedied or erased may point at."""
 
 FLAGGER_KINDS = TARGET_KINDS | {Retract.KIND, Erase.KIND, Resolve.KIND}
 """What a flagger may sign; everything else speaks for an organisation, and is signed by a node."""
 
-_Pointer = Retract | Erase | Dispute | Resolve | Feedback
+CONFIDENTIAL_KINDS = frozenset({Remedied.KIND, Erased.KIND})
+"""What is said about a statement to its issuer alone, and not to everybody who may read it."""
+
+_Pointer = Retract | Erase | Dispute | Resolve | Feedback | Remedied | Erased
 
 _FindVersion = Callable[[str, int], tuple[StatementId, CircleDescriptor] | None]
 
@@ -127,12 +132,13 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
     3. `issued` lies at most `limits.MAX_FUTURE_S` ahead of the reader's clock.
     4. accredit: the issuer is a node, the flagger's name begins with that node's name and a slash,
        and the key is one that may be used.
-    5. retract, erase, dispute, resolve and feedback: the target is known, and is a media-flag or an
-       account-ban; every item number is below the number of the target's items.
+    5. retract, erase, dispute, resolve, feedback, remedied and erased: the target is known, and is
+       a media-flag or an account-ban; every item number is below the number of its items.
        a. retract, erase and resolve: the issuer is the target's issuer, or the node behind it.
        b. resolve: the dispute is known, and points at the same target.
-       c. dispute and feedback: the issuer is in the target's audience; ids alone are for everyone.
-       (Both are for nodes only: step 2.)
+       c. dispute, feedback, remedied and erased: the issuer is in the target's audience; ids alone
+          are for everyone. (All four are for nodes only: step 2.)
+       d. remedied and erased: they are addressed to the organisation of the target's issuer alone.
     6. circle-descriptor: a signature counts for an admin if it holds under a statement key of that
        pinned node, which is not frozen, and whose key and descriptor are valid at `issued`.
        a. Version 1: the issuer is the node that the circle's name begins with, and among its own
@@ -179,7 +185,7 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
     match statement:
         case Accredit():
             _check_accredit(statement)
-        case Retract() | Erase() | Dispute() | Resolve() | Feedback():
+        case Retract() | Erase() | Dispute() | Resolve() | Feedback() | Remedied() | Erased():
             _check_pointer(statement, directory)
         case CircleDescriptor():
             signers = keys.signers(verified)
@@ -308,10 +314,14 @@ def _check_pointer(statement: _Pointer, directory: Directory) -> None:
         organisation_of(target.issuer),
     ):
         raise RevokedError("Only the target's issuer, or the node behind it, may say this.")
-    if isinstance(statement, Dispute | Feedback) and not directory.may_read(
+    if isinstance(statement, Dispute | Feedback | Remedied | Erased) and not directory.may_read(
         statement.issuer, StatementId(statement.target)
     ):
         raise RevokedError("A node may not speak about a statement that is not addressed to it.")
+    if isinstance(statement, Remedied | Erased) and statement.audience != (
+        f"node:{organisation_of(target.issuer)}",
+    ):
+        raise MalformedError("This is for the target's issuer and nobody else.", where="audience")
     if isinstance(statement, Resolve):
         disputed = directory.dispute_target(StatementId(statement.dispute))
         if disputed is None:

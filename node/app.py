@@ -51,7 +51,8 @@ def running(services: Services) -> Iterator[None]:
         yield
     finally:
         services.webhook_sender.close()
-        services.retro_worker.close()
+        for follower in services.followers:
+            follower.close()
         services.jobs.close()
         services.exchange.close()
         services.asking.close()

@@ -219,6 +219,20 @@ class NetworkSettings(BaseSettings):
     peer_timeout_s: float = _setting(
         10.0, "Longest wait for an answer of a peer.", unit="seconds", ge=0.1, le=300
     )
+    remedy_says: Literal["acted", "settled", "nothing"] = _setting(
+        "settled",
+        "What the issuer of a statement that was taken back learns of this node. `acted`: whether "
+        "it was acted on here, and when all was restored. `settled`: when nothing is left to "
+        "restore. `nothing`: nothing. Of an account-ban never more than `settled`.",
+    )
+    remedy_due_days: int = _setting(
+        7,
+        "A peer that has not answered so long after a statement of this node was taken back, or "
+        "erased, is shown as late.",
+        unit="days",
+        ge=1,
+        le=365,
+    )
     oprf_budget_per_day: int = _setting(
         5_000,
         "Identifiers that one member organisation may have evaluated here in a day. This number "

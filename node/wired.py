@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from node.asking import Asking
 from node.conductor import Conductor
 from node.exchange import Exchange
+from node.follower import Follower
 from node.jobs import Jobs
 from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
-from node.retro_worker import RetroWorker
 from node.services.accounts import Accounts
 from node.services.allowing import AllowList
 from node.services.audit import Audit
@@ -99,7 +99,7 @@ class Services:
     uploads: Uploads
     retro: Retro
     webhooks: Webhooks
-    retro_worker: RetroWorker
+    followers: tuple[Follower, ...]
     webhook_sender: WebhookSender
     upload_index: UploadIndex
     catalogue: Catalogue
@@ -112,5 +112,6 @@ class Services:
         self.asking.start()
         self.exchange.start()
         self.jobs.start()
-        self.retro_worker.start()
+        for follower in self.followers:
+            follower.start()
         self.webhook_sender.start()

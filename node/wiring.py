@@ -8,14 +8,15 @@ from typing import Final
 from node.asking import Asking
 from node.conductor import Conductor
 from node.exchange import Exchange
+from node.follower import Follower
 from node.jobs import LEASE_S, Jobs
 from node.matching.engine import PdqEngine
 from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
-from node.retro_worker import RetroWorker
 from node.services.accounts import Accounts
 from node.services.allowing import AllowList
+from node.services.answering import Answering
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.budgets import Allowance, Budgets
@@ -177,8 +178,22 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         allow_private=settings.webhook_private_hosts,
         clock=clock,
     )
-    retro_worker = RetroWorker(retro, lambda: maintenance.lead(for_s=LEASE_S))
-    ingest.subscribe(retro_worker.log_grew)
+    answering = Answering(
+        store,
+        author,
+        catalogue,
+        name=name,
+        says=settings.remedy_says,
+        origin=log.origin,
+        clock=clock,
+    )
+
+    def leads() -> bool:
+        return maintenance.lead(for_s=LEASE_S)
+
+    followers = (Follower("retro", retro, leads), Follower("answering", answering, leads))
+    for follower in followers:
+        ingest.subscribe(follower.log_grew)
     return Services(
         settings=settings,
         clock=clock,
@@ -186,7 +201,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         log=log,
         ingest=ingest,
         serving=Serving(store, clock=clock),
-        flags=Flags(store, author, audit, name=name, clock=clock),
+        flags=Flags(
+            store, author, audit, name=name, due_days=settings.remedy_due_days, clock=clock
+        ),
         lookups=lookups,
         streams=streams,
         accounts=accounts,
@@ -215,7 +232,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             coordination, participation, key=keys.request, settings=settings, clock=clock
         ),
         audit=audit,
-        remedies=Remedies(store, clock=clock),
+        remedies=Remedies(store, author, answering, name=name, clock=clock),
         tally=tally,
         quarantines=quarantines,
         allow_list=AllowList(store, clock=clock),
@@ -246,10 +263,10 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         uploads=Uploads(store, kept_days=settings.uploads_kept_days, clock=clock),
         retro=retro,
         webhooks=webhooks,
-        retro_worker=retro_worker,
+        followers=followers,
         webhook_sender=WebhookSender(
             webhooks,
-            lambda: maintenance.lead(for_s=LEASE_S),
+            leads,
             timeout_s=settings.webhook_timeout_s,
             allow_private=settings.webhook_private_hosts,
         ),

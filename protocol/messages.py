@@ -17,8 +17,10 @@ from protocol.fields import (
     LogSize,
     NodeName,
     Text,
+    TimeField,
     Url,
 )
+from protocol.statements import Outcome
 from protocol.structs import ContradictionError, Hidden
 
 
@@ -157,12 +159,35 @@ Total = Annotated[int, Meta(ge=0, le=limits.MAX_JSON_INT)]
 """A sum of counts, over organisations and days: it may well exceed what one count can say."""
 
 
+Reached = Literal["acknowledged", "pending", "set-aside"]
+"""How far a statement has come at a peer."""
+
+
 class PeerStatus(Message, frozen=True, kw_only=True):
-    """Whether one peer has taken over a statement."""
+    """Whether one peer has taken over a statement, and what came of taking it back there.
+
+    Attributes:
+        node: name of the peer.
+        state: of the statement there.
+        reason: why it was set aside.
+        withdrawal: the same of the latest statement that takes it back for a reason that asks for
+            remedy, or that erases it.
+        outcome: what the peer says about that (docs/protocol.md section 4.11).
+        outcome_at: when it said so.
+        erased: when the peer deleted the body, by its own signed proof.
+        proof: id of that proof.
+        late_since: since when the peer owes an answer or a proof, by the issuer's own measure.
+    """
 
     node: NodeName
-    state: Literal["acknowledged", "pending", "set-aside"]
+    state: Reached
     reason: Text | None = None
+    withdrawal: Reached | None = None
+    outcome: Outcome | None = None
+    outcome_at: TimeField | None = None
+    erased: TimeField | None = None
+    proof: Digest256 | None = None
+    late_since: TimeField | None = None
 
 
 class StatementStatus(Message, frozen=True, kw_only=True):

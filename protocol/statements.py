@@ -262,6 +262,50 @@ class Feedback(Statement, frozen=True, kw_only=True, omit_defaults=True):
             raise ContradictionError("The day is too far from the one on which this was issued.")
 
 
+Outcome = Literal["not-acted", "restoring", "restored", "settled"]
+"""What came of it at one node that a statement was taken back."""
+
+
+class Remedied(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """A node tells the issuer what came of it that a statement was taken back; for nobody else.
+
+    Attributes:
+        target: the statement that was taken back.
+        cause: the retract, resolve or erase that did it.
+        outcome: ``not-acted``: nothing was done on its strength; ``restoring``: something was, and
+            is being undone; ``restored``: it is undone; ``settled``: one of the first and the
+            last, and which of them is not said.
+    """
+
+    KIND: ClassVar[str] = "remedied"
+
+    target: Digest256
+    cause: Digest256
+    outcome: Outcome
+
+
+class Erased(Statement, frozen=True, kw_only=True, omit_defaults=True):
+    """A node proves to the issuer that it has deleted a body; for nobody else.
+
+    Attributes:
+        target: the statement whose body is gone.
+        cause: the erase that asked for it.
+        erased: when the last of it was gone.
+        places: what was cleared.
+    """
+
+    KIND: ClassVar[str] = "erased"
+
+    target: Digest256
+    cause: Digest256
+    erased: TimeField
+    places: Annotated[tuple[Code, ...], Meta(min_length=1, max_length=16)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_time(self.erased, where="erased")
+
+
 class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
     """A node vouches for a flagger under its own name; the latest one for a key counts."""
 

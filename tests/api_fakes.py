@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from node.services.lookups import ListState, MatchAnswer
 from node.services.once import Once
 from node.services.peers import Caller, PeerState
 from node.services.quarantines import Entry as QuarantineEntry
-from node.services.remedies import Remedy
+from node.services.remedies import Remedy, RemedyDeed
 from node.services.retro import RetroMatch
 from node.services.sources import SourceState
 from node.services.streams import OpenedStream
@@ -270,7 +271,9 @@ class FakeLookups:
     def list_state(self) -> ListState:
         return ListState(entries=7, size=1, age_s=None)
 
-    def match(self, items: Any, *, surface: str, client: Client) -> MatchAnswer:
+    def match(
+        self, items: Any, *, surface: str, client: Client, references: Sequence[str] = ()
+    ) -> MatchAnswer:
         if self.down:
             raise UnavailableError("secret reason")
         self.asked = list(items)
@@ -438,11 +441,38 @@ class FakeRemedies:
 
     def open(self) -> list[Any]:
         return [
-            Remedy(n, KNOWN, "media-flag", (0,), "wrong", "2026-11-22T10:00:00Z", "open")
+            Remedy(
+                n,
+                KNOWN,
+                "media-flag",
+                "hotline.example/anna",
+                (0,),
+                "wrong",
+                "2026-11-22T10:00:00Z",
+                "open",
+            )
             for n in self.waiting
         ]
 
-    def done(self, number: int, client: Client) -> None:
+    def list(self, *, open_only: bool) -> list[Any]:
+        return self.open()
+
+    def get(self, number: int) -> Any:
+        if number != 7:
+            raise NotFoundError("There is no task of this number.")
+        deed = RemedyDeed(
+            client="app",
+            decision="block",
+            rule="block-media",
+            reference="u-1029",
+            item=0,
+            count=2,
+            first="2026-11-21T10:00:00Z",
+            last="2026-11-22T09:00:00Z",
+        )
+        return replace(self.open()[0], deeds=(deed,))
+
+    def done(self, number: int, client: Client, note: str | None = None) -> None:
         if number != 7:
             raise NotFoundError("There is no such remedy.")
         self.waiting.discard(number)

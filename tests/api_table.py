@@ -41,7 +41,11 @@ class Endpoint:
 
     @property
     def target(self) -> str:
-        path = self.template.replace("{statement_id}", KNOWN).replace("{remedy_id}", "7")
+        path = (
+            self.template.replace("{statement_id}", KNOWN)
+            .replace("{remedy_id}", "7")
+            .replace("{task_id}", "7")
+        )
         path = path.replace("{upload_id}", "u-1029").replace("{match_id}", "7")
         path = path.replace("{stream_id}", STREAM_ID)
         path = path.replace("{level}", "0").replace("{place}", "000.p/1")
@@ -163,6 +167,11 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/admin/sources", "admin"),
     Endpoint("GET", "/v1/admin/set-aside", "admin"),
     Endpoint("GET", "/v1/admin/remedies", "admin"),
+    Endpoint("GET", "/v1/admin/restore-tasks", "admin", 200, None, "state=all"),
+    Endpoint("GET", "/v1/admin/restore-tasks/{task_id}", "admin"),
+    Endpoint(
+        "POST", "/v1/admin/restore-tasks/{task_id}/done", "admin", 204, {"note": "All put back."}
+    ),
 )
 WITH_JSON = tuple(one for one in ENDPOINTS if isinstance(one.body, dict))
 WITH_BODY = tuple(one for one in ENDPOINTS if one.body is not None)

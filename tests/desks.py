@@ -15,6 +15,7 @@ from node.matching.scan import ScanIndex
 from node.policy.file import PolicyFile, default_policy
 from node.services.accounts import Accounts
 from node.services.allowing import AllowList
+from node.services.answering import Answering, Says
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.budgets import Allowance, Budgets
@@ -316,7 +317,26 @@ class Desk:
 
     @cached_property
     def remedies(self) -> Remedies:
-        return Remedies(self.world.store, clock=self.clock)
+        return self.new_remedies("settled")
+
+    def new_remedies(self, says: Says) -> Remedies:
+        """The tasks, where issuers are told as much as an operator has set."""
+        answering = self.new_answering(says)
+        return Remedies(
+            self.world.store, self.author, answering, name=self.world.name, clock=self.clock
+        )
+
+    def new_answering(self, says: Says) -> Answering:
+        """What issuers are told, as an operator may set it."""
+        return Answering(
+            self.world.store,
+            self.author,
+            Catalogue(self.world.store, ScanIndex(), origin=self.world.log.origin),
+            name=self.world.name,
+            says=says,
+            origin=self.world.log.origin,
+            clock=self.clock,
+        )
 
     @cached_property
     def maintenance(self) -> Maintenance:

@@ -84,6 +84,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
             "day": "2026-11-21",
             "rows": [{"item": 1, "confirmed": 3, "refuted": 2, "unreviewed": 1}],
         },
+        "remedied": {"target": ID, "cause": ID, "outcome": "restored"},
+        "erased": {"target": ID, "cause": ID, "erased": T0, "places": ["body", "index"]},
         "accredit": {
             "flagger": "hotline.example/anna",
             "key": KEY,

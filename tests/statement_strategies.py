@@ -283,6 +283,15 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
         outcome=st.sampled_from(["upheld", "rejected"]),
     ),
     "feedback": feedbacks(),
+    "remedied": simple(
+        statements.Remedied,
+        target=digests,
+        cause=digests,
+        outcome=st.sampled_from(["not-acted", "restoring", "restored", "settled"]),
+    ),
+    "erased": simple(
+        statements.Erased, target=digests, cause=digests, erased=times, places=tuples(codes, 1)
+    ),
     "accredit": accreditations(),
     "circle-descriptor": circle_descriptors(),
     "node-descriptor": node_descriptors(),

@@ -14,6 +14,7 @@ from node.api import (
     platform,
     problems,
     public,
+    remedies,
     statements,
     streams,
     tiles,
@@ -23,6 +24,7 @@ from node.api import (
 from node.api import gate_shapes as gate_s
 from node.api import operator_shapes as operator_s
 from node.api import platform_shapes as platform_s
+from node.api import remedy_shapes as remedy_s
 from node.api import stream_shapes as stream_s
 from node.api import upload_shapes as upload_s
 from node.api.guard import GuardMiddleware
@@ -50,6 +52,7 @@ ROUTERS: Final = (
     tiles.router,
     operator.router,
     gates.router,
+    remedies.router,
 )
 
 SHAPES: Final[tuple[Shape, ...]] = (
@@ -105,6 +108,9 @@ SHAPES: Final[tuple[Shape, ...]] = (
     gate_s.AllowedEntry,
     gate_s.AllowedEntries,
     gate_s.SourceLines,
+    remedy_s.RestoreTask,
+    remedy_s.RestoreTasks,
+    remedy_s.RestoredRequest,
     messages.WellKnown,
     messages.Receipt,
     messages.StatementStatus,

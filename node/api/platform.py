@@ -30,7 +30,7 @@ from node.api.platform_shapes import (
     FlagRequest,
     MatchAnswer,
     MatchRequest,
-    MediaHashes,
+    UploadHashes,
 )
 from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
 from node.app import Services
@@ -92,7 +92,12 @@ def match(
     """Answers what the list and the operator's policy say about up to 1000 uploads."""
     queries = [media_query(item) for item in body.items]
     with declared_fail_mode(services):
-        found = services.lookups.match(queries, surface=body.surface, client=client)
+        found = services.lookups.match(
+            queries,
+            surface=body.surface,
+            client=client,
+            references=[item.reference or "" for item in body.items],
+        )
     for result in found.results:
         metrics.count_decision("media", result.decision)
     return answer(MatchAnswer, found)
@@ -315,9 +320,10 @@ def media_item(body: FlaggedHashes) -> MediaItem:
     return MediaItem(**values)
 
 
-def media_query(body: MediaHashes) -> MediaQuery:
+def media_query(body: UploadHashes) -> MediaQuery:
     """Returns the query for what a body names."""
     values = dict(body) | {"frames": tuple(QueryFrame(**dict(one)) for one in body.frames)}
+    del values["reference"]
     return MediaQuery(**values)
 
 

@@ -46,6 +46,10 @@ Reviewers = Annotated[int, Field(ge=1, le=99, description="How many people looke
 Decision = Literal["block", "hold", "review", "note", "none"]
 
 
+REFERENCE_PATTERN = r"^[A-Za-z0-9._~:@=+\-]{1,128}$"
+"""What a platform may call an upload: what needs no escaping in an address."""
+
+
 class FrameHashes(Body):
     """One frame of a film."""
 
@@ -94,6 +98,16 @@ class MediaHashes(Body):
         return self
 
 
+class UploadHashes(MediaHashes):
+    """One upload that is looked up."""
+
+    reference: Annotated[str, Field(pattern=REFERENCE_PATTERN, min_length=1)] | None = Field(
+        None,
+        description="What you call the upload; kept only where the answer is to block, hold or "
+        "review it, so that a task to restore can name it. No personal data, please.",
+    )
+
+
 class FlaggedHashes(MediaHashes):
     """One confirmed picture or film; its pdq carries its quality."""
 
@@ -118,7 +132,7 @@ class MatchRequest(Body):
 
     surface: fields.Surface = Field(description="Where the pictures were met.")
     items: Annotated[
-        tuple[MediaHashes, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
+        tuple[UploadHashes, ...], Field(strict=False, min_length=1, max_length=limits.MAX_ITEMS)
     ]
 
     @model_validator(mode="after")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.policy.file import PolicyFile
-from node.services import effects, fitness
+from node.policy.model import Decision
+from node.services import fitness, restoring
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
@@ -18,6 +19,7 @@ from node.services.epochs import current_keys, newest_key
 from node.services.gates import Gates
 from node.services.leads import NOWHERE, Lead, Leads, Mark, applying, strongest
 from node.storage.engine import Store
+from node.storage.remedies import Deed
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
@@ -220,7 +222,7 @@ class Accounts:
             for bans in shown:
                 decision = policy.decide_account([one.evidence for one in bans])
                 acted = [one.record for one in bans] if decision.action != "none" else []
-                self._count(transaction, acted, decision.action, now)
+                self._count(transaction, acted, decision, client=client.id, now=now)
                 answers.append(
                     CheckAnswer(decision.action, decision.rule, decision.why, strongest(bans))
                 )
@@ -301,15 +303,20 @@ class Accounts:
         self,
         transaction: Transaction,
         records: Sequence[StatementRecord],
-        decision: str,
+        decision: Decision,
+        *,
+        client: int,
         now: int,
     ) -> None:
         places = [one.log_index for one in records]
-        transaction.journal.count_statements(places, decision, at=now)
+        action, rule = decision.action, decision.rule or ""
+        transaction.journal.count_statements(places, action, at=now)
+        deeds = {Deed(one, 0, client, action, rule, ""): 1 for one in places}
+        transaction.remedies.add_deeds(deeds if action in restoring.ACTED_DECISIONS else {}, at=now)
         # What was taken back since it was read has asked nobody to restore this sign-up.
         current = transaction.statements.by_indices([*places, NOWHERE])
         late = {(index, 0) for index, one in current.items() if one.state != "active"}
-        effects.ask_late_remedy(transaction, late, decision=decision, now=now)
+        restoring.ask_late_remedy(transaction, late, decision=action, now=now)
 
     def normalised(
         self, identifiers: Sequence[tuple[str, str]], region: str | None, scope: str | None

@@ -164,6 +164,17 @@ class Catalogue:
             self._index.flush()
         return int(gone.size)
 
+    def clear(self, log_indices: Sequence[int]) -> bool:
+        """Nothing of the statements at these places is in the index, nor in its files.
+
+        Returns False where another process is at work on the files: then ask again.
+        """
+        self.refresh()
+        keys, _ = self._index.entries()
+        self._index.remove(keys[np.isin(keys >> _SLOT_BITS, log_indices)].tolist())
+        # Also where nothing was found: what has left this index may still stand in a file.
+        return self._index.flush()
+
     def rebuild(self) -> int:
         """The index is made anew from the database; returns how many entries it has.
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from federation.descriptors import PinnedNode, State, pin
-from federation.trust import Target
+from federation.trust import CONFIDENTIAL_KINDS, Target
 from node.storage.peers import PeerRecord
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
@@ -86,7 +86,9 @@ class StoredDirectory:
         members of the circle that it describes: those of this version, and those of each later one,
         who could not verify theirs without it.
         """
-        about = self.audience_of_target(self.target_of(record))
+        about: tuple[str, ...] = ()
+        if record.kind not in CONFIDENTIAL_KINDS:
+            about = self.audience_of_target(self.target_of(record))
         described: tuple[str, ...] = ()
         if record.kind == CircleDescriptor.KIND:
             described = self._described(record.log_index)

@@ -4,12 +4,14 @@ Called inside the transaction that appends the statement to the log, after `fede
 said that it may be acted on. A crash leaves either the statement with all its effects or neither.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import cast
 
+from node.services import restoring
 from node.storage.accounts import FingerprintRecord
 from node.storage.media import EXACT_KINDS, MediaHash
+from node.storage.remedies import ErasureProof, RemedyAnswer
 from node.storage.statements import DisputeRecord, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor
@@ -21,16 +23,15 @@ from protocol.statements import (
     Accredit,
     Dispute,
     Erase,
+    Erased,
     Feedback,
     MediaFlag,
+    Remedied,
     Resolve,
     Retract,
     Statement,
 )
 from signing.keys import KeyUse, PublicKey
-
-ACTED_DECISIONS = ("block", "hold", "review")
-"""Decisions that may have touched somebody, so that they must be undone."""
 
 
 def end_of(statement: Statement) -> int | None:
@@ -121,7 +122,7 @@ def _erase(
     target, reason = _target(record), cast("Erase", statement).reason
     # Only data that has served its time says nothing against what was done with it.
     if reason != "retention":
-        ask_remedy(transaction, target, reason=f"erased: {reason}", now=now)
+        restoring.ask_remedy(transaction, target, reason=f"erased: {reason}", now=now)
     _take_back(transaction, target, (), now=now)
     forget(transaction, target, "erased")
 
@@ -179,7 +180,7 @@ def _withdraw(
     if target.state == "active" and transaction.media.withdraw(log_index, items) == 0:
         # An account-ban has no media hashes; withdrawing its one item withdraws it whole.
         transaction.statements.set_state(log_index, "retracted")
-    ask_remedy(transaction, log_index, items, reason=reason, now=now)
+    restoring.ask_remedy(transaction, log_index, items, reason=reason, now=now)
     _take_back(transaction, log_index, items, now=now)
 
 
@@ -189,56 +190,40 @@ def _take_back(transaction: Transaction, log_index: int, items: Sequence[int], *
     transaction.webhooks.announce(withdrawn, "retro.withdrawn", now=now)
 
 
-def ask_remedy(
-    transaction: Transaction, log_index: int, items: Sequence[int] = (), *, reason: str, now: int
-) -> None:
-    """Asks to restore what items (none named: all) led to here, where that was not asked before."""
-    acted = transaction.journal.acted_on(log_index, ACTED_DECISIONS)
-    named = acted & set(items) if items else acted
-    asked_before = transaction.journal.remedied(log_index)
-    if touched := sorted(named - asked_before):
-        transaction.journal.add_remedy(log_index, touched, reason, at=now)
-
-
-def ask_late_remedy(
-    transaction: Transaction, items: Collection[tuple[int, int]], *, decision: str, now: int
-) -> None:
-    """Asks to restore what was decided because of items that were taken back meanwhile.
-
-    A look-up reads first and counts later. What was taken back between the two found nothing that
-    was acted on; so whoever counts asks in its stead, in the transaction that counts.
-
-    Args:
-        transaction: in which the decision has been counted.
-        items: (log_index, item) that match no more.
-        decision: what they led to.
-        now: Unix time in seconds.
-    """
-    if decision not in ACTED_DECISIONS:
-        return
-    records = transaction.statements.by_indices(log_index for log_index, _ in items)
-    for log_index, record in records.items():
-        # What has come to its end was right until then.
-        if record.state == "expired":
-            continue
-        # A task that is done says nothing of what was decided since.
-        waiting = transaction.journal.remedied(log_index, open_only=True)
-        late = {item for place, item in items if place == log_index}
-        if touched := sorted(late - waiting):
-            reason = "taken back" if record.state == "active" else record.state
-            transaction.journal.add_remedy(log_index, touched, reason, at=now)
-
-
 def _feedback(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
     feedback = cast("Feedback", statement)
+    target = transaction.statements.by_indices([_target(record)])[_target(record)]
     transaction.journal.put_feedback(
-        _target(record),
+        target.log_index,
         organisation_of(feedback.issuer),
         feedback.day,
         [(row.item, row.confirmed, row.refuted, row.unreviewed) for row in feedback.rows],
+        category=target.category,
+        issued=record.issued,
     )
+
+
+def _remedied(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    said = cast("Remedied", statement)
+    cause = transaction.statements.by_id(said.cause)
+    # Only about what was said here of that statement: else a peer could fill the table.
+    if cause is not None and cause.target_index == _target(record):
+        answer = RemedyAnswer(
+            record.issuer, said.cause, said.outcome, record.issued, record.log_index
+        )
+        transaction.remedies.put_answer(_target(record), answer)
+
+
+def _erased(
+    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+) -> None:
+    at = parse_time(cast("Erased", statement).erased)
+    proof = ErasureProof(record.issuer, at, record.issued, record.log_index)
+    transaction.remedies.put_proof(_target(record), proof)
 
 
 def _accredit(
@@ -274,6 +259,8 @@ _EFFECTS: dict[type[Statement], _Effect] = {
     Dispute: _dispute,
     Resolve: _resolve,
     Feedback: _feedback,
+    Remedied: _remedied,
+    Erased: _erased,
     Accredit: _accredit,
     CircleDescriptor: _circle,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
+from node.services import progress
 from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
@@ -16,7 +17,7 @@ from protocol.encoding import format_time
 from protocol.errors import InvalidError, NotFoundError
 from protocol.fields import organisation_of
 from protocol.limits import MAX_JSON_INT
-from protocol.messages import PeerStatus, Receipt, StatementStatus, StatementStatuses
+from protocol.messages import Receipt, StatementStatus, StatementStatuses
 from protocol.statements import (
     Basis,
     Dispute,
@@ -47,7 +48,9 @@ class Flags:
         *,
         name: str,
         clock: Callable[[], float],
+        due_days: int = 7,
     ) -> None:
+        self._due_s = due_days * _SECONDS_PER_DAY
         self._store = store
         self._author = author
         self._audit = audit
@@ -197,7 +200,6 @@ class Flags:
         self, transaction: Transaction, record: StatementRecord, peers: Sequence[PeerRecord]
     ) -> StatementStatus:
         totals = transaction.journal.feedback(record.log_index)
-        refusals = transaction.peers.refusals(record.id)
         directory = StoredDirectory(transaction)
         audience = audience_of(record, directory)
         return StatementStatus(
@@ -205,11 +207,18 @@ class Flags:
             kind=record.kind,
             index=record.log_index,
             state=self._state(transaction, record),
-            peers=tuple(
-                _peer_status(peer, record.log_index, refusals.get(peer.name))
-                for peer in peers
+            peers=progress.at_peers(
+                transaction,
+                record,
                 # Who may not have the body takes over no more than its id.
-                if peer.name != self._name and directory.includes(audience, peer.name)
+                [
+                    peer
+                    for peer in peers
+                    if peer.name != self._name and directory.includes(audience, peer.name)
+                ],
+                is_own=organisation_of(record.issuer) == self._name,
+                due_s=self._due_s,
+                now=int(self._clock()),
             ),
             matches=transaction.journal.matches(record.log_index),
             confirmed=min(totals.confirmed, MAX_JSON_INT),
@@ -231,10 +240,3 @@ def _found(transaction: Transaction, statement_id: str) -> StatementRecord:
     if record is None:
         raise NotFoundError("There is no statement with this id in this node's log.")
     return record
-
-
-def _peer_status(peer: PeerRecord, log_index: int, refusal: str | None) -> PeerStatus:
-    if refusal is not None:
-        return PeerStatus(node=peer.name, state="set-aside", reason=refusal)
-    taken_over = peer.acked_size > log_index
-    return PeerStatus(node=peer.name, state="acknowledged" if taken_over else "pending")

@@ -7,7 +7,7 @@ peers are told. Doing it again changes nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from federation.trust import Trusted, verify_statement
+from federation.trust import CONFIDENTIAL_KINDS, Trusted, verify_statement
 from node.policy.gates import Limits
 from node.services import ageing, contradictions, effects, fitness, intake, waiting
 from node.services.directory import StoredDirectory
@@ -243,7 +243,9 @@ def is_addressed(statement: Statement, reader: str, directory: StoredDirectory) 
     described: tuple[str, ...] = ()
     if isinstance(statement, CircleDescriptor):
         described = tuple(f"node:{name}" for name in statement.readers)
-    about = directory.audience_of_target(getattr(statement, "target", None))
+    about: tuple[str, ...] = ()
+    if statement.KIND not in CONFIDENTIAL_KINDS:
+        about = directory.audience_of_target(getattr(statement, "target", None))
     issuer = f"node:{organisation_of(statement.issuer)}"
     return directory.includes((*statement.audience, *described, *about, issuer), reader)
 

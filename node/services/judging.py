@@ -5,14 +5,15 @@ policy decides, and what was acted on is counted, so that it can be undone.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from node.policy.evaluation import Policy
 from node.policy.model import MediaEvidence, Operator
-from node.services import effects
+from node.services import restoring
 from node.services.films import FilmHit, Span
 from node.storage.media import MediaHash
+from node.storage.remedies import Deed
 from node.storage.statements import DisputeRecord, Scope, StatementRecord
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
@@ -25,6 +26,10 @@ MOST_MATCHES = 200
 
 MOST_PER_VOICE = 50
 """Entries of one organisation and category that one item's decision looks at, nearest first."""
+
+
+NOBODY = 0
+"""In place of a client's number, where the node looks something up by itself."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,6 +117,7 @@ class Acted:
     item: int
     slot: int
     decision: str
+    rule: str = ""
 
 
 class Known:
@@ -214,7 +220,7 @@ class Judge:
         if decision.action == "none":
             return result, []
         return result, [
-            Acted(index, item, slot, decision.action)
+            Acted(index, item, slot, decision.action, decision.rule or "")
             for (index, item), slot in sorted(touched.items())
         ]
 
@@ -263,10 +269,30 @@ class Judge:
         )
 
 
-def count_acted(transaction: Transaction, acted: Mapping[Acted, int], *, now: int) -> None:
-    """Counts what led to a decision, and asks for remedy where it was taken back meanwhile."""
-    for one, times in acted.items():
+def count_acted(
+    transaction: Transaction,
+    acted: Mapping[Acted, Collection[str]],
+    *,
+    client: int,
+    now: int,
+) -> None:
+    """Counts what led to a decision, and asks for remedy where it was taken back meanwhile.
+
+    Args:
+        transaction: to write in.
+        acted: with what the client calls the uploads concerned; one each, empty without a name.
+        client: number of the client that was answered; `NOBODY` for the node itself.
+        now: Unix time in seconds.
+    """
+    deeds: Counter[Deed] = Counter()
+    for one, references in acted.items():
+        times = len(references)
         transaction.journal.count_match(one.log_index, one.item, one.decision, at=now, times=times)
+        if client != NOBODY and one.decision in restoring.ACTED_DECISIONS:
+            place = (one.log_index, one.item, client, one.decision, one.rule)
+            deeds.update(Deed(*place, reference) for reference in references)
+    if deeds:
+        restoring.note_deeds(transaction, deeds, now=now)
     # What was taken back since it was read has asked nobody to restore these uploads.
     active = transaction.media.at_slots(sorted({(one.log_index, one.slot) for one in acted}))
     late: dict[str, set[tuple[int, int]]] = {}
@@ -274,7 +300,7 @@ def count_acted(transaction: Transaction, acted: Mapping[Acted, int], *, now: in
         if (one.log_index, one.slot) not in active:
             late.setdefault(one.decision, set()).add((one.log_index, one.item))
     for decision, items in late.items():
-        effects.ask_late_remedy(transaction, items, decision=decision, now=now)
+        restoring.ask_late_remedy(transaction, items, decision=decision, now=now)
 
 
 def applies(record: StatementRecord | Scope, surface: str, operator: Operator) -> bool:

@@ -97,6 +97,7 @@ class Lookups:
         surface: str,
         client: Client,
         action: str = "media.match",
+        references: Sequence[str] = (),
     ) -> MatchAnswer:
         """Returns what each of `items` resembles. The values asked for are kept nowhere.
 
@@ -105,6 +106,8 @@ class Lookups:
             surface: ``public``, ``hosted`` or ``private``.
             client: who asks.
             action: what the audit calls it.
+            references: what the client calls each upload, where it says so. It is kept only of
+                what was acted on, so that it can be restored.
         """
         now = int(self._clock())
         policy = self._policy.current()
@@ -148,10 +151,13 @@ class Lookups:
             state = self._state(transaction, now, version)
         self._gates.looked_up(len(items) if is_looked_for else 0)
         results = [judged[item][0] for item in items]
-        acted = Counter(one for item in items for one in judged[item][1])
+        acted: dict[Acted, list[str]] = {}
+        for number, item in enumerate(items):
+            for one in judged[item][1]:
+                acted.setdefault(one, []).append(references[number] if references else "")
         if acted:
             with self._store.write() as transaction:
-                count_acted(transaction, acted, now=now)
+                count_acted(transaction, acted, client=client.id, now=now)
         decisions = sorted({result.decision for result in results})
         self._audit.note(
             client.name,

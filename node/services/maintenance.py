@@ -102,6 +102,7 @@ class Maintenance:
             transaction.peers.forget_set_aside(
                 before=now - _SET_ASIDE_KEPT_S, quiet_before=now - _QUIET_KEPT_S
             )
+            transaction.remedies.forget_deeds(before=now - self._uploads_kept_s)
             transaction.retro.forget(before=now - self._uploads_kept_s)
             transaction.webhooks.forget(before=now - _MESSAGES_KEPT_S)
         self._forget_uploads(now)

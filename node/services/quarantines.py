@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from node.policy.file import PolicyFile
-from node.services import effects
+from node.services import restoring
 from node.services.authoring import Author
 from node.services.budgets import day_of
 from node.storage.engine import Store
@@ -117,7 +117,7 @@ class Quarantines:
             after = replace(known, state="rejected", decided=now, decided_by=actor)
             _decide(transaction, after, "quarantine.reject", record, actor=actor, now=now)
             reason = "rejected by the operator"
-            effects.ask_remedy(transaction, record.log_index, [item], reason=reason, now=now)
+            restoring.ask_remedy(transaction, record.log_index, [item], reason=reason, now=now)
         return _entry(after, record)
 
     def tell(self) -> None:

@@ -12,7 +12,6 @@ the last moments, and then the platform begins a new one.
 """
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -239,7 +238,8 @@ class Streams:
     ) -> None:
         """Counts what led to a decision: once for each stream and stronger decision."""
         with self._store.write() as transaction:
-            count_acted(transaction, Counter(acted), now=now)
+            reference = f"stream:{stream.id.hex()}"
+            count_acted(transaction, dict.fromkeys(acted, (reference,)), client=client.id, now=now)
             transaction.streams.set_decision(stream.id, result.decision)
         self._audit.note(
             client.name, "stream.decision", subject=stream.surface, detail=result.decision

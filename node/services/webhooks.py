@@ -22,6 +22,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from node.services.clients import Client
+from node.services.remedies import task_data
 from node.services.retro import to_answer
 from node.storage.engine import Store
 from node.storage.webhooks import Backlog, MessageRecord, WebhookRecord
@@ -189,11 +190,22 @@ class Webhooks:
             records = transaction.statements.by_indices(
                 {match.log_index for matches in told.values() for match in matches}
             )
+            tasks = {
+                one.number: task_data(transaction, one.task, client=hooks[one.webhook].client)
+                for one in messages
+                if one.task is not None
+            }
         return [
             self._delivery(
                 hooks[one.webhook],
                 one,
-                [to_answer(match, records[match.log_index].id) for match in told[one.number]],
+                tasks.get(one.number)
+                or {
+                    "matches": [
+                        _told(to_answer(match, records[match.log_index].id))
+                        for match in told[one.number]
+                    ]
+                },
                 now,
             )
             for one in messages
@@ -209,13 +221,13 @@ class Webhooks:
             transaction.webhooks.settle(delivery.number, state=state, due=due, problem=problem)
 
     def _delivery(
-        self, hook: WebhookRecord, message: MessageRecord, matches: list[Any], now: int
+        self, hook: WebhookRecord, message: MessageRecord, data: dict[str, Any], now: int
     ) -> Delivery:
         body = encode_json(
             {
                 "type": message.kind,
                 "timestamp": format_time(message.created),
-                "data": {"matches": [_told(one) for one in matches]},
+                "data": data,
             }
         )
         salts = [hook.salt]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -39,6 +40,7 @@ class RemedyRecord:
     since: int
     done: int | None
     done_by: str | None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,21 +133,39 @@ class JournalRepository:
         return {row.item for row in found}
 
     def put_feedback(
-        self, target_index: int, reporter: str, day: str, rows: Sequence[tuple[int, int, int, int]]
+        self,
+        target_index: int,
+        reporter: str,
+        day: str,
+        rows: Sequence[tuple[int, int, int, int]],
+        *,
+        category: str | None = None,
+        issued: int = 0,
     ) -> None:
-        """Stores a day's report of one organisation: (item, confirmed, refuted, unreviewed)."""
+        """Stores a day's report of one organisation: (item, confirmed, refuted, unreviewed).
+
+        It replaces an earlier report, and not one that was issued later and came first.
+        """
         for item, confirmed, refuted, unreviewed in rows:
+            key = {"target_index": target_index, "reporter": reporter, "day": day, "item": item}
+            known = self._connection.execute(
+                select(_FEEDBACK.c.issued, _FEEDBACK.c.category).where(
+                    *(_FEEDBACK.c[name] == value for name, value in key.items())
+                )
+            ).first()
+            if known is not None and (known.issued or 0) > issued:
+                continue
             upsert(
                 self._connection,
                 _FEEDBACK,
-                {
-                    "target_index": target_index,
-                    "reporter": reporter,
-                    "day": day,
-                    "item": item,
+                key
+                | {
                     "confirmed": confirmed,
                     "refuted": refuted,
                     "unreviewed": unreviewed,
+                    # Once the target's body is gone, only an earlier report knows its category.
+                    "category": category or (known and known.category),
+                    "issued": issued,
                 },
             )
 
@@ -160,31 +180,27 @@ class JournalRepository:
         ).one()
         return FeedbackTotals(int(row[0]), int(row[1]), int(row[2]))
 
-    def add_remedy(self, log_index: int, items: Sequence[int], reason: str, *, at: int) -> None:
-        """Adds a task to undo what was done."""
-        self._connection.execute(
+    def add_remedy(self, log_index: int, items: Sequence[int], reason: str, *, at: int) -> int:
+        """Adds a task to undo what was done; returns its number."""
+        done = self._connection.execute(
             insert(_REMEDY).values(
                 log_index=log_index, items=join_list(items), reason=reason, since=at
             )
         )
+        assert done.inserted_primary_key is not None
+        return int(done.inserted_primary_key[0])
 
     def remedies(self, *, open_only: bool, limit: int) -> list[RemedyRecord]:
         """Returns the tasks, oldest first."""
         query = select(_REMEDY).order_by(_REMEDY.c.number).limit(limit)
         if open_only:
             query = query.where(_REMEDY.c.done.is_(None))
-        return [
-            RemedyRecord(
-                row.number,
-                row.log_index,
-                split_numbers(row.items),
-                row.reason,
-                row.since,
-                row.done,
-                row.done_by,
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [_task(row) for row in self._connection.execute(query)]
+
+    def remedies_at(self, numbers: Sequence[int]) -> dict[int, RemedyRecord]:
+        """Returns the tasks with these numbers."""
+        found = self._connection.execute(select(_REMEDY).where(_REMEDY.c.number.in_(numbers)))
+        return {row.number: _task(row) for row in found}
 
     def remedied(self, log_index: int, *, open_only: bool = False) -> set[int]:
         """Returns the items of a statement for which a task was added before, or waits still."""
@@ -194,14 +210,39 @@ class JournalRepository:
         found = self._connection.execute(query)
         return {item for row in found for item in split_numbers(row.items)}
 
-    def finish_remedy(self, number: int, *, by: str, at: int) -> bool:
+    def count_open(self, log_index: int, *, but: int) -> int:
+        """Returns how many tasks about a statement wait, not counting the one of a number."""
+        return self._connection.execute(
+            select(func.count())
+            .select_from(_REMEDY)
+            .where(
+                _REMEDY.c.log_index == log_index,
+                _REMEDY.c.done.is_(None),
+                _REMEDY.c.number != but,
+            )
+        ).scalar_one()
+
+    def finish_remedy(self, number: int, *, by: str, at: int, note: str | None = None) -> bool:
         """Marks a task as done; returns whether there was such an open task."""
         done = self._connection.execute(
             update(_REMEDY)
             .where(_REMEDY.c.number == number, _REMEDY.c.done.is_(None))
-            .values(done=at, done_by=by)
+            .values(done=at, done_by=by, note=note)
         )
         return done.rowcount == 1
+
+
+def _task(row: Any) -> RemedyRecord:
+    return RemedyRecord(
+        row.number,
+        row.log_index,
+        split_numbers(row.items),
+        row.reason,
+        row.since,
+        row.done,
+        row.done_by,
+        row.note,
+    )
 
 
 def _match(log_index: int, item: int, decision: str, at: int, times: int) -> dict[str, object]:

@@ -149,6 +149,27 @@ class RetroRepository:
             )
         self.set_cursor(_CHANGES, change)
 
+    def clients_met(self, log_index: int, items: Collection[int]) -> set[int]:
+        """Returns the clients whose registered uploads items of a statement have met."""
+        found = self._connection.execute(
+            select(_MATCH.c.client)
+            .where(_MATCH.c.log_index == log_index, _MATCH.c.item.in_(sorted(items)))
+            .distinct()
+        )
+        return {row.client for row in found}
+
+    def met_by(
+        self, log_index: int, items: Collection[int], *, limit: int
+    ) -> list[RetroMatchRecord]:
+        """Returns the matches of items of a statement, the latest first."""
+        found = self._connection.execute(
+            select(_MATCH)
+            .where(_MATCH.c.log_index == log_index, _MATCH.c.item.in_(sorted(items)))
+            .order_by(_MATCH.c.number.desc())
+            .limit(limit)
+        )
+        return [_match(row) for row in found]
+
     def forget_uploads(self, numbers: Collection[int]) -> None:
         """Deletes the matches of uploads that the client has deleted."""
         for part in _parts(sorted(numbers)):

@@ -129,7 +129,10 @@ class DisputeRow(SQLModel, table=True):
 
 
 class FeedbackRowRow(SQLModel, table=True):
-    """What one organisation reported of one item for one day; a later report replaces it."""
+    """What one organisation reported of one item for one day; a later report replaces it.
+
+    The category is that of the target, whose own is forgotten with its body.
+    """
 
     __tablename__ = "feedback"
 
@@ -140,6 +143,8 @@ class FeedbackRowRow(SQLModel, table=True):
     confirmed: int
     refuted: int
     unreviewed: int
+    category: str | None = None
+    issued: int | None = Field(default=None, sa_column=Column(BigInteger))
 
 
 class LogRow(SQLModel, table=True):
@@ -351,6 +356,7 @@ class RemedyRow(SQLModel, table=True):
     since: int = Field(sa_column=_big())
     done: int | None = Field(default=None, sa_column=Column(BigInteger))
     done_by: str | None = None
+    note: str | None = None
 
 
 class StreamRow(SQLModel, table=True):

@@ -148,6 +148,40 @@ class StatementRepository:
         )
         return [_record(row) for row in found.mappings()]
 
+    def about(
+        self, target_index: int, kinds: Sequence[str], *, limit: int
+    ) -> list[StatementRecord]:
+        """Returns the statements of these kinds that point at one, those taken in last first."""
+        found = self._connection.execute(
+            select(_STATEMENT)
+            .where(_STATEMENT.c.target_index == target_index, _STATEMENT.c.kind.in_(kinds))
+            .order_by(_STATEMENT.c.log_index.desc())
+            .limit(limit)
+        )
+        return [_record(row) for row in found.mappings()]
+
+    def of_kinds(self, kinds: Sequence[str], start: int, *, limit: int) -> list[StatementRecord]:
+        """Returns the statements of these kinds from a place in the log on, in its order."""
+        found = self._connection.execute(
+            select(_STATEMENT)
+            .where(_STATEMENT.c.log_index >= start, _STATEMENT.c.kind.in_(kinds))
+            .order_by(_STATEMENT.c.log_index)
+            .limit(limit)
+        )
+        return [_record(row) for row in found.mappings()]
+
+    def received(self, indices: Iterable[int]) -> dict[int, int]:
+        """Returns when the statements at these places were taken in, in Unix seconds."""
+        return {
+            row.log_index: row.received
+            for part in _chunks(sorted(set(indices)))
+            for row in self._connection.execute(
+                select(_STATEMENT.c.log_index, _STATEMENT.c.received).where(
+                    _STATEMENT.c.log_index.in_(part)
+                )
+            )
+        }
+
     def _select(self, condition: Any) -> list[StatementRecord]:
         found = self._connection.execute(select(_STATEMENT).where(condition))
         return [_record(row) for row in found.mappings()]

@@ -15,6 +15,7 @@ from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
 from node.storage.peers import PeerRepository
+from node.storage.remedies import RemedyRepository
 from node.storage.retro import RetroRepository
 from node.storage.statements import StatementRepository
 from node.storage.streams import StreamRepository
@@ -104,6 +105,11 @@ class Transaction:
     def journal(self) -> JournalRepository:
         """Audit, matches, feedback and remedies."""
         return JournalRepository(self._connection)
+
+    @cached_property
+    def remedies(self) -> RemedyRepository:
+        """What was acted on for whom, and what others made good or erased."""
+        return RemedyRepository(self._connection)
 
     @cached_property
     def uploads(self) -> UploadRepository:

@@ -120,3 +120,4 @@ class WebhookMessageRow(SQLModel, table=True):
     due: int = Field(sa_column=_big())
     state: str
     problem: str | None = None
+    task: int | None = Field(default=None, sa_column=Column(BigInteger))

@@ -40,6 +40,7 @@ class MessageRecord:
 
     Attributes:
         matches: numbers of the matches that it tells of.
+        task: number of the task that it tells of, if it tells of one.
         due: when it is to be sent next.
         state: ``waiting``, ``delivered`` or ``dead``.
         problem: what went wrong last, in a sentence.
@@ -55,6 +56,7 @@ class MessageRecord:
     due: int
     state: str
     problem: str | None
+    task: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,20 +120,19 @@ class WebhookRepository:
         self._connection.execute(
             insert(_MESSAGE),
             [
-                {
-                    "id": f"msg_{secrets.token_hex(16)}",
-                    "webhook": webhook,
-                    "kind": kind,
-                    "matches": join_list(numbers[at : at + _PER_MESSAGE]),
-                    "created": now,
-                    "attempts": 0,
-                    "due": now,
-                    "state": "waiting",
-                    "problem": None,
-                }
+                _new(webhook, kind, now) | {"matches": join_list(numbers[at : at + _PER_MESSAGE])}
                 for at in range(0, len(numbers), _PER_MESSAGE)
             ],
         )
+
+    def ask_restore(self, task: int, clients: Iterable[int], kind: str, *, now: int) -> None:
+        """Puts a message about a task in line, for those clients that have a webhook."""
+        for client in sorted(clients):
+            hook = self.of_client(client)
+            if hook is not None:
+                self._connection.execute(
+                    insert(_MESSAGE), [_new(hook.number, kind, now) | {"task": task}]
+                )
 
     def due(self, now: int, *, limit: int) -> list[MessageRecord]:
         """Returns messages that are to be sent, those that have waited longest first."""
@@ -184,6 +185,21 @@ class WebhookRepository:
         """Deletes messages that were made before a time, and those that were delivered."""
         old = (_MESSAGE.c.created < before) | (_MESSAGE.c.state == "delivered")
         self._connection.execute(delete(_MESSAGE).where(old))
+
+
+def _new(webhook: int, kind: str, now: int) -> dict[str, object]:
+    return {
+        "id": f"msg_{secrets.token_hex(16)}",
+        "webhook": webhook,
+        "kind": kind,
+        "matches": "",
+        "created": now,
+        "attempts": 0,
+        "due": now,
+        "state": "waiting",
+        "problem": None,
+        "task": None,
+    }
 
 
 def _hook(row: Any) -> WebhookRecord:
