@@ -12,6 +12,7 @@ to the signed root even when both are asked for anew. Everything else ends the s
 show an old checkpoint again, or garble what nobody signs, and must not have an honest peer frozen.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -132,7 +133,9 @@ class Replica(Protocol):
         """Keeps the evidence that a peer has signed two logs, and freezes the peer."""
 
 
-async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: Run) -> SyncReport:
+async def sync_peer(
+    source: Source, peer: PinnedNode, replica: Replica, *, run: Run, told: int | None = None
+) -> SyncReport:
     """Takes over what is new in a peer's log (docs/protocol.md section 6.4).
 
     1. The checkpoint is signed by the peer's pinned log key.
@@ -144,15 +147,18 @@ async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: 
        has only appended, and these are the entries that it signed. Where they do not fit, steps 1
        to 3 are done once more, and then the peer is frozen.
     4. Of statements that are missing here, the envelopes are fetched. Each answer is taken over in
-       one transaction that moves the cursor as well: an interruption costs one answer at most.
+       one transaction that moves the cursor as well, while the next one is fetched: an interruption
+       costs these two at most, and nothing that was stored is fetched again.
        So are those that it had not for this node before, and may have by now.
-    5. The peer is told up to where its log was taken over, and what was set aside.
+    5. The peer is told up to where its log was taken over, and what was set aside; not where it
+       knows.
 
     Args:
         source: the peer, to be asked.
         peer: as it is pinned.
         replica: what is kept here.
         run: takes work off the event loop.
+        told: size of its log up to which the peer is known to have been told; None for unknown.
 
     Raises:
         PeerUnreachableError: no answer, or more new entries than `MAX_NEW_ENTRIES`.
@@ -161,7 +167,7 @@ async def sync_peer(source: Source, peer: PinnedNode, replica: Replica, *, run: 
     """
     before = source.bytes_received
     try:
-        return await _Sync(source, peer, replica, run).pull(before)
+        return await _Sync(source, peer, replica, run).pull(before, told)
     except ContradictionError as error:
         await run(replica.misbehaved, peer.name, str(error), error.evidence)
         raise
@@ -179,7 +185,7 @@ class _Sync:
         self._fetched = self._taken = self._skipped = 0
         self._set_aside: list[SetAside] = []
 
-    async def pull(self, before: int) -> SyncReport:
+    async def pull(self, before: int, told: int | None) -> SyncReport:
         frontier, old_note = await self._run(self._replica.cursor, self._peer.log_origin)
         # 1. to 3. The checkpoint and the entries.
         new, ids = await self._reader.read(frontier, old_note)
@@ -188,8 +194,9 @@ class _Sync:
             page = ids[at : at + limits.MAX_ENTRIES_PER_REQUEST * HASH_BYTES]
             frontier = await self._take_page(frontier, split_ids(page))
         await self._take_wanted(frontier)
-        # 5. The acknowledgement; repeated even where nothing is new, for the last may be lost.
-        await self._acknowledge(new)
+        # 5. The acknowledgement; where the last one may be lost, it is repeated.
+        if self._set_aside or new.size != told:
+            await self._acknowledge(new)
         return SyncReport(
             size=new.size,
             fetched=self._fetched,
@@ -205,14 +212,26 @@ class _Sync:
         # A log that lists a statement twice is odd, but costs nothing: it is asked for once.
         wanted = [one for one in dict.fromkeys(page) if one in missing]
         done = 0
-        while done < len(page):
-            asked = tuple(wanted[: limits.MAX_ENVELOPES_PER_REQUEST])
-            pulled = await self._fetch_envelopes(asked) if asked else ()
-            wanted = wanted[len(pulled) :]
-            until = page.index(wanted[0]) if wanted else len(page)
-            frontier = await self._run(self._take, frontier, page[done:until], pulled)
-            done = until
+        ahead = self._fetch_soon(wanted)
+        try:
+            while done < len(page):
+                pulled = await ahead if ahead else ()
+                wanted = wanted[len(pulled) :]
+                # The peer finds and sends the next answer while this one is verified and stored.
+                ahead = self._fetch_soon(wanted)
+                until = page.index(wanted[0], done) if wanted else len(page)
+                frontier = await self._run(self._take, frontier, page[done:until], pulled)
+                done = until
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
         return frontier
+
+    def _fetch_soon(self, wanted: Sequence[StatementId]) -> "asyncio.Task[Sequence[Pulled]] | None":
+        """Begins to ask for the first of what is wanted."""
+        asked = tuple(wanted[: limits.MAX_ENVELOPES_PER_REQUEST])
+        return asyncio.create_task(self._fetch_envelopes(asked)) if asked else None
 
     async def _take_wanted(self, frontier: Frontier) -> None:
         """Takes over what a new member of a circle had not: earlier versions, bodies withheld."""

@@ -28,6 +28,7 @@ from protocol.errors import FederationError, PeerMisbehavedError, SchutznetzErro
 from protocol.messages import Poke
 
 _WATCH_EVERY_S = 1.0
+_TELL_AGAIN_S = 3_600  # a peer may have been restored, or have pinned this node anew
 
 _log = structlog.get_logger("node.exchange")
 
@@ -56,6 +57,7 @@ class Exchange:
         self._wanted: dict[str, asyncio.Event] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._poke: asyncio.Event | None = None
+        self._acknowledged: dict[str, tuple[str, int, float]] = {}  # origin, size and time by peer
         # Nothing is known to have been announced: what a command wrote before the start is.
         self._announced = 0
 
@@ -179,11 +181,14 @@ class Exchange:
             return True
         replica = StoredReplica(self._store, self._ingest, node=name, clock=self._clock)
         try:
-            report = await sync_peer(self._client(node), node, replica, run=asyncio.to_thread)
+            report = await sync_peer(
+                self._client(node), node, replica, run=asyncio.to_thread, told=self._told(node)
+            )
         except SchutznetzError as error:
             await asyncio.to_thread(self._note_failure, name, error)
             _log.warning("sync_failed", peer=name, error=type(error).__name__)
             return False
+        self._acknowledged[name] = (node.log_origin, report.size, self._clock())
         await asyncio.to_thread(self._note_success, name)
         if report.fetched:
             _log.info(
@@ -196,6 +201,12 @@ class Exchange:
                 bytes=report.bytes_received,
             )
         return True
+
+    def _told(self, node: PinnedNode) -> int | None:
+        """Returns up to where a peer knows that its log was taken over."""
+        origin, size, at = self._acknowledged.get(node.name, ("", 0, 0.0))
+        is_known = origin == node.log_origin and self._clock() - at < _TELL_AGAIN_S
+        return size if is_known else None
 
     def _note_failure(self, name: str, error: SchutznetzError) -> None:
         with self._store.write() as transaction:

@@ -33,6 +33,7 @@ from simulator import Peer, make_key
 
 Manner = Literal["whole", "stall", "flood", "cut"]
 _DAY_S = 86_400
+_TURNS = 3
 _CHUNK = b"[" * (64 << 10)
 
 
@@ -86,20 +87,22 @@ class Liar(Peer):
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one connection, one request."""
-        with suppress(OSError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = next(
-                (
-                    int(line.partition(":")[2])
-                    for line in head.split("\r\n")
-                    if line.lower().startswith("content-length:")
-                ),
-                0,
-            )
-            body = await reader.readexactly(length)
-            self.asked += 1
-            await self._answer_in_its_manner(head.split(" ")[1], body, reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = next(
+                    (
+                        int(line.partition(":")[2])
+                        for line in head.split("\r\n")
+                        if line.lower().startswith("content-length:")
+                    ),
+                    0,
+                )
+                body = await reader.readexactly(length)
+                self.asked += 1
+                await self._answer_in_its_manner(head.split(" ")[1], body, reader, writer)
+        finally:
+            writer.close()  # also where the test ends meanwhile
 
     async def _answer_in_its_manner(
         self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -109,9 +112,12 @@ class Liar(Peer):
             return
         if self.manner == "flood":
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            while True:
-                writer.write(_CHUNK)
-                await writer.drain()
+            try:
+                while True:
+                    writer.write(_CHUNK)
+                    await writer.drain()
+            finally:
+                writer.transport.abort()  # nobody waits for the rest
         answer = await self._route(path, body)
         announced = len(answer) + (1 if self.manner == "cut" else 0)
         status = "200 OK" if answer else "204 No Content"
@@ -166,11 +172,14 @@ class Lines:
         async def end() -> None:
             for server in self._servers:
                 server.close()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.sleep(0)  # one turn, in which the transports close their sockets
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)  # what was accepted begins: cancelled before, it stays open
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)  # the transports close their sockets
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -25,8 +25,8 @@ async def inline(function, /, *args, **kwargs):
     return function(*args, **kwargs)
 
 
-def sync(peer, here):
-    return asyncio.run(sync_peer(peer, peer.pinned(), here, run=inline))
+def sync(peer, here, *, told=None):
+    return asyncio.run(sync_peer(peer, peer.pinned(), here, run=inline, told=told))
 
 
 def flags(count, start=0):
@@ -102,11 +102,60 @@ def test_only_what_is_new_is_asked_for(peer, here):
     assert (report.size, report.fetched) == (7, 2)
 
 
-def test_where_nothing_is_new_the_acknowledgement_is_repeated(peer, here):
+def test_where_nothing_is_new_the_acknowledgement_is_repeated_unless_the_peer_has_it(peer, here):
     peer.append(*flags(2))
     sync(peer, here)
     assert sync(peer, here).fetched == 0
+    assert sync(peer, here, told=2).fetched == 0
     assert [one.size for one in peer.acknowledged] == [2, 2]
+    peer.append(*flags(1, start=2))
+    sync(peer, here, told=2)
+    assert [one.size for one in peer.acknowledged] == [2, 2, 3]
+
+
+def test_a_sync_with_nothing_new_is_one_request(peer, here):
+    peer.append(*flags(2))
+    sync(peer, here)
+    asked = []
+    for name in ("checkpoint", "entries", "envelopes", "acknowledge"):
+        setattr(peer, name, counted(asked, name, getattr(peer, name)))
+    sync(peer, here, told=2)
+    assert asked == ["checkpoint"]
+
+
+def counted(asked, name, verb):
+    async def called(*arguments):
+        asked.append(name)
+        return await verb(*arguments)
+
+    return called
+
+
+def test_while_one_answer_is_taken_over_the_next_one_is_fetched(peer, here):
+    peer.append(*flags(6))
+    peer.bodies = 2
+    asked, seen = [], []
+    peer.envelopes = counted(asked, "envelopes", peer.envelopes)
+
+    async def in_a_moment(function, /, *args, **kwargs):
+        for _ in range(5):
+            await asyncio.sleep(0)  # the other task runs
+        if function.__name__ == "_take":
+            seen.append(len(asked))
+        return function(*args, **kwargs)
+
+    asyncio.run(sync_peer(peer, peer.pinned(), here, run=in_a_moment))
+    assert seen == [2, 3, 3]
+
+
+def test_what_is_fetched_ahead_ends_with_a_sync_that_fails(peer, here):
+    peer.append(*flags(6))
+    peer.bodies = 2
+    here.fail_after = 1
+    with pytest.raises(RuntimeError, match="killed before the commit"):
+        sync(peer, here)
+    here.fail_after = None
+    assert sync(peer, here).fetched == 4
 
 
 def test_what_is_known_already_is_not_fetched_again(peer, here):

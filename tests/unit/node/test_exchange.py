@@ -71,6 +71,25 @@ def test_a_peer_is_synced_when_it_pokes_and_when_all_are_polled(station: Station
         until(lambda: station.has(second), "a poll brought it")
 
 
+def test_a_peer_that_was_told_is_asked_for_its_checkpoint_and_told_again_after_a_while(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = station.peer(A)
+
+    with station.running() as exchange:
+        until(lambda: station.peers.get(A).synced is not None, "the first sync is done")
+        before = peer.asked
+        exchange.sync_soon(A)
+        until(lambda: peer.asked > before, "it is synced again")
+        peer.flag()
+        exchange.sync_soon(A)
+        until(lambda: len(peer.acknowledged) > 1, "what is new is acknowledged")
+        assert [one.size for one in peer.acknowledged] == [0, 1]
+        monkeypatch.setattr(module, "_TELL_AGAIN_S", 0)
+        exchange.sync_soon(A)
+        until(lambda: len(peer.acknowledged) > 2, "it is repeated after a while")
+
+
 def test_a_frozen_peer_is_not_asked_and_one_that_is_thawed_is(station: Station) -> None:
     peer, other = station.peer(A, pinned=False), station.peer(B)
     station.pin(peer, state="frozen")
