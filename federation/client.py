@@ -178,6 +178,11 @@ class PeerClient:
         body = await self._signed("GET", endpoints.MY_STATEMENTS + query)
         return await _parse(StatementStatuses, body)
 
+    async def receipt(self, statement_id: StatementId) -> bytes:
+        """Returns the receipt of one of the caller's statements, unverified."""
+        path = endpoints.MY_RECEIPT.replace("{statement_id}", statement_id)
+        return await self._signed("GET", path, max_bytes=limits.MAX_RECEIPT_BYTES)
+
     async def _ask(self, path: str, question: Message, answer: type[M]) -> M:
         return await _parse(answer, await self._signed("POST", path, encode_json(question)))
 

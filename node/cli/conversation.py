@@ -23,6 +23,7 @@ from protocol.errors import (
     PeerRefusedError,
     PeerUnreachableError,
 )
+from protocol.fields import StatementId
 from protocol.messages import Receipt, StatementStatus
 from signing.keys import KeyUse, SigningKey
 from signing.keystore import load_key
@@ -120,6 +121,15 @@ async def _statements(client: PeerClient) -> list[StatementStatus]:
             raise PeerMisbehavedError("The node's list of statements does not end.", evidence=b"")
         after = page.next
     return found
+
+
+def receipt_of(flagger: Flagger, statement_id: StatementId) -> bytes:
+    """Returns the receipt of one of a flagger's statements, unverified.
+
+    Raises:
+        FederationError: as `PeerClient`.
+    """
+    return _talk(flagger, lambda client: client.receipt(statement_id))
 
 
 def _talk(flagger: Flagger, say: Callable[[PeerClient], Awaitable[T]]) -> T:

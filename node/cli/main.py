@@ -25,13 +25,16 @@ from node.cli.verbs import (
     flagger,
     fsck,
     gates,
+    log,
     match,
     operate,
     peers,
     pictures,
+    receipts,
     reissue,
     statements,
     uploads,
+    verify,
 )
 
 # Typer keeps click's exceptions to itself; the one it does export is a subclass of the one needed.
@@ -41,10 +44,14 @@ _WrongUse: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 def build() -> Group:
     """Returns the command with all its verbs."""
     app = group("Share and match what must not come back.", callback=_root)
-    for verbs in (demo, flagger, pictures, flag, statements, match, accounts, reissue, bench):
+    for verbs in (demo, flagger, pictures, flag, statements, receipts, match, accounts, reissue):
+        verbs.register(app)
+    for verbs in (verify, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, fsck, peers, accreditation, circles, clients, gates, uploads):
+    for verbs in (operate, doctor, fsck, log, peers, accreditation, circles, clients):
+        verbs.register(node)
+    for verbs in (gates, uploads):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

@@ -60,7 +60,14 @@ class Platform:
 
     def get(self, path: str) -> Any:
         """Returns the answer to a question without a body; raises as `post` does."""
-        return self._ask("GET", path, None)
+        return self._judge(*self._ask("GET", path, None))
+
+    def get_text(self, path: str) -> bytes:
+        """Returns an answer that is not JSON, to a question without a body; raises as `post`."""
+        status, data, after = self._ask("GET", path, None)
+        if status not in _OK:
+            self._judge(status, data, after)
+        return data
 
     def post(self, path: str, body: Any) -> Any:
         """Returns the answer of the node, a JSON object.
@@ -70,9 +77,9 @@ class Platform:
             PeerRefusedError: the node said no, with its sentence.
             PeerMisbehavedError: it is no node that answers there.
         """
-        return self._ask("POST", path, encode_json(body))
+        return self._judge(*self._ask("POST", path, encode_json(body)))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, str]:
         headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -87,8 +94,8 @@ class Platform:
                 ) as http,
                 http.stream(method, self._url + path, content=body, headers=headers) as response,
             ):
-                status, data = response.status_code, _read(response)
                 after = response.headers.get("retry-after", "")
+                return response.status_code, _read(response), after
         except httpx.TimeoutException:
             raise PeerUnreachableError(f"The node at {self._url} took too long.") from None
         except (httpx.HTTPError, httpx.InvalidURL):
@@ -96,7 +103,6 @@ class Platform:
                 f"The node at {self._url} cannot be reached: is it running, and is that its "
                 "address?"
             ) from None
-        return self._judge(status, data, after)
 
     def _judge(self, status: int, data: bytes, after: str) -> Any:
         try:
