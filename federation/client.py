@@ -7,6 +7,7 @@ says, which is `federation.sync`'s work, or a second try.
 """
 
 import asyncio
+import hashlib
 import ipaddress
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -43,6 +44,7 @@ from protocol.messages import (
     WellKnown,
     parse_message,
 )
+from protocol.witnessing import SIZE_TYPE, AddCheckpoint, parse_size
 from signing.keys import SigningKey
 from signing.requests import sign_request
 
@@ -156,6 +158,33 @@ class PeerClient:
         """Tells the node up to where its log has been taken over."""
         await self._signed("POST", endpoints.ACKNOWLEDGE, encode_json(acknowledgement))
 
+    async def published(self) -> bytes:
+        """Returns the latest checkpoint that the node's witnesses cosigned, unverified."""
+        return await self._signed("GET", endpoints.PUBLISHED, max_bytes=limits.MAX_NOTE_BYTES)
+
+    async def add_checkpoint(self, request: AddCheckpoint, *, prefix: str = "") -> bytes:
+        """Returns what a witness answers to a new checkpoint: signature lines, unverified.
+
+        Where it knows another size, the `PeerRefusedError` says which.
+
+        Args:
+            request: the checkpoint and the proof.
+            prefix: path of the witness before the one that C2SP gives.
+        """
+        return await self._signed(
+            "POST",
+            prefix + endpoints.ADD_CHECKPOINT,
+            request.to_bytes(),
+            max_bytes=limits.MAX_NOTE_BYTES,
+            media_type="application/octet-stream",
+        )
+
+    async def witnessed(self, origin: str) -> bytes:
+        """Returns the checkpoint of a log that the node cosigned last, unverified."""
+        digest = hashlib.sha256(origin.encode()).hexdigest()
+        path = endpoints.WITNESSED.replace("{origin}", digest)
+        return await self._signed("GET", path, max_bytes=limits.MAX_NOTE_BYTES)
+
     async def poke(self, poke: Poke) -> None:
         """Tells the node that the caller's log has grown."""
         await self._signed("POST", endpoints.POKE, encode_json(poke))
@@ -196,6 +225,7 @@ class PeerClient:
         body: bytes = b"",
         *,
         max_bytes: int = limits.MAX_PEER_RESPONSE_BYTES,
+        media_type: str = "application/json",
     ) -> bytes:
         if self._key is None:
             raise RuntimeError("This request has to be signed, and there is no key.")
@@ -205,6 +235,8 @@ class PeerClient:
             fields = sign_request(method=method, url=url, body=body, key=self._key, now=now)
         except ProtocolError as error:
             raise PeerUnreachableError(f"The peer's address cannot be used: {error}") from None
+        if body:
+            fields["Content-Type"] = media_type
         return await self._send(method, path, body, fields, max_bytes)
 
     async def _send(
@@ -212,8 +244,6 @@ class PeerClient:
     ) -> bytes:
         """Returns the body of a success; every foreign error becomes one of ours here."""
         headers = {**_PLAIN, **fields}
-        if body:
-            headers["Content-Type"] = "application/json"
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await self._exchange(method, path, body, headers, max_bytes)
@@ -275,7 +305,18 @@ def _refusal(answer: Answer, body: bytes) -> PeerRefusedError:
         status=answer.status,
         retry_after_s=retry_after_s,
         budget=_budget(problem),
+        size=_size(answer, body),
     )
+
+
+def _size(answer: Answer, body: bytes) -> int | None:
+    """Returns which size a witness says that it knows (C2SP tlog-witness, status 409)."""
+    if answer.header.get("content-type") != SIZE_TYPE:
+        return None
+    try:
+        return parse_size(body)
+    except ProtocolError:
+        return None
 
 
 def _problem(body: bytes) -> dict[str, Any]:

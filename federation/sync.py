@@ -85,7 +85,9 @@ class SyncReport:
 class Source(LogSource, Protocol):
     """A peer whose log can be pulled; `federation.client.PeerClient` is one."""
 
-    bytes_received: int
+    @property
+    def bytes_received(self) -> int:
+        """Bodies of its answers so far."""
 
     async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
         """Returns the envelopes of statements, or why there is none."""

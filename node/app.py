@@ -54,5 +54,6 @@ def running(services: Services) -> Iterator[None]:
         for follower in services.followers:
             follower.close()
         services.jobs.close()
+        services.witness_talk.close()
         services.exchange.close()
         services.asking.close()

@@ -15,7 +15,8 @@ from federation.client import PeerClient
 from federation.descriptors import PinnedNode
 from federation.gossip import poke_all
 from federation.lines import Lines
-from federation.sync import sync_peer
+from federation.sync import Source, sync_peer
+from federation.witness import WitnessedSource
 from node.loop import Loop
 from node.services.directory import pinned
 from node.services.ingest import Ingest
@@ -26,6 +27,7 @@ from node.settings import Settings
 from node.storage.engine import Store
 from protocol.errors import FederationError, PeerMisbehavedError, SchutznetzError
 from protocol.messages import Poke
+from protocol.witness_policy import WitnessPolicy
 
 _WATCH_EVERY_S = 1.0
 _TELL_AGAIN_S = 3_600  # a peer may have been restored, or have pinned this node anew
@@ -45,8 +47,10 @@ class Exchange:
         keys: NodeKeys,
         settings: Settings,
         clock: Callable[[], float],
+        required: WitnessPolicy | None = None,
     ) -> None:
         self._store = store
+        self._required = required
         self._ingest = ingest
         self._own_log = log
         self._keys = keys
@@ -181,8 +185,9 @@ class Exchange:
             return True
         replica = StoredReplica(self._store, self._ingest, node=name, clock=self._clock)
         try:
+            source = await self._source(node, replica)
             report = await sync_peer(
-                self._client(node), node, replica, run=asyncio.to_thread, told=self._told(node)
+                source, node, replica, run=asyncio.to_thread, told=self._told(node)
             )
         except SchutznetzError as error:
             await asyncio.to_thread(self._note_failure, name, error)
@@ -207,6 +212,13 @@ class Exchange:
         origin, size, at = self._acknowledged.get(node.name, ("", 0, 0.0))
         is_known = origin == node.log_origin and self._clock() - at < _TELL_AGAIN_S
         return size if is_known else None
+
+    async def _source(self, node: PinnedNode, replica: StoredReplica) -> Source:
+        client = self._client(node)
+        if self._required is None:
+            return client
+        frontier, _ = await asyncio.to_thread(replica.cursor, node.log_origin)
+        return WitnessedSource(client, self._required, least=frontier.size)
 
     def _note_failure(self, name: str, error: SchutznetzError) -> None:
         with self._store.write() as transaction:

@@ -71,14 +71,18 @@ class Settings(NetworkSettings, MediaSettings, OwnSettings):
         directory = Path(values["directory"]).absolute()
         # SQLAlchemy reads these two characters of a database's path as URL syntax
         path = str(directory / "node.db").replace("%", "%25").replace("?", "%3F")
-        filled = {"database_url": _SQLITE + path, "policy_file": Path("policy.toml")}
+        filled = {
+            "database_url": _SQLITE + path,
+            "policy_file": Path("policy.toml"),
+            "witness_policy_file": Path("witness-policy.txt"),
+        }
         if "name" in values:
             filled["username_scope"] = values["name"]
         filled |= values
         filled["directory"] = directory
         return filled
 
-    @field_validator("policy_file", "passphrase_file")
+    @field_validator("policy_file", "witness_policy_file", "passphrase_file")
     @classmethod
     def _see_from_directory(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         return None if value is None else Path(info.data["directory"]) / value

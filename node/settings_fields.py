@@ -89,6 +89,12 @@ class OwnSettings(BaseSettings):
         "The policy (docs/policy.md).",
         shown="`policy.toml` in the node's directory",
     )
+    witness_policy_file: Path = _setting(
+        Path("witness-policy.txt"),
+        "Which witnesses have to cosign this node's log (C2SP tlog-policy; docs/operating.md). "
+        "Read at start. Where there is no such file, nobody is asked.",
+        shown="`witness-policy.txt` in the node's directory",
+    )
     default_region: str | None = _setting(
         None,
         "Country (ISO 3166-1, such as `DE`) that a phone number without country code belongs to. "
@@ -215,6 +221,11 @@ class NetworkSettings(BaseSettings):
         unit="seconds",
         ge=0.1,
         le=86_400,
+    )
+    require_witnessed: bool = _setting(
+        False,
+        "Takes over of a peer's log only what enough of the witnesses in `witness_policy_file` "
+        "have cosigned. Peers then have to be asking those witnesses.",
     )
     peer_timeout_s: float = _setting(
         10.0, "Longest wait for an answer of a peer.", unit="seconds", ge=0.1, le=300

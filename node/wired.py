@@ -31,6 +31,7 @@ from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.participation import Participation
 from node.services.peers import Peers
+from node.services.publication import Publication
 from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
@@ -46,6 +47,7 @@ from node.services.witnessing import Witness
 from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
+from node.witness_talk import WitnessTalk
 
 Clock = Callable[[], float]
 """Unix time in seconds."""
@@ -75,6 +77,8 @@ class Services:
     budgets: Budgets
     peers: Peers
     witness: Witness
+    publication: Publication
+    witness_talk: WitnessTalk
     clients: Clients
     flaggers: Flaggers
     circles: Circles
@@ -111,6 +115,7 @@ class Services:
         self.tally.start()
         self.asking.start()
         self.exchange.start()
+        self.witness_talk.start()
         self.jobs.start()
         for follower in self.followers:
             follower.start()

@@ -40,6 +40,7 @@ from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
 from node.services.participation import Participation
 from node.services.peers import Peers
+from node.services.publication import Publication, read_witness_policy
 from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
@@ -56,6 +57,7 @@ from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
 from node.wired import Clock, Services
+from node.witness_talk import WitnessTalk
 from protocol.categories import builtin_vocabulary
 from protocol.errors import SettingsError
 
@@ -82,6 +84,10 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     ingest = Ingest(
         store, log, name=name, clock=clock, limits=lambda: policy.current().gates.limits
     )
+    witness_policy = read_witness_policy(settings.witness_policy_file)
+    if settings.require_witnessed and witness_policy is None:
+        raise SettingsError("require_witnessed: there is no file witness_policy_file.")
+    publication = Publication(store, log, witness_policy, clock=clock)
     author = Author(ingest, keys, name=name, clock=clock)
     index = PdqEngine(settings.directory / INDEX_FOLDER)
     catalogue = Catalogue(store, index, origin=log.origin)
@@ -91,7 +97,15 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
-    exchange = Exchange(store, ingest, log, keys=keys, settings=settings, clock=clock)
+    exchange = Exchange(
+        store,
+        ingest,
+        log,
+        keys=keys,
+        settings=settings,
+        clock=clock,
+        required=witness_policy if settings.require_witnessed else None,
+    )
     ledger = Ledger(store, directory=settings.directory, name=name, clock=clock)
     maintenance = Maintenance(
         store,
@@ -128,7 +142,18 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         name=name,
         clock=clock,
     )
+    witness_talk = WitnessTalk(
+        store,
+        log,
+        publication,
+        keys=keys,
+        settings=settings,
+        leads=lambda: maintenance.lead(for_s=LEASE_S),
+        clock=clock,
+    )
+    witness_talk.on_published(lambda: exchange.log_grew(False))
     ingest.subscribe(exchange.log_grew)
+    ingest.subscribe(witness_talk.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
     tally = Tally(store, policy, clock=clock)
@@ -202,7 +227,13 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ingest=ingest,
         serving=Serving(store, clock=clock),
         flags=Flags(
-            store, author, audit, name=name, due_days=settings.remedy_due_days, clock=clock
+            store,
+            author,
+            audit,
+            name=name,
+            due_days=settings.remedy_due_days,
+            publication=publication,
+            clock=clock,
         ),
         lookups=lookups,
         streams=streams,
@@ -213,6 +244,8 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         evaluator=evaluator,
         budgets=budgets,
         peers=peers,
+        publication=publication,
+        witness_talk=witness_talk,
         witness=Witness(store, keys.witness, name=name, clock=clock),
         clients=Clients(store, clock=clock),
         flaggers=Flaggers(store, author, audit, name=name, clock=clock),

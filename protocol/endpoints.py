@@ -9,6 +9,9 @@ DESCRIPTOR = "/federation/v1/descriptor"
 CHECKPOINT = "/checkpoint"
 """The node's latest signed checkpoint (C2SP tlog-tiles path), for peers."""
 
+PUBLISHED = "/federation/v1/published"
+"""The node's latest checkpoint that carries the cosignatures its policy asks for, for peers."""
+
 ADD_CHECKPOINT = "/add-checkpoint"
 """A node asks a witness to cosign its new checkpoint (C2SP tlog-witness path)."""
 

@@ -142,6 +142,7 @@ class PeerRefusedError(FederationError):
         status: the HTTP status of the refusal.
         retry_after_s: seconds to wait before asking again, where the peer said so.
         budget: what it says is left of this node's budget there, as `RateLimitedError` has it.
+        size: of the log, as a witness cosigned it last, where it said so.
     """
 
     def __init__(
@@ -151,11 +152,13 @@ class PeerRefusedError(FederationError):
         status: int,
         retry_after_s: int | None = None,
         budget: Mapping[str, int] | None = None,
+        size: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
         self.budget = budget
+        self.size = size
 
 
 class PeerMisbehavedError(FederationError):

@@ -191,7 +191,11 @@ class PeerStatus(Message, frozen=True, kw_only=True):
 
 
 class StatementStatus(Message, frozen=True, kw_only=True):
-    """What became of one statement."""
+    """What became of one statement.
+
+    `published` says whether a checkpoint that covers it carries the cosignatures which the node's
+    witness policy asks for; where it is ``pending``, `missing` says how many lack at the least.
+    """
 
     id: Digest256
     kind: Text
@@ -202,6 +206,8 @@ class StatementStatus(Message, frozen=True, kw_only=True):
     confirmed: Total = 0
     refuted: Total = 0
     unreviewed: Total = 0
+    published: Literal["published", "pending", "not-asked"] = "not-asked"
+    missing: Annotated[int, Meta(ge=0, le=limits.MAX_LIST)] = 0
 
 
 class StatementStatuses(Message, frozen=True, kw_only=True):

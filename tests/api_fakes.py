@@ -22,6 +22,7 @@ from node.services.leads import Lead
 from node.services.lookups import ListState, MatchAnswer
 from node.services.once import Once
 from node.services.peers import Caller, PeerState
+from node.services.publication import PublicationState
 from node.services.quarantines import Entry as QuarantineEntry
 from node.services.remedies import Remedy, RemedyDeed
 from node.services.retro import RetroMatch
@@ -559,6 +560,16 @@ class FakeWitness:
         return b"a note"
 
 
+class FakePublication:
+    """Has a checkpoint with enough cosignatures, and gathers for the next."""
+
+    def published(self) -> bytes:
+        return b"a note"
+
+    def state(self) -> PublicationState:
+        return PublicationState(is_asked=True, size=3, asked_size=4, missing=1)
+
+
 class FakeQuarantines:
     def __init__(self) -> None:
         self.state = "quarantined"
@@ -681,6 +692,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         participation=FakeParticipation(),
         peers=peers,
         witness=FakeWitness(),
+        publication=FakePublication(),
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),

@@ -13,7 +13,14 @@ from typing import Any, Literal
 from federation.descriptors import PinnedNode, open_descriptor, pin
 from protocol import limits
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.checkpoint import Checkpoint
+from protocol.checkpoint import (
+    Checkpoint,
+    Note,
+    format_note,
+    format_signature_lines,
+    parse_checkpoint,
+    parse_note,
+)
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import format_time, from_base64url, parse_time, to_base64url
 from protocol.envelope import Envelope, Signature, encode_envelope, parse_envelope
@@ -42,6 +49,8 @@ from protocol.statements import (
     MediaItem,
     Statement,
 )
+from protocol.witnessing import AddCheckpoint
+from signing.cosignatures import cosign, witness_name
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.notes import sign_checkpoint
@@ -140,6 +149,8 @@ class Peer:
     shift: int = 0
     replayed: bytes | None = None
     garbled: int = 0
+    publication: bytes = b""
+    cosigned: dict[str, bytes] = field(default_factory=dict)
     generation: int = 1
     share: tuple[int, KeyPair] | None = None
     bytes_received: int = 0
@@ -238,6 +249,30 @@ class Peer:
         note = self.replayed or self.note()
         self.bytes_received += len(note)
         return note
+
+    async def published(self) -> bytes:
+        self._answer()
+        return self.publication
+
+    async def add_checkpoint(self, request: AddCheckpoint, *, prefix: str = "") -> bytes:
+        """Cosigns whatever follows the size that it cosigned last, without looking at proofs."""
+        self._answer()
+        note = parse_note(request.note)
+        found = parse_checkpoint(note.text)
+        known = self.cosigned.get(found.origin, b"")
+        size = parse_checkpoint(parse_note(known).text).size if known else 0
+        if request.old_size != size:
+            raise PeerRefusedError("Another size was cosigned.", status=409, size=size)
+        key, name = self.key(KeyUse.WITNESS), witness_name(self.name)
+        line = cosign(note.text, key, name=name, now=NOW)
+        self.cosigned[found.origin] = format_note(Note(note.text, (*note.signatures, line)))
+        return format_signature_lines([line])
+
+    async def witnessed(self, origin: str) -> bytes:
+        self._answer()
+        if origin not in self.cosigned:
+            raise PeerRefusedError("Nothing of it was cosigned.", status=404)
+        return self.cosigned[origin]
 
     async def entries(self, start: int, limit: int) -> Entries:
         self._answer()

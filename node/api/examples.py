@@ -292,6 +292,7 @@ NODE_STATUS: Final = {
     "ready": True,
     "reasons": [],
     "quarantined": 1,
+    "publication": {"is_asked": True, "size": 40_210, "asked_size": 40_212, "missing": 1},
     "budget_alarms": [BUDGET_USE],
     "peers": [PEER],
 }

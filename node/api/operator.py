@@ -67,6 +67,7 @@ def status(_client: Operator, services: ServicesDep) -> Response:
         "ready": not reasons,
         "reasons": reasons,
         "quarantined": len(services.quarantines.list(["quarantined"])),
+        "publication": services.publication.state(),
         "budget_alarms": services.budgets.alarms(),
         "peers": services.peers.list(),
     }

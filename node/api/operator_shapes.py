@@ -186,6 +186,15 @@ class ThawHolderRequest(Body):
     node: str = Field(min_length=1, max_length=limits.MAX_NAME_CHARS)
 
 
+class PublicationStatus(Answer):
+    """How far witnesses vouch for this node's log."""
+
+    is_asked: bool = Field(description="Whether there is a witness policy.")
+    size: int = Field(description="Statements that are published: enough have cosigned.")
+    asked_size: int = Field(description="Of the checkpoint that is being cosigned.")
+    missing: int = Field(description="Cosignatures that it lacks.")
+
+
 class Status(Answer):
     """A node on one screen."""
 
@@ -197,6 +206,7 @@ class Status(Answer):
     ready: bool
     reasons: tuple[str, ...] = Field(description="What keeps it from being ready.")
     quarantined: int = Field(description="Entries in quarantine: `/v1/admin/quarantine`.")
+    publication: PublicationStatus
     budget_alarms: tuple[BudgetUse, ...] = Field(
         description="Parties that have used half of today's budget or more."
     )

@@ -10,7 +10,7 @@ from node.api.bodies import OCTETS
 from node.api.openapi import BEARER, documented
 from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, ProblemError
 from node.services.witnessing import OtherSize
-from protocol.endpoints import ADD_CHECKPOINT, WITNESSED
+from protocol.endpoints import ADD_CHECKPOINT, PUBLISHED, WITNESSED
 from protocol.errors import InvalidError, LimitError, MalformedError
 from protocol.witnessing import SIZE_TYPE, format_size, parse_add_checkpoint
 
@@ -53,6 +53,21 @@ def add_checkpoint(
         # Set by hand: the framework would add a charset to the type.
         return Response(format_size(answer.size), 409, headers={"Content-Type": SIZE_TYPE})
     return Response(answer.lines, media_type=NOTE)
+
+
+@router.get(
+    PUBLISHED,
+    summary="The latest checkpoint with enough cosignatures",
+    **documented(
+        answers={200: {"description": "A C2SP signed note, cosigned.", "content": _TEXT}},
+        may_fail=(*BEARER, NOT_FOUND),
+    ),
+)
+def published(
+    _signed: Annotated[Signed, Depends(signed_by("node", body=False))], services: ServicesDep
+) -> Response:
+    """Answers what this node's witnesses vouch for, as its own policy has it."""
+    return Response(services.publication.published(), media_type=NOTE)
 
 
 @router.get(

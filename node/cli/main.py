@@ -35,6 +35,7 @@ from node.cli.verbs import (
     statements,
     uploads,
     verify,
+    witnesses,
 )
 
 # Typer keeps click's exceptions to itself; the one it does export is a subclass of the one needed.
@@ -51,7 +52,7 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (gates, uploads):
+    for verbs in (witnesses, gates, uploads):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

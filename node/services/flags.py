@@ -8,6 +8,7 @@ from node.services.audit import Audit
 from node.services.authoring import Author
 from node.services.clients import Client
 from node.services.directory import StoredDirectory
+from node.services.publication import NOT_ASKED, Publication, PublicationState
 from node.services.serving import audience_of
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
@@ -49,9 +50,11 @@ class Flags:
         name: str,
         clock: Callable[[], float],
         due_days: int = 7,
+        publication: Publication | None = None,
     ) -> None:
         self._due_s = due_days * _SECONDS_PER_DAY
         self._store = store
+        self._publication = publication
         self._author = author
         self._audit = audit
         self._name = name
@@ -179,7 +182,8 @@ class Flags:
         """
         with self._store.read() as transaction:
             record = _found(transaction, statement_id)
-            return self._status(transaction, record, transaction.peers.all())
+            said = self._said(transaction)
+            return self._status(transaction, record, transaction.peers.all(), said)
 
     def statuses(self, issuer: str, *, after: int | None = None) -> StatementStatuses:
         """Returns what became of an issuer's statements, newest first.
@@ -191,14 +195,24 @@ class Flags:
         with self._store.read() as transaction:
             found = transaction.statements.by_issuer(issuer, before=after, limit=_PAGE)
             peers = transaction.peers.all()
-            shown = tuple(self._status(transaction, one, peers) for one in found)
+            said = self._said(transaction)
+            shown = tuple(self._status(transaction, one, peers, said) for one in found)
         return StatementStatuses(
             statements=shown, next=found[-1].log_index if len(found) == _PAGE else None
         )
 
+    def _said(self, transaction: Transaction) -> PublicationState:
+        asked = self._publication
+        return NOT_ASKED if asked is None else asked.state_in(transaction)
+
     def _status(
-        self, transaction: Transaction, record: StatementRecord, peers: Sequence[PeerRecord]
+        self,
+        transaction: Transaction,
+        record: StatementRecord,
+        peers: Sequence[PeerRecord],
+        said: PublicationState,
     ) -> StatementStatus:
+        published, missing = said.of(record.log_index)
         totals = transaction.journal.feedback(record.log_index)
         directory = StoredDirectory(transaction)
         audience = audience_of(record, directory)
@@ -224,6 +238,8 @@ class Flags:
             confirmed=min(totals.confirmed, MAX_JSON_INT),
             refuted=min(totals.refuted, MAX_JSON_INT),
             unreviewed=min(totals.unreviewed, MAX_JSON_INT),
+            published=published,
+            missing=missing,
         )
 
     def _state(self, transaction: Transaction, record: StatementRecord) -> State:

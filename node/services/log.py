@@ -42,9 +42,20 @@ class OwnLog:
         return known.frontier.size
 
     def checkpoint(self) -> bytes:
-        """Returns the signed checkpoint of everything that is durable (C2SP signed note)."""
+        """Returns the checkpoint of everything that is durable, with what witnesses put on it."""
         with self._store.read() as transaction:
-            frontier = transaction.logs.get(self.origin).frontier
+            _, note = self.signed(transaction)
+            asked = transaction.witnesses.own(self.origin, "asked")
+        # It has the same text and the same signatures of the log, and more of witnesses.
+        return asked.note if asked is not None and asked.note.startswith(note) else note
+
+    def signed(self, transaction: Transaction) -> tuple[int, bytes]:
+        """Returns the size of the log, and its checkpoint, signed by the log alone.
+
+        Args:
+            transaction: one that reads: only what was committed may be signed.
+        """
+        frontier = transaction.logs.get(self.origin).frontier
         # What a read transaction sees has been committed, and a commit is on disk (FULL).
         signed = self._signed
         if signed is None or signed[0] != frontier.size:
@@ -52,7 +63,7 @@ class OwnLog:
                 Checkpoint(self.origin, frontier.size, frontier.root()), self._key
             )
             signed = self._signed = (frontier.size, note)
-        return signed[1]
+        return signed
 
     def on_published(self, published: Callable[[], bytes | None]) -> None:
         """Has receipts prove against what `published` returns, where it reaches far enough.

@@ -41,7 +41,7 @@ from protocol.errors import (
 from protocol.merkle import EMPTY_ROOT, verify_consistency
 from protocol.witnessing import AddCheckpoint
 from signing.cosignatures import cosign, witness_name
-from signing.keys import SigningKey
+from signing.keys import PublicKey, SigningKey
 from signing.notes import open_checkpoint
 
 MAX_PER_MINUTE: Final = 240
@@ -97,6 +97,11 @@ class Witness:
         self._name = name
         self._clock = clock
         self._pace = _Pace(MAX_PER_MINUTE)
+
+    @property
+    def key(self) -> PublicKey:
+        """The public half of the key that cosigns."""
+        return self._key.public
 
     def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
         """Cosigns a checkpoint that extends the one cosigned before.

@@ -12,6 +12,7 @@ import typer
 from node.cli import options
 from node.cli.output import show, show_fields, show_json, show_table
 from node.cli.verbs.budgets import show_usage, usage_json
+from node.cli.verbs.witnesses import publication_json, publication_text
 
 if TYPE_CHECKING:
     from node.services.peers import PeerState
@@ -178,6 +179,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         remedies = len(services.remedies.open())
         alarms = services.budgets.alarms()
         quarantined = len(services.quarantines.list(["quarantined"]))
+        publication = services.publication.state()
         now = int(services.clock())
         name, url = services.settings.name, services.settings.url
     if as_json:
@@ -189,6 +191,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "entries": state.entries,
                 "open_remedies": remedies,
                 "quarantined": quarantined,
+                "publication": publication_json(publication),
                 "budget_alarms": [usage_json(one) for one in alarms],
                 "peers": [_peer(one, size, now) for one in peers],
             }
@@ -201,6 +204,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
             ("list", f"{state.entries} media hashes to match"),
             ("to restore", f"{remedies} open remedies"),
             ("quarantine", f"{quarantined} entries to confirm or reject"),
+            ("published", publication_text(publication)),
         ]
     )
     show()

@@ -289,6 +289,7 @@ def _show_list(found: list[dict[str, Any]]) -> None:
 def _show_one(one: dict[str, Any]) -> None:
     show(f"statement {one['id']}")
     show(f"  {one['kind']}, {one['state']}, entry {one['index']} of the node's log")
+    show(f"  {_published(one)}")
     show(f"  taken up by {_taken(one)} of {len(one.get('peers', ()))} peers")
     for peer in one.get("peers", ()):
         reason = f": {peer['reason']}" if peer.get("reason") else ""
@@ -297,6 +298,14 @@ def _show_one(one: dict[str, Any]) -> None:
         f"  {one.get('matches', 0)} matches: {one.get('confirmed', 0)} right, "
         f"{one.get('refuted', 0)} wrong, {one.get('unreviewed', 0)} not looked at"
     )
+
+
+def _published(one: dict[str, Any]) -> str:
+    missing = one.get("missing", 0)
+    return {
+        "published": "published: the node's witnesses have cosigned it",
+        "pending": f"not published yet: {missing} cosignatures of witnesses are missing",
+    }.get(one.get("published", "not-asked"), "published: not asked for, the node has no witnesses")
 
 
 def _taken(one: dict[str, Any]) -> int:
