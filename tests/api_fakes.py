@@ -196,7 +196,8 @@ class FakePeers:
 class FakeStatements:
     """Ingest, flags and log over one list of ids."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: FakePeers) -> None:
+        self.peers = peers
         self.ids: list[str] = [KNOWN]
         self.last: dict[str, Any] = {}
 
@@ -219,7 +220,9 @@ class FakeStatements:
             )
         )
 
-    def checkpoint(self) -> bytes:
+    def checkpoint(self, once: Once | None = None) -> bytes:
+        if once is not None:
+            self.peers.remember(once)
         return b"hotline.example/log\n1\nAAAA\n\n"
 
     def tile(self, tile: Tile) -> bytes:
@@ -672,8 +675,8 @@ class FakeHealth:
 def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **settings: Any) -> Any:
     """Returns services of a node that knows one statement, one peer and one flagger."""
     said = {"metrics_enabled": True} | settings
-    statements = FakeStatements()
     peers = FakePeers()
+    statements = FakeStatements(peers)
     return SimpleNamespace(
         settings=Settings(directory=directory, name=NAME, url=url, **said),
         clock=lambda: float(NOW),

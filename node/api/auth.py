@@ -200,6 +200,21 @@ class SignedOnce:
         return Signed(name, data, once)
 
 
+@dataclass(frozen=True)
+class SignedRead(SignedOnce):
+    """The same for a signed request without a body."""
+
+    def __call__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        _documented: Annotated[str | None, Security(_SIGNATURE)],
+        data: Annotated[bytes, Depends(_any_body)],
+    ) -> Signed:
+        """Returns the request."""
+        return self.check(request, services, data)
+
+
 signed_envelope = signed_by("flagger", body=True, types=(ENVELOPE, JSON))
 """A flagger's request with an envelope in it."""
 

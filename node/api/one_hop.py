@@ -6,8 +6,8 @@ one, the body parsed in the next, the handler run in a third. Each hop costs mor
 thread, so that still nothing of them runs on the event loop.
 
 Only for handlers whose arguments are the caller or a signed request, a JSON body, the services and
-the figures, and only for short bodies, which are read before the key is checked; every other
-request goes FastAPI's way.
+the figures, and only for no body or short ones, which are read before the key is checked; every
+other request goes FastAPI's way.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from node.api.auth import Requirement, SignedOnce, get_metrics, get_services
+from node.api.auth import Requirement, SignedOnce, SignedRead, get_metrics, get_services
 from node.api.bodies import JsonBody, json_bytes
 from node.api.problems import ProblemError
 
@@ -40,10 +40,15 @@ class OneHop(APIRoute):
         whole: Any = super().get_route_handler()
         arguments = _dependencies(self.endpoint)
 
+        reads = any(isinstance(one, SignedRead) for one in arguments.values())
+        is_quick = _is_empty if reads else _is_short
+
         async def handle(request: Request) -> Response:
-            if not _is_short(request):
+            if not is_quick(request):
                 response: Response = await whole(request)
                 return response
+            if reads:
+                return await run_in_threadpool(serve, request, b"")
             try:
                 body: bytes | ProblemError = await json_bytes(request)
             except ProblemError as problem:
@@ -97,6 +102,11 @@ def _resolve(dependency: Any, request: Request, body: bytes | ProblemError) -> A
             return dependency.parse(body)
         return dependency.check(request, state.services, body)
     return state.services if dependency is get_services else state.metrics
+
+
+def _is_empty(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 def _is_short(request: Request) -> bool:

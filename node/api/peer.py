@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from node.api import examples
-from node.api.auth import ServicesDep, Signed, SignedOnce, signed_by
+from node.api.auth import ServicesDep, Signed, SignedOnce, SignedRead, signed_by
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.one_hop import OneHop
 from node.api.openapi import BEARER, content, documented, shaped
@@ -32,7 +32,7 @@ quick_router = APIRouter(tags=["peer"], route_class=OneHop)
 Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
 
 
-@router.get(
+@quick_router.get(
     CHECKPOINT,
     summary="The node's signed checkpoint",
     **documented(
@@ -46,10 +46,10 @@ Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
     ),
 )
 def checkpoint(
-    _signed: Annotated[Signed, Depends(signed_by("node", body=False))], services: ServicesDep
+    signed: Annotated[Signed, Depends(SignedRead("node"))], services: ServicesDep
 ) -> Response:
     """Answers the size and root of the node's own log, signed."""
-    return Response(services.log.checkpoint(), media_type=NOTE)
+    return Response(services.log.checkpoint(signed.once), media_type=NOTE)
 
 
 @router.post(

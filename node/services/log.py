@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from node.services.once import Once
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.transaction import Transaction
@@ -41,9 +42,20 @@ class OwnLog:
             transaction.logs.add_tiles(known.frontier.size, full)
         return known.frontier.size
 
-    def checkpoint(self) -> bytes:
-        """Returns the checkpoint of everything that is durable, with what witnesses put on it."""
-        with self._store.read() as transaction:
+    def checkpoint(self, once: Once | None = None) -> bytes:
+        """Returns the checkpoint of everything that is durable, with what witnesses put on it.
+
+        Args:
+            once: the request that asks, where it is to be used up in the same transaction.
+
+        Raises:
+            ReplayedError: this request was here before.
+        """
+        # As for `Peers.remember`, the nonce need not outlive a failure of power.
+        opened = self._store.read() if once is None else self._store.write(durable=False)
+        with opened as transaction:
+            if once is not None:
+                once.use(transaction)
             _, note = self.signed(transaction)
             asked = transaction.witnesses.own(self.origin, "asked")
         # It has the same text and the same signatures of the log, and more of witnesses.
@@ -53,7 +65,7 @@ class OwnLog:
         """Returns the size of the log, and its checkpoint, signed by the log alone.
 
         Args:
-            transaction: one that reads: only what was committed may be signed.
+            transaction: one that has not written to the log: only what was committed may be signed.
         """
         frontier = transaction.logs.get(self.origin).frontier
         # What a read transaction sees has been committed, and a commit is on disk (FULL).

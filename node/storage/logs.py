@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from node.storage.log_rows import LogTileRow
 from node.storage.rows import LogRow
@@ -12,6 +12,8 @@ from protocol.merkle import TILE_HEIGHT, Frontier
 
 _LOG = table(LogRow)
 _TILE = table(LogTileRow)
+# Built once: each statement and each sync asks for it, and to build it costs more than to ask.
+_OF_ORIGIN = select(_LOG).where(_LOG.c.origin == bindparam("origin"))
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class LogRepository:
 
     def get(self, origin: str) -> LogRecord:
         """Returns what is known of a log; an unknown one is empty."""
-        row = self._connection.execute(select(_LOG).where(_LOG.c.origin == origin)).first()
+        row = self._connection.execute(_OF_ORIGIN, {"origin": origin}).first()
         if row is None:
             return LogRecord(origin, Frontier.EMPTY, None)
         return LogRecord(origin, Frontier.from_bytes(row.frontier), row.checkpoint)

@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from node.storage.rows import DisputeRow, EnvelopeRow, StatementRow
 from node.storage.sql import join_list, split_list, split_numbers, table
@@ -14,6 +24,7 @@ _STATEMENT = table(StatementRow)
 _ENVELOPE = table(EnvelopeRow)
 _DISPUTE = table(DisputeRow)
 _CHUNK = 500
+_OF_ID = select(_STATEMENT).where(_STATEMENT.c.id == bindparam("id"))
 
 GONE = ("erased", "expired")
 """States in which the body is no longer kept."""
@@ -104,9 +115,7 @@ class StatementRepository:
 
     def by_id(self, statement_id: str) -> StatementRecord | None:
         """Returns the statement with this id."""
-        found = self._connection.execute(
-            select(_STATEMENT).where(_STATEMENT.c.id == bytes.fromhex(statement_id))
-        )
+        found = self._connection.execute(_OF_ID, {"id": bytes.fromhex(statement_id)})
         row = found.mappings().first()
         return None if row is None else _record(row)
 

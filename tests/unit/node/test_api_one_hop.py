@@ -11,7 +11,7 @@ from api_fakes import bearer
 from node.api import one_hop, peer, platform
 from node.api.app import build_api
 from node.api.one_hop import OneHop
-from node.api.peer import evaluate
+from node.api.peer import checkpoint, evaluate
 from node.api.platform import check_account, match
 from protocol.encoding import encode_json
 from protocol.messages import OprfRequest
@@ -35,7 +35,12 @@ def client(services, monkeypatch, request):
 def test_what_is_asked_most_is_served_in_one_hop():
     routes = [*platform.quick_router.routes, *peer.quick_router.routes]
     assert all(isinstance(route, OneHop) for route in routes)
-    assert [route.endpoint for route in routes] == [match, check_account, evaluate]
+    assert [route.endpoint for route in routes] == [
+        match,
+        check_account,
+        checkpoint,
+        evaluate,
+    ]
 
 
 def test_a_look_up_is_answered(client):
@@ -169,3 +174,32 @@ def test_a_question_is_answered_once_for_each_signature(client):
     assert again.status_code == 401
     assert again.headers["WWW-Authenticate"] == "Signature"
     assert "new nonce" in again.json()["detail"]
+
+
+CHECKPOINT = "/checkpoint"
+
+
+def read(client, *, content=b"", **signing):
+    header = api_fakes.signed(method="GET", url=URL + CHECKPOINT, body=content, **signing)
+    return client.request("GET", CHECKPOINT, content=content, headers=header)
+
+
+def test_a_signed_read_is_answered_once_for_each_signature(client):
+    header = api_fakes.signed(method="GET", url=URL + CHECKPOINT, body=b"")
+    assert client.get(CHECKPOINT, headers=header).status_code == 200
+    assert client.get(CHECKPOINT, headers=header).status_code == 401
+
+
+def test_a_read_that_comes_with_a_body_goes_the_usual_way(client):
+    assert read(client, content=b"x").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "status"), [(api_fakes.STRANGER_KEY, 401), (api_fakes.FLAGGER_KEY, 403)]
+)
+def test_a_read_of_somebody_else_is_refused(client, key, status):
+    assert read(client, key=key).status_code == status
+
+
+def test_a_read_that_nobody_signed_is_refused(client):
+    assert client.get(CHECKPOINT).status_code == 401
