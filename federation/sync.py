@@ -117,6 +117,7 @@ class Replica(Protocol):
         pulled: Sequence[Pulled],
         frontier: Frontier,
         checkpoint: bytes | None,
+        entries: Sequence[StatementId] = (),
     ) -> Sequence[SetAside]:
         """Verifies and stores what was pulled, and moves the cursor, in one transaction.
 
@@ -126,6 +127,7 @@ class Replica(Protocol):
                 without a body among them, so that what points at them is no surprise.
             frontier: state of the log after them.
             checkpoint: the believed checkpoint that they lead to.
+            entries: all entries by which the state has grown, in their order.
 
         Returns:
             What was not taken over, and why.
@@ -290,7 +292,9 @@ class _Sync:
     ) -> Frontier:
         """Hands one answer on; a crash before its commit repeats it, one after it does not."""
         frontier = frontier.append(bytes.fromhex(one) for one in entries)
-        set_aside = self._replica.take(self._peer.log_origin, pulled, frontier, self._reader.note)
+        set_aside = self._replica.take(
+            self._peer.log_origin, pulled, frontier, self._reader.note, entries
+        )
         skipped = sum(one.has_no_body for one in pulled)
         self._fetched += len(pulled)
         self._skipped += skipped

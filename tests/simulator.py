@@ -334,6 +334,11 @@ class Peer:
         found = parse_envelope(envelope).statement_id
         return Receipt(id=found, index=self.log.index(found), duplicate=duplicate)
 
+    async def receipt(self, statement_id: StatementId) -> bytes:
+        """Refuses: it gives none."""
+        self._answer()
+        raise PeerRefusedError(f"No receipt of {statement_id} is given here.", status=404)
+
     async def my_statements(self, after: int | None = None) -> StatementStatuses:
         self._answer()
         statuses = [

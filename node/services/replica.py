@@ -96,6 +96,7 @@ class StoredReplica:
         pulled: Sequence[Pulled],
         frontier: Frontier,
         checkpoint: bytes | None,
+        entries: Sequence[StatementId] = (),
     ) -> Sequence[SetAside]:
         """Verifies and stores what was pulled, and moves the cursor, in one transaction.
 
@@ -122,6 +123,8 @@ class StoredReplica:
                 transaction.peers.ask_again(self._node)
             name = self._log(transaction, origin)
             transaction.logs.put(LogRecord(name, frontier, checkpoint))
+            if entries:
+                transaction.mirrors.extend(name, frontier.size - len(entries), entries)
         fresh = [one for one in accepted if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)

@@ -14,6 +14,7 @@ from node.storage.gates import GateRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
+from node.storage.mirrors import MirrorRepository
 from node.storage.peers import PeerRepository
 from node.storage.remedies import RemedyRepository
 from node.storage.retro import RetroRepository
@@ -120,6 +121,11 @@ class Transaction:
     def retro(self) -> RetroRepository:
         """Matches of registered uploads."""
         return RetroRepository(self._connection)
+
+    @cached_property
+    def mirrors(self) -> MirrorRepository:
+        """Other nodes' logs, entry by entry."""
+        return MirrorRepository(self._connection)
 
     @cached_property
     def witnesses(self) -> WitnessRepository:

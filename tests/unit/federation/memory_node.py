@@ -25,6 +25,7 @@ class MemoryNode:
         taken: statements that were believed, in order.
         cursors: state and checkpoint of each peer's log.
         frozen: node, message and evidence of every contradiction.
+        mirrors: entries of each peer's log, in their order.
         fail_after: how many more calls of `take` are committed before one fails; None: all.
     """
 
@@ -32,6 +33,7 @@ class MemoryNode:
     taken: dict[StatementId, Trusted] = field(default_factory=dict)
     cursors: dict[str, tuple[Frontier, bytes | None]] = field(default_factory=dict)
     frozen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    mirrors: dict[str, list[StatementId]] = field(default_factory=dict)
     fail_after: int | None = None
 
     def know(self, *peers: Peer, authority: bool = False) -> None:
@@ -100,8 +102,14 @@ class MemoryNode:
         return ()
 
     def take(
-        self, origin: str, pulled: Sequence[Pulled], frontier: Frontier, checkpoint: bytes | None
+        self,
+        origin: str,
+        pulled: Sequence[Pulled],
+        frontier: Frontier,
+        checkpoint: bytes | None,
+        entries: Sequence[StatementId] = (),
     ) -> Sequence[SetAside]:
+        self.mirrors.setdefault(origin, []).extend(entries)
         if self.fail_after is not None:
             self.fail_after -= 1
             if self.fail_after < 0:
