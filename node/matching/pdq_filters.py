@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from node.matching.compiled import compiled
+from node.matching.pdq_block import BLOCK, COEFFICIENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BLOCK: Final = 64
-"""Rows and columns of the picture that PDQ transforms."""
-
-COEFFICIENTS: Final = 16
-"""Rows and columns of the transform that become bits."""
 
 Lie = tuple[int, int, int]
 """Where the pixels of a picture are: the byte at which the first one that is displayed starts, and

@@ -31,12 +31,19 @@ Importing this module loads numba, about half a second. The machine code is comp
 some seconds, and kept on disk by numba.
 """
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from node.matching.pdq_filters import BLOCK, COEFFICIENTS, Lie, filter_into, read_luma, transform
+from node.matching.pdq_block import (
+    BLOCK,
+    COEFFICIENTS,
+    COSINES,
+    bits_of,
+    dihedral_forms,
+    quality_of,
+)
+from node.matching.pdq_filters import Lie, filter_into, read_luma, transform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +53,6 @@ _STRIP: Final = 16  # rows that go through the filters together; twice the eight
 _PADDING: Final = (
     16  # floats; rows that start a power of two apart compete for the same cache lines
 )
-_QUALITY_DIVISOR: Final = 90
-_QUALITY_MAX: Final = 100
 
 
 def pdq_of(pixels: "NDArray[np.uint8]", *, orientation: int = 1) -> tuple[bytes, int]:
@@ -63,7 +68,7 @@ def pdq_of(pixels: "NDArray[np.uint8]", *, orientation: int = 1) -> tuple[bytes,
     if min(height, width) < _SIDE_MIN_PX:
         return bytes(COEFFICIENTS * COEFFICIENTS // 8), 0
     block = _block_of(pixels, orientation, filtered=(height, width) != (BLOCK, BLOCK))
-    return _bits(_transformed(block)), _quality(block)
+    return bits_of(_transformed(block)), quality_of(block)
 
 
 def dihedral_pdqs_of(
@@ -82,20 +87,8 @@ def dihedral_pdqs_of(
     if min(_shown_size(pixels, orientation)) < _SIDE_MIN_PX:
         return [bytes(COEFFICIENTS * COEFFICIENTS // 8)] * 8, 0
     block = _block_of(pixels, orientation, filtered=True)
-    plain = _transformed(block)
-    signs = np.where(np.arange(COEFFICIENTS) % 2, 1, -1).astype(np.float32)
-    by_row, by_column = signs[:, None], signs[None, :]
-    forms = (
-        plain,
-        (plain * by_column).T,
-        plain * by_row * by_column,
-        (plain * by_row).T,
-        plain * by_row,
-        plain * by_column,
-        plain.T,
-        (plain * by_row * by_column).T,
-    )
-    return [_bits(form) for form in forms], _quality(block)
+    forms = dihedral_forms(_transformed(block))
+    return [bits_of(form) for form in forms], quality_of(block)
 
 
 def _shown_size(pixels: "NDArray[np.uint8]", orientation: int) -> tuple[int, int]:
@@ -136,37 +129,5 @@ def _block_of(
 def _transformed(block: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """The 16 × 16 coefficients, float32, of a 64 × 64 picture."""
     found = np.empty((COEFFICIENTS, COEFFICIENTS), np.float32)
-    transform(block, _COSINES, found)
+    transform(block, COSINES, found)
     return found
-
-
-def _bits(coefficients: "NDArray[np.float32]") -> bytes:
-    """Which coefficients are above the lower median, the last one first."""
-    flat = coefficients.ravel()
-    middle = flat.size // 2 - 1
-    return np.packbits((flat > np.partition(flat, middle)[middle])[::-1]).tobytes()
-
-
-def _quality(block: "NDArray[np.float32]") -> int:
-    """How much the luma of neighbours differs, in hundredths that are cut off one by one."""
-    total = 0
-    for step in (block[:-1] - block[1:], block[:, :-1] - block[:, 1:]):
-        hundredths = step * np.float32(100) / np.float32(255)
-        total += int(np.abs(hundredths.astype(np.int32)).sum())
-    return min(total // _QUALITY_DIVISOR, _QUALITY_MAX)
-
-
-def _cosines() -> "NDArray[np.float32]":
-    """The rows 1 to 16 of the 64-point cosine transform, float32 [16, 64], as the reference's."""
-    scale = np.float32(math.sqrt(2.0 / BLOCK))
-    step = math.pi / 2.0 / BLOCK
-    return np.array(
-        [
-            [float(scale) * math.cos(step * (i + 1) * (2 * j + 1)) for j in range(BLOCK)]
-            for i in range(COEFFICIENTS)
-        ],
-        np.float32,
-    )
-
-
-_COSINES: Final = _cosines()
