@@ -8,18 +8,20 @@ what the node reads from it must stay data.
 import socket
 import struct
 import time
+from collections.abc import Collection
 from typing import Final, Literal
 
 import msgspec
 
 from node.matching.media import MediaHashes
+from node.matching.variant_names import FAMILIES
 from protocol.errors import MalformedError
 
-MAX_ANSWER_BYTES: Final = 4_096
+MAX_ANSWER_BYTES: Final = 8_192
 """Length of an answer; a longer one is refused unread."""
 
 _LENGTH: Final = struct.Struct(">I")
-_REQUEST: Final = struct.Struct(">I?")
+_REQUEST: Final = struct.Struct(">I?B")
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
@@ -76,29 +78,36 @@ def receive(connection: socket.socket, *, max_bytes: int, timeout_s: float | Non
     return _receive_exactly(connection, _allowed(length, max_bytes), deadline)
 
 
-def send_request(connection: socket.socket, data: bytes, *, draft: bool) -> None:
+def send_request(
+    connection: socket.socket, data: bytes, *, draft: bool, variants: Collection[str] = ()
+) -> None:
     """The picture file `data` is handed to a worker.
 
     Args:
         connection: a stream socket.
         data: the whole file.
         draft: as node.matching.media.hash_picture.
+        variants: likewise; told as one bit for each of FAMILIES.
 
     Raises:
         TimeoutError, OSError: as send.
     """
-    connection.sendall(_REQUEST.pack(len(data), draft))
+    families = sum(1 << place for place, one in enumerate(FAMILIES) if one in variants)
+    connection.sendall(_REQUEST.pack(len(data), draft, families))
     connection.sendall(data)
 
 
-def receive_request(connection: socket.socket, *, max_bytes: int) -> tuple[bytes, bool]:
-    """The next picture file from the pool, and whether a draft of it will do; waits for ever.
+def receive_request(
+    connection: socket.socket, *, max_bytes: int
+) -> tuple[bytes, bool, tuple[str, ...]]:
+    """The next picture file from the pool, with `draft` and `variants`; waits for ever.
 
     Raises:
         EOFError, MalformedError, OSError: as receive.
     """
-    length, draft = _REQUEST.unpack(_receive_exactly(connection, _REQUEST.size, None))
-    return _receive_exactly(connection, _allowed(length, max_bytes), None), draft
+    length, draft, bits = _REQUEST.unpack(_receive_exactly(connection, _REQUEST.size, None))
+    data = _receive_exactly(connection, _allowed(length, max_bytes), None)
+    return data, draft, tuple(one for place, one in enumerate(FAMILIES) if bits >> place & 1)
 
 
 def encode_answer(answer: Answer) -> bytes:

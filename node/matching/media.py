@@ -18,13 +18,16 @@ start quickly and a server that must not decode may import this module.
 
 import hashlib
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
 from node.matching.formats import refuse_known_others
+from node.matching.variant_names import MAX_VARIANTS, VariantPdq
 from protocol.errors import InvalidError, LimitError
 from protocol.pdq import PDQ_BYTES, Pdq
 
@@ -51,6 +54,7 @@ class MediaHashes:
         width: pixels, as displayed (after orientation).
         height: likewise.
         format: ``JPEG``, ``PNG``, ``WEBP``, ``GIF``, ``BMP`` or ``AVIF``.
+        variants: those that were asked for.
     """
 
     pdq: Annotated[Pdq, Meta(min_length=PDQ_BYTES, max_length=PDQ_BYTES)] = field(repr=False)
@@ -61,6 +65,9 @@ class MediaHashes:
     width: Annotated[int, Meta(ge=1)] = field(repr=False)
     height: Annotated[int, Meta(ge=1)] = field(repr=False)
     format: Annotated[str, Meta(max_length=8)] = field(repr=False)
+    variants: Annotated[tuple[VariantPdq, ...], Meta(max_length=MAX_VARIANTS)] = field(
+        default=(), repr=False
+    )
 
 
 def hash_picture(
@@ -69,6 +76,7 @@ def hash_picture(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     draft: bool = False,
     pdq_of: "PdqFunction | None" = None,
+    variants: Collection[str] = (),
 ) -> MediaHashes:
     """The media hashes of the picture file `data`.
 
@@ -80,6 +88,7 @@ def hash_picture(
         draft: a large JPEG is decoded in less than its full size, against rule 6: for look-ups
             that must be cheap, never for a flag. Some bits of the pdq change (docs/adr/0010).
         pdq_of: what computes the pdq; pdqhash where it is not given. Both give the same bits.
+        variants: families of variants to be computed as well, of FAMILIES; never for a flag.
 
     Raises:
         InvalidError: not a picture, of a format or kind that is not read, broken or cut short.
@@ -92,6 +101,12 @@ def hash_picture(
 
     picture = pixels.decode(data, max_pixels=max_pixels, draft=draft)
     pdq, quality = (pdq_of or pixels.pdq_of)(picture.pixels, picture.orientation)
+    found: tuple[VariantPdq, ...] = ()
+    if variants:
+        from node.matching.variants import variants_of  # noqa: PLC0415 - NumPy, as above
+
+        lie = partial(pixels.turned, orientation=picture.orientation)
+        found = variants_of(picture.pixels, lie, variants)
     return MediaHashes(
         pdq=pdq,
         quality=quality,
@@ -101,6 +116,7 @@ def hash_picture(
         width=picture.width,
         height=picture.height,
         format=picture.kind,
+        variants=found,
     )
 
 

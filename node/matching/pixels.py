@@ -109,7 +109,7 @@ def load_kernel() -> PdqFunction | None:
 def pdq_of(pixels: "NDArray[np.uint8]", orientation: int = _UPRIGHT) -> tuple[Pdq, int]:
     """The pdq and quality (0 to 100) of RGB `pixels`, [height, width, 3], by pdqhash."""
     # pdqhash reads the luma as if it lay row by row, whatever NumPy made of it
-    upright = np.ascontiguousarray(_turned(pixels, orientation))
+    upright = np.ascontiguousarray(turned(pixels, orientation))
     bits, quality = pdqhash.compute(upright)
     return Pdq(np.packbits(bits).tobytes()), int(quality)
 
@@ -235,8 +235,8 @@ def _orientation(image: "Image.Image") -> int:
     return value if value in _ORIENTATIONS else _UPRIGHT
 
 
-def _turned(pixels: "NDArray[np.uint8]", orientation: int) -> "NDArray[np.uint8]":
-    """A view of the pixels as a browser shows them."""
+def turned(pixels: "NDArray[np.uint8]", orientation: int) -> "NDArray[np.uint8]":
+    """A view of the pixels, [height, width, 3], as a browser shows them."""
     if orientation >= _LYING:
         pixels = pixels.swapaxes(0, 1)
     if orientation in {3, 4, 7, 8}:

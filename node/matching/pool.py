@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from types import TracebackType
 from typing import Final, Self
 
@@ -98,7 +99,9 @@ class _Worker:
             raise UnavailableError(answer.sentence)
         raise UnavailableError("a process that hashes pictures could not be started")
 
-    def ask(self, data: bytes, timeout_s: float, *, draft: bool) -> frames.Answer:
+    def ask(
+        self, data: bytes, timeout_s: float, *, draft: bool, variants: Collection[str]
+    ) -> frames.Answer:
         """What the worker says about the picture file `data`.
 
         Raises:
@@ -107,7 +110,7 @@ class _Worker:
         """
         try:
             self._connection.settimeout(timeout_s)
-            frames.send_request(self._connection, data, draft=draft)
+            frames.send_request(self._connection, data, draft=draft, variants=variants)
         except TimeoutError:
             raise
         except OSError:
@@ -192,7 +195,9 @@ class HashPool:
             raise
         self._idle += started
 
-    def hash(self, data: bytes, *, draft: bool = False) -> MediaHashes:
+    def hash(
+        self, data: bytes, *, draft: bool = False, variants: Collection[str] = ()
+    ) -> MediaHashes:
         """The media hashes of the picture file `data`; waits for a worker and for its answer.
 
         Safe from any thread. The bytes reach the worker through a socket, never a file.
@@ -200,6 +205,7 @@ class HashPool:
         Args:
             data: the whole file.
             draft: as hash_picture; never for what becomes a flag.
+            variants: likewise.
 
         Raises:
             InvalidError: as hash_picture; or the picture made its worker die.
@@ -213,7 +219,7 @@ class HashPool:
         keep = False
         try:
             worker = self._ready(place)
-            answer = worker.ask(data, self._timeout_s, draft=draft)
+            answer = worker.ask(data, self._timeout_s, draft=draft, variants=variants)
             keep = not isinstance(answer, frames.Exhausted)
         except TimeoutError:
             raise LimitError(

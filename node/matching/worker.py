@@ -12,6 +12,7 @@ import resource
 import socket
 import sys
 import threading
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from node.matching import frames
@@ -82,23 +83,32 @@ def serve(
         kernel.load_soon()
     while True:
         try:
-            data, draft = frames.receive_request(connection, max_bytes=MAX_FILE_BYTES)
+            data, draft, variants = frames.receive_request(connection, max_bytes=MAX_FILE_BYTES)
         except EOFError:
             return
         is_loading = kernel is not None and kernel.is_loading()
         _allow_cpu(timeout_s + _COMPILING_S if is_loading else timeout_s)
         pdq_of = None if kernel is None else kernel.pdq_of
-        answer = answer_to(data, max_pixels=max_pixels, draft=draft, pdq_of=pdq_of)
+        answer = answer_to(
+            data, max_pixels=max_pixels, draft=draft, pdq_of=pdq_of, variants=variants
+        )
         del data
         frames.send(connection, frames.encode_answer(answer))
 
 
 def answer_to(
-    data: bytes, *, max_pixels: int, draft: bool = False, pdq_of: "PdqFunction | None" = None
+    data: bytes,
+    *,
+    max_pixels: int,
+    draft: bool = False,
+    pdq_of: "PdqFunction | None" = None,
+    variants: Collection[str] = (),
 ) -> frames.Answer:
     """What is said about the picture file `data`; the arguments are hash_picture's."""
     try:
-        return frames.Hashed(hash_picture(data, max_pixels=max_pixels, draft=draft, pdq_of=pdq_of))
+        return frames.Hashed(
+            hash_picture(data, max_pixels=max_pixels, draft=draft, pdq_of=pdq_of, variants=variants)
+        )
     except InvalidError as error:
         return frames.Refused("invalid", str(error))
     except LimitError as error:
