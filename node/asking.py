@@ -20,7 +20,8 @@ from federation.descriptors import PinnedNode
 from federation.lines import Lines
 from node.loop import Loop
 from node.services.circles import mark_of
-from node.services.directory import StoredDirectory, pinned
+from node.services.directory import StoredDirectory
+from node.services.epochs import Standing, Standings
 from node.services.evaluator import Evaluator
 from node.services.keys import NodeKeys
 from node.settings import Settings
@@ -71,6 +72,7 @@ class Asking:
         self._keys = keys
         self._settings = settings
         self._clock = clock
+        self._standings = Standings(store)
         self._stretcher = Stretcher(settings.stretches_at_once)
         self._lock = threading.Lock()
         self._panels: dict[tuple[str, str], Panel] = {}
@@ -107,6 +109,8 @@ class Asking:
         self,
         keys: Sequence[CircleKey],
         identifiers: Sequence[NormalisedIdentifier],
+        *,
+        standing: Standing | None = None,
     ) -> list[list[bytes]]:
         """Returns the fingerprints under each key (see `services.accounts.AskCircles`).
 
@@ -128,7 +132,7 @@ class Asking:
         ]
         try:
             panels = [self._panel(descriptor, epoch) for descriptor, epoch in keys]
-            asked = zip(panels, prepared, self._askers(keys), strict=True)
+            asked = zip(panels, prepared, self._askers(keys, standing), strict=True)
             questions = [partial(self._fingerprint, *one) for one in asked]
             left_s = ends - time.monotonic()
             found = self._loop.wait(_all(questions, left_s), left_s + _LATE_S)
@@ -176,20 +180,20 @@ class Asking:
                 del self._panels[next(iter(self._panels))]
         return panel
 
-    def _askers(self, keys: Sequence[CircleKey]) -> list[dict[int, Asker]]:
+    def _askers(
+        self, keys: Sequence[CircleKey], standing: Standing | None
+    ) -> list[dict[int, Asker]]:
         """Returns for each key how its holders are asked: those pinned, active and not frozen."""
-        with self._store.read() as transaction:
-            names = {holder.node for _, epoch in keys for holder in epoch.holders}
-            records = [one for one in transaction.peers.all() if one.name in names]
-            frozen = {(one.circle, one.node) for one in transaction.trust.frozen_holders()}
-        found = [pinned(one) for one in records if one.state == "active"]
+        if standing is None:
+            standing = self._standings.now()
         now = self._clock()
-        nodes = {one.name: one for one in found if one.expires > now}
         return [
             {
-                holder.index: self._asker(nodes[holder.node])
+                holder.index: self._asker(node)
                 for holder in epoch.holders
-                if holder.node in nodes and (descriptor.circle, holder.node) not in frozen
+                if (node := standing.nodes.get(holder.node)) is not None
+                and node.expires > now
+                and (descriptor.circle, holder.node) not in standing.frozen
             }
             for descriptor, epoch in keys
         ]

@@ -181,6 +181,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         vocabulary=vocabulary,
         default_region=settings.default_region,
         username_scope=settings.username_scope,
+        review_unchecked=settings.check_fail_mode == "closed",
         clock=clock,
     )
     lookups = Lookups(

@@ -23,6 +23,7 @@ from node.services.catalogue import Catalogue
 from node.services.circles import Circles, mark_of
 from node.services.clients import Client, Clients
 from node.services.directory import StoredDirectory
+from node.services.epochs import Standing
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
@@ -91,7 +92,10 @@ class FakeCircle:
         self,
         keys: Sequence[tuple[CircleDescriptor, Epoch]],
         identifiers: Sequence[NormalisedIdentifier],
+        *,
+        standing: Standing | None = None,
     ) -> list[list[bytes]]:
+        assert standing is None or set(keys) <= set(standing.confirmed)
         self.asked.extend(len(identifiers) for _ in keys)
         if self.down:
             raise UnavailableError("The circle could not be asked.")
@@ -153,6 +157,7 @@ class Desk:
     world: World
     directory: Path
     circle: FakeCircle = field(default_factory=FakeCircle)
+    review_unchecked: bool = False
     budget_per_day: int = 5_000
     burst_per_minute: int = 5_000
     keys: NodeKeys = field(init=False)
@@ -241,6 +246,7 @@ class Desk:
             vocabulary=builtin_vocabulary(),
             default_region=None,
             username_scope=self.world.name,
+            review_unchecked=self.review_unchecked,
             clock=self.clock,
         )
 

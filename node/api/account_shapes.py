@@ -89,6 +89,9 @@ class CheckAnswer(Answer):
         description="True: nothing was checked, and the operator lets such a sign-up pass. Check "
         "it later."
     )
+    unavailable_circles: tuple[str, ...] = Field(
+        description="Circles that contradict themselves: their bans were not looked for."
+    )
 
 
 class Account(Body):

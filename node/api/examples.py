@@ -122,6 +122,7 @@ CHECK_ANSWER: Final = {
         }
     ],
     "unavailable": False,
+    "unavailable_circles": [],
 }
 BATCH: Final = {
     "accounts": [

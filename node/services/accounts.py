@@ -6,7 +6,7 @@ uniformly random to everyone (`federation.circle`); the look-up itself is local.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from node.policy.file import PolicyFile
@@ -14,8 +14,9 @@ from node.policy.model import Decision
 from node.services import fitness, restoring
 from node.services.audit import Audit
 from node.services.authoring import Author
+from node.services.circles import CONTRADICTED
 from node.services.clients import Client
-from node.services.epochs import current_keys, newest_key
+from node.services.epochs import Key, Standing, Standings, newest_key
 from node.services.gates import Gates
 from node.services.leads import NOWHERE, Lead, Leads, Mark, applying, strongest
 from node.storage.engine import Store
@@ -33,6 +34,7 @@ from protocol.statements import AccountBan, Avatar, Basis, Fingerprint
 
 _SECONDS_PER_DAY = 86_400
 _USERNAME = "username"
+_NO_LOOK = ("none", "note")
 
 
 class AskCircles(Protocol):
@@ -42,8 +44,15 @@ class AskCircles(Protocol):
         self,
         keys: Sequence[tuple[CircleDescriptor, Epoch]],
         identifiers: Sequence[NormalisedIdentifier],
+        *,
+        standing: Standing | None = None,
     ) -> list[list[bytes]]:
         """Returns for each key the 32-byte fingerprint of each identifier.
+
+        Args:
+            keys: whose holders are asked.
+            identifiers: none of which leaves this node.
+            standing: what the caller has read already, for who must not read it again.
 
         Raises:
             RateLimitedError: too few holders have budget left for this node.
@@ -61,6 +70,7 @@ class CheckAnswer:
         why: sentences for a person.
         leads: bans that fit, those of most kinds first, `MOST_LEADS` at the most.
         unavailable: True where nothing was checked, and the operator lets such a sign-up pass.
+        unavailable_circles: circles that contradict themselves, whose bans were not looked for.
     """
 
     decision: str
@@ -68,6 +78,7 @@ class CheckAnswer:
     why: tuple[str, ...]
     leads: tuple[Lead, ...]
     unavailable: bool = False
+    unavailable_circles: tuple[str, ...] = ()
 
 
 class Accounts:
@@ -86,9 +97,12 @@ class Accounts:
         vocabulary: Vocabulary,
         default_region: str | None,
         username_scope: str,
+        review_unchecked: bool = False,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._standings = Standings(store)
+        self._review_unchecked = review_unchecked
         self._author = author
         self._policy = policy
         self._audit = audit
@@ -199,15 +213,16 @@ class Accounts:
         """Returns the answer for each account, and writes one line of the audit for all."""
         now = int(self._clock())
         policy = self._policy.current()
-        keys = current_keys(self._store, now=now)
+        standing = self._standings.now()
+        keys = standing.keys(now)
         try:
-            marks = self._ask_about(accounts, keys)
+            marks = self._ask_about(accounts, keys, standing)
         except UnavailableError:
             # Counted, but not waited for: the database may be what is slow.
             self._audit.note(client.name, action, detail=f"{about} unavailable")
             raise
         with self._store.read() as transaction:
-            found = self._leads.find(transaction, marks, avatars, now=now)
+            found = self._leads.find(transaction, marks, avatars, standing.nodes, now=now)
         shown = [
             [
                 one
@@ -223,27 +238,45 @@ class Accounts:
                 decision = policy.decide_account([one.evidence for one in bans])
                 acted = [one.record for one in bans] if decision.action != "none" else []
                 self._count(transaction, acted, decision, client=client.id, now=now)
-                answers.append(
-                    CheckAnswer(decision.action, decision.rule, decision.why, strongest(bans))
-                )
+                answer = CheckAnswer(decision.action, decision.rule, decision.why, strongest(bans))
+                answers.append(self._without(answer, standing.contradicted))
             detail = f"{about} {result(answers)}"
+            if standing.contradicted:
+                detail += f" without={','.join(standing.contradicted)}"
             transaction.journal.audit(client.name, action, at=now, subject=None, detail=detail)
         return answers
 
     def _ask_about(
         self,
         accounts: Sequence[Sequence[NormalisedIdentifier]],
-        keys: Sequence[tuple[CircleDescriptor, Epoch]],
+        keys: Sequence[Key],
+        standing: Standing,
     ) -> list[set[Mark]]:
         """Returns the fingerprints of each account, under each of these keys."""
         each = list(dict.fromkeys(one for account in accounts for one in account))
         marks: dict[NormalisedIdentifier, set[Mark]] = {one: set() for one in each}
-        answers = self._ask(keys, each)
+        answers = self._ask(keys, each, standing=standing)
         for (descriptor, epoch), values in zip(keys, answers, strict=True):
             for one, value in zip(each, values, strict=True):
                 mark = (one.kind.value, descriptor.circle, epoch.epoch, one.scheme, value)
                 marks[one].add(mark)
         return [{mark for one in account for mark in marks[one]} for account in accounts]
+
+    def _without(self, answer: CheckAnswer, circles: tuple[str, ...]) -> CheckAnswer:
+        """Returns the answer, saying which circles it was made without.
+
+        Where the operator keeps back what could not be checked, somebody has to look at it.
+        """
+        if not circles:
+            return answer
+        look = self._review_unchecked and answer.decision in _NO_LOOK
+        return replace(
+            answer,
+            decision="review" if look else answer.decision,
+            rule=None if look else answer.rule,
+            why=(*answer.why, *(f"Not looked for in {name}: {CONTRADICTED}" for name in circles)),
+            unavailable_circles=circles,
+        )
 
     def ban(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation.descriptors import PinnedNode
 from node.policy.model import AVATAR, AccountEvidence, Operator
 from node.services.avatars import Avatars
 from node.services.equality import Fingerprints
@@ -80,6 +81,7 @@ class Leads:
         transaction: Transaction,
         asked: Sequence[Collection[Mark]],
         avatars: Sequence[Avatar | None],
+        active: Mapping[str, PinnedNode],
         *,
         now: int,
     ) -> list[list[Found]]:
@@ -89,6 +91,7 @@ class Leads:
             transaction: in which all is read.
             asked: the fingerprints of each account.
             avatars: of each account, if it has one; it adds a kind to a ban that was hit.
+            active: pinned nodes that are neither frozen nor removed.
             now: Unix time in seconds.
         """
         values = dict.fromkeys(value for marks in asked for *_, value in marks)
@@ -96,21 +99,19 @@ class Leads:
         records = transaction.statements.by_indices([NOWHERE, *(hit.log_index for hit in met)])
         disputes = transaction.statements.open_disputes([NOWHERE, *records])
         disputed = {one.target_index for one in disputes}
-        believed = {
-            peer.name: peer.authority for peer in transaction.peers.all() if peer.state == "active"
-        }
-        active = {
+        believed = {name: node.authority for name, node in active.items()}
+        valid = {
             index: record
             for index, record in records.items()
             if record.state == "active" and record.ends is not None and record.ends > now
         }
-        met = [hit for hit in met if hit.log_index in active]
+        met = [hit for hit in met if hit.log_index in valid]
         # An issuer that calls one identifier by several kinds must not gain weight by it.
         hits = [[hit for hit in met if _mark(hit) in marks] for marks in asked]
         bans = [{hit.log_index for hit in each} for each in hits]
         near = self._avatars.near(transaction, avatars, bans)
         return [
-            self._of_one(active, *each, disputed, believed) for each in zip(hits, near, strict=True)
+            self._of_one(valid, *each, disputed, believed) for each in zip(hits, near, strict=True)
         ]
 
     def _of_one(

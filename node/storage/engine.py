@@ -312,7 +312,9 @@ def _begin_sqlite(connection: Connection) -> None:
     begin = connection.get_execution_options().get("schutznetz_begin", "BEGIN")
     if begin is not None:
         # A write in a read is a mistake that PostgreSQL would refuse; here it is refused as well.
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if begin == 'BEGIN' else 'OFF'}")
+        # Said to the driver itself: it asks for no lock, so there is no failure to translate.
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA query_only={'ON' if begin == 'BEGIN' else 'OFF'}")
         connection.exec_driver_sql(begin)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from node.storage.rows import AuditRow, FeedbackRowRow, MatchRow, RemedyRow
 from node.storage.sql import add_to, join_list, split_numbers, table, upsert
@@ -15,6 +15,10 @@ _MATCH = table(MatchRow)
 _REMEDY = table(RemedyRow)
 _NOWHERE = -1
 _CHUNK = 400
+
+# Built once: a sign-up check passes here, and to build one takes longer than to execute it.
+_ADD_LINE = insert(_AUDIT)
+_COUNT_NOTHING = update(_MATCH).where(_MATCH.c.log_index == _NOWHERE).values(last=bindparam("at"))
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,12 @@ class JournalRepository:
         self, actor: str, action: str, *, at: int, subject: str | None, detail: str | None
     ) -> None:
         """Adds one line to the audit."""
-        self._connection.execute(
-            insert(_AUDIT).values(at=at, actor=actor, action=action, subject=subject, detail=detail)
-        )
+        line = {"at": at, "actor": actor, "action": action, "subject": subject, "detail": detail}
+        self._connection.execute(_ADD_LINE, line)
 
     def audit_lines(self, lines: Sequence[Mapping[str, object]]) -> None:
         """Adds many lines at once, each with the arguments of `audit`."""
-        self._connection.execute(insert(_AUDIT), lines)
+        self._connection.execute(_ADD_LINE, lines)
 
     def audit_after(self, number: int, *, limit: int) -> list[AuditEntry]:
         """Returns the lines of the audit behind a number, oldest first."""
@@ -106,9 +109,7 @@ class JournalRepository:
         does not tell whether anything was met.
         """
         if not log_indices:
-            self._connection.execute(
-                update(_MATCH).where(_MATCH.c.log_index == _NOWHERE).values(last=at)
-            )
+            self._connection.execute(_COUNT_NOTHING, {"at": at})
             return
         rows = [_match(one, 0, decision, at, 1) for one in sorted(set(log_indices))]
         add_to(self._connection, _MATCH, rows, counter="count", last="last")

@@ -11,6 +11,7 @@ from node.storage.sql import insert_many, table, upsert
 from protocol.merkle import TILE_HEIGHT, Frontier
 
 _LOG = table(LogRow)
+_SIZE = select(_LOG.c.size).where(_LOG.c.origin == bindparam("origin"))
 _TILE = table(LogTileRow)
 # Built once: each statement and each sync asks for it, and to build it costs more than to ask.
 _OF_ORIGIN = select(_LOG).where(_LOG.c.origin == bindparam("origin"))
@@ -53,12 +54,7 @@ class LogRepository:
 
     def size(self, origin: str) -> int:
         """Returns how many entries of a log are known."""
-        return (
-            self._connection.execute(
-                select(_LOG.c.size).where(_LOG.c.origin == origin)
-            ).scalar_one_or_none()
-            or 0
-        )
+        return self._connection.execute(_SIZE, {"origin": origin}).scalar_one_or_none() or 0
 
     def add_tiles(self, old_size: int, full: Mapping[int, Sequence[bytes]]) -> None:
         """Stores the roots of tiles of the node's own log that became full.

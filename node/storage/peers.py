@@ -4,7 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from node.storage.rows import (
@@ -30,6 +41,14 @@ _CHUNK = 500
 _MOST_EVIDENCE = 100
 _MOST_GRAVE = 20
 _MAX_EVIDENCE_BYTES = 256 << 10
+
+# Built once: every request of a peer passes here, and to build one takes longer than to execute it.
+_ALL = select(_PEER).order_by(_PEER.c.name)
+_PINS = select(_PEER.c.name, _PEER.c.descriptor_id, _PEER.c.authority, _PEER.c.state).order_by(
+    _PEER.c.name
+)
+_BY_NAME = select(_PEER).where(_PEER.c.name == bindparam("wanted"))
+_BY_KEY = select(_PEER).where(_PEER.c.request_keyid == bindparam("wanted"))
 
 
 @dataclass(frozen=True)
@@ -86,19 +105,26 @@ class PeerRepository:
 
     def get(self, name: str) -> PeerRecord | None:
         """Returns the pinned node of this name."""
-        return self._first(_PEER.c.name == name)
+        return self._first(_BY_NAME, name)
 
     def by_request_key(self, keyid: str) -> PeerRecord | None:
         """Returns the pinned node whose requests are signed with this key."""
-        return self._first(_PEER.c.request_keyid == keyid)
+        return self._first(_BY_KEY, keyid)
 
     def all(self) -> list[PeerRecord]:
         """Returns every pinned node, by name."""
-        found = self._connection.execute(select(_PEER).order_by(_PEER.c.name))
+        found = self._connection.execute(_ALL)
         return [_peer(row) for row in found.mappings()]
 
-    def _first(self, condition: Any) -> PeerRecord | None:
-        row = self._connection.execute(select(_PEER).where(condition)).mappings().first()
+    def pins(self) -> list[tuple[str, bytes, bool, str]]:
+        """Returns name, descriptor, authority and state of every pinned node, by name.
+
+        Where these are the same, so is whatever else follows from a pin.
+        """
+        return [tuple(row) for row in self._connection.execute(_PINS)]
+
+    def _first(self, query: Select[Any], wanted: str) -> PeerRecord | None:
+        row = self._connection.execute(query, {"wanted": wanted}).mappings().first()
         return None if row is None else _peer(row)
 
     def set_state(self, name: str, state: str) -> bool:

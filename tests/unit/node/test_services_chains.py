@@ -18,8 +18,8 @@ from protocol.messages import EnvelopeAnswer
 from signing.envelopes import add_signature
 from signing.keys import KeyUse
 from simulator import DAY_S, NOW, Peer, account_ban
-from unit.node.test_services_accounts import EMAIL, check
-from worlds import CIRCLE, HOTLINE, PLATFORM, circle_descriptor
+from unit.node.test_services_accounts import EMAIL, ban, check
+from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, circle_descriptor
 
 RING = f"{PLATFORM}/ring-1"
 OTHERS = (Member(node=PLATFORM, budget_per_day=1),)
@@ -155,6 +155,31 @@ def test_two_versions_of_one_number_are_kept_as_evidence_and_the_circle_is_not_u
     assert [one.contradicted for one in desk.circles.list()] == [True]
     with pytest.raises(UnavailableError, match="two different versions"):
         check(desk, EMAIL)
+
+
+@pytest.mark.parametrize("kept_back", [False, True])
+def test_a_circle_that_contradicts_itself_does_not_stop_the_others(
+    desk: Desk, *, kept_back: bool
+) -> None:
+    desk.review_unchecked = kept_back
+    _, other = contradicting(desk)
+    ring = f"{HOTLINE}/other-1"
+    desk.world.submit(circle_descriptor(circle=ring))
+    desk.join(ring)
+    assert check(desk, EMAIL).unavailable_circles == ()
+    with pytest.raises(EquivocationError):
+        desk.world.submit(other)
+    unfound = check(desk, EMAIL)
+    assert unfound.unavailable_circles == (CIRCLE,)
+    assert CONTRADICTED in unfound.why[-1]
+    assert unfound.decision == ("review" if kept_back else "none")
+    assert desk.audited()[-1][3] == f"identifiers=1 decision={unfound.decision} without={CIRCLE}"
+    desk.world.submit(ban_of(ANNA, 1, EMAIL, **marks(EMAIL, circle=ring)))
+    found = check(desk, EMAIL)
+    assert len(found.leads) == 1
+    assert found.rule is not None
+    with pytest.raises(UnavailableError, match="two different versions"):
+        ban(desk, EMAIL)
 
 
 def test_a_contradiction_that_a_sync_brings_is_kept_as_well(desk: Desk) -> None:
