@@ -133,6 +133,9 @@ class Replica(Protocol):
             What was not taken over, and why.
         """
 
+    def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
+        """Returns what was not taken over and is still not here."""
+
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         """Keeps the evidence that a peer has signed two logs, and freezes the peer."""
 
@@ -304,6 +307,8 @@ class _Sync:
 
     async def _acknowledge(self, checkpoint: Checkpoint) -> None:
         """Acknowledges the whole log; what one message cannot hold follows in the next."""
+        if self._set_aside:
+            self._set_aside = list(await self._run(self._replica.still_refused, self._set_aside))
         for at in range(0, max(len(self._set_aside), 1), limits.MAX_LIST):
             await self._source.acknowledge(
                 Acknowledgement(

@@ -6,7 +6,7 @@ under the newest one (`node.services.reissue`); the rest is forgotten with the k
 
 from collections.abc import Callable
 
-from node.services import effects
+from node.services import forgetting
 from node.services.directory import StoredDirectory
 from node.storage.accounts import Closed
 from node.storage.engine import Store
@@ -38,8 +38,7 @@ class Ageing:
         while True:
             with self._store.write() as transaction:
                 aged = transaction.accounts.aged(closed, limit=_BATCH)
-                for log_index in aged:
-                    effects.forget(transaction, log_index, "expired")
+                forgetting.forget(transaction, aged, "expired")
             total += len(aged)
             if len(aged) < _BATCH:
                 break

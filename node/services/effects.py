@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import cast
 
-from node.services import restoring
+from node.services import forgetting, restoring
 from node.storage.accounts import FingerprintRecord
 from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.remedies import ErasureProof, RemedyAnswer
@@ -124,14 +124,7 @@ def _erase(
     if reason != "retention":
         restoring.ask_remedy(transaction, target, reason=f"erased: {reason}", now=now)
     _take_back(transaction, target, (), now=now)
-    forget(transaction, target, "erased")
-
-
-def forget(transaction: Transaction, log_index: int, state: str) -> None:
-    """Deletes a statement's body and all that was taken from it; its log entry stays."""
-    transaction.media.forget(log_index)
-    transaction.accounts.forget(log_index)
-    transaction.statements.forget(log_index, state)
+    forgetting.forget(transaction, [target], "erased")
 
 
 def _dispute(

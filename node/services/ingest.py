@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from federation.trust import CONFIDENTIAL_KINDS, Trusted, verify_statement
 from node.policy.gates import Limits
-from node.services import ageing, contradictions, effects, fitness, intake, waiting
+from node.services import ageing, contradictions, effects, fitness, forgetting, intake, waiting
 from node.services.directory import StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -226,6 +226,26 @@ class Ingest:
         except EquivocationError as error:
             contradictions.keep(transaction, envelope, error, now=now)
             raise
+        except UnknownTargetError:
+            # Its issuer is who it says: an erase reaches what was set aside for want of a key.
+            if forgetting.clear_set_aside(transaction, envelope):
+                self._store.owe_emptying()
+            raise
+
+    def is_erased(
+        self, transaction: Transaction, statement_id: StatementId, envelope: bytes, *, now: int
+    ) -> bool:
+        """Whether a believed erase waits for a statement that is about to be set aside."""
+        for erase in forgetting.erases_waiting_for(
+            transaction, statement_id, envelope, limit=_MOST_WOKEN
+        ):
+            try:
+                verify_statement(erase, StoredDirectory(transaction), now=now)
+            except UnknownTargetError:
+                return True
+            except (ProtocolError, SigningError):
+                continue
+        return False
 
     def settle(self, accepted: list[Accepted], *, synced: bool) -> None:
         """Tells the subscribers of a commit, and lets nothing erased linger in the database."""

@@ -7,7 +7,7 @@ entry whose end has come counts no more from that instant.
 import secrets
 from collections.abc import Callable
 
-from node.services import effects
+from node.services import forgetting
 from node.services.ageing import Ageing
 from node.services.budgets import REPEAT_S
 from node.services.ingest import Ingest
@@ -70,8 +70,7 @@ class Maintenance:
         while True:
             with self._store.write() as transaction:
                 ended = transaction.statements.ended(int(self._clock()), limit=_BATCH)
-                for record in ended:
-                    effects.forget(transaction, record.log_index, "expired")
+                forgetting.forget(transaction, [one.log_index for one in ended], "expired")
             total += len(ended)
             if len(ended) < _BATCH:
                 break

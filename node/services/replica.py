@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from federation.sync import Pulled
-from node.services import waiting
+from node.services import forgetting, waiting
 from node.services.accusations import freeze
 from node.services.budgets import day_of
 from node.services.directory import log_name, pinned
@@ -68,7 +68,12 @@ class StoredReplica:
         """Returns those of `ids` whose statements are neither here nor known to be gone."""
         with self._store.read() as transaction:
             here = transaction.statements.by_ids(ids)
+            cured = transaction.peers.refused(self._node, list(here))
             missing = set(ids) - here.keys() - transaction.peers.skipped(self._node, ids)
+        if cured:
+            # The peer's log says so: it has taken in by now what it had set aside.
+            with self._store.write() as transaction:
+                transaction.peers.withdraw_refusals(self._node, cured)
         if any(one.kind == CircleDescriptor.KIND for one in here.values()):
             # The peer knows by now who belongs to that circle: this node, perhaps.
             with self._store.write() as transaction:
@@ -171,6 +176,8 @@ class StoredReplica:
         # operator or another statement may cure is kept with its bytes and tried again.
         if not waiting.is_curable(error) or len(one.envelope) > _MAX_KEPT_BYTES:
             return record
+        if self._ingest.is_erased(transaction, one.id, one.envelope, now=now):
+            return replace(record, reason=forgetting.ERASED, quiet=True)
         statement = waiting.statement_in(one.envelope)
         pointers = waiting.pointers(statement)
         previous = getattr(statement, "previous", None)
@@ -209,6 +216,12 @@ class StoredReplica:
     def _is_room(self, transaction: Transaction, *, quiet: bool = False) -> bool:
         most = _MOST_QUIET if quiet else _MOST_KEPT
         return transaction.peers.count_set_aside(self._node, quiet=quiet) < most
+
+    def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
+        """Returns what of it was not cured since, by a later page or by another peer."""
+        with self._store.read() as transaction:
+            here = transaction.statements.by_ids(one.id for one in set_aside)
+        return [one for one in set_aside if one.id not in here]
 
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""

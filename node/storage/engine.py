@@ -164,6 +164,10 @@ class Store:
         except SQLAlchemyError:
             raise UnavailableError("The database does not answer.") from None
 
+    def owe_emptying(self) -> None:
+        """Has every later write try to empty the write-ahead log, until one has."""
+        self._owes_emptying = self._sqlite
+
     def forget_deleted(self) -> bool:
         """Empties SQLite's write-ahead log, where deleted bodies would linger.
 

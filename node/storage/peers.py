@@ -171,6 +171,37 @@ class PeerRepository:
         values["tried"] = record.seen
         upsert(self._connection, _SET_ASIDE, values, keep=("seen",))
 
+    def drop_body(self, statement_id: str, origin: str, reason: str) -> None:
+        """Deletes the bytes of a statement that was set aside; it waits for nothing any more."""
+        self._connection.execute(
+            update(_SET_ASIDE)
+            .where(_SET_ASIDE.c.id == bytes.fromhex(statement_id), _SET_ASIDE.c.origin == origin)
+            .values(envelope=None, retry=False, waits_for=None, quiet=True, reason=reason)
+        )
+
+    def withdraw_refusals(self, peer: str, ids: Sequence[str]) -> None:
+        """Forgets that a peer set these statements of ours aside: it has taken them in since."""
+        raw = [bytes.fromhex(one) for one in ids]
+        for at in range(0, len(raw), _CHUNK):
+            self._connection.execute(
+                delete(_REFUSAL).where(
+                    _REFUSAL.c.peer == peer, _REFUSAL.c.id.in_(raw[at : at + _CHUNK])
+                )
+            )
+
+    def refused(self, peer: str, ids: Sequence[str]) -> list[StatementId]:
+        """Returns those of `ids` that a peer says it set aside."""
+        raw = [bytes.fromhex(one) for one in ids]
+        return [
+            StatementId(row.id.hex())
+            for at in range(0, len(raw), _CHUNK)
+            for row in self._connection.execute(
+                select(_REFUSAL.c.id).where(
+                    _REFUSAL.c.peer == peer, _REFUSAL.c.id.in_(raw[at : at + _CHUNK])
+                )
+            )
+        ]
+
     def take_back(self, statement_id: str) -> None:
         """Forgets that a statement was set aside: it is accepted now."""
         self._connection.execute(

@@ -10,6 +10,7 @@ from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
 from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
+from node.storage.evidence import EvidenceRepository
 from node.storage.gates import GateRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
@@ -71,6 +72,11 @@ class Transaction:
     def peers(self) -> PeerRepository:
         """Pinned nodes, and what was set aside of theirs."""
         return PeerRepository(self._connection)
+
+    @cached_property
+    def evidence(self) -> EvidenceRepository:
+        """What shows that peers broke the protocol."""
+        return EvidenceRepository(self._connection)
 
     @cached_property
     def trust(self) -> TrustRepository:

@@ -128,6 +128,9 @@ class MemoryNode:
         self.cursors[origin] = (frontier, checkpoint)
         return set_aside
 
+    def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
+        return [one for one in set_aside if StatementId(one.id) not in self.taken]
+
     def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
         self.frozen.append((node, message, evidence))
         self.freeze(node)
