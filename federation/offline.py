@@ -17,9 +17,17 @@ from protocol.circles import CircleDescriptor
 from protocol.descriptors import NodeDescriptor
 from protocol.encoding import parse_time
 from protocol.envelope import parse_envelope
-from protocol.errors import MalformedError, UnknownKeyError, UnknownTargetError
+from protocol.errors import MalformedError, RevokedError, UnknownKeyError, UnknownTargetError
 from protocol.fields import StatementId, organisation_of
-from protocol.statements import AccountBan, Accredit, Dispute, MediaFlag, Statement, parse_as
+from protocol.statements import (
+    AccountBan,
+    Accredit,
+    Dispute,
+    Erased,
+    MediaFlag,
+    Statement,
+    parse_as,
+)
 from signing.cosignatures import verify_cosignatures, witness_note_key
 from signing.envelopes import Verified, verify_envelope
 from signing.keys import PublicKey
@@ -255,3 +263,30 @@ def node_of(note_bytes: bytes, nodes: Iterable[FileNode]) -> FileNode:
         if one.node.log_origin == origin:
             return one
     raise UnknownKeyError("It is of a log of none of the nodes whose descriptors were given.")
+
+
+def verify_erasure(data: bytes, node: FileNode) -> Erased:
+    """Returns a proof that a node has deleted a body (docs/protocol.md section 4.12).
+
+    It is signed with a statement key of the node that was valid when it was issued. What it points
+    at is not asked for: of what was erased, nobody has more than the id.
+
+    Raises:
+        ProtocolError: not a proof of erasure.
+        UnknownKeyError: it is not this node's, or its descriptor does not name the key.
+        BadSignatureError: the signature does not fit the bytes.
+        RevokedError: the key was not valid then.
+    """
+    keys = {one.key.kid: one for one in node.node.statement_keys}
+
+    def find(statement: Statement, keyid: str) -> PublicKey | None:
+        found = keys.get(keyid)
+        return None if found is None or statement.issuer != node.node.name else found.key
+
+    verified = verify_envelope(data, find, kinds={Erased.KIND: Erased})
+    statement = verified.statement
+    assert isinstance(statement, Erased)
+    key = keys[verified.keyid]
+    if not key.not_before <= parse_time(statement.issued) <= key.not_after:
+        raise RevokedError("The node's key was not valid when the proof was issued.")
+    return statement

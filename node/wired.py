@@ -20,6 +20,7 @@ from node.services.ceremonies import Ceremonies
 from node.services.circles import Circles
 from node.services.clients import Clients
 from node.services.coordination import Coordination
+from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
@@ -88,6 +89,7 @@ class Services:
     conductor: Conductor
     audit: Audit
     remedies: Remedies
+    erasures: Erasures
     tally: Tally
     quarantines: Quarantines
     allow_list: AllowList

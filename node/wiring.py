@@ -27,6 +27,7 @@ from node.services.circles import Circles
 from node.services.clients import Clients
 from node.services.coordination import Coordination
 from node.services.directory import descriptor_of
+from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
@@ -267,6 +268,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ),
         audit=audit,
         remedies=Remedies(store, author, answering, name=name, clock=clock),
+        erasures=Erasures(store, name=name),
         tally=tally,
         quarantines=quarantines,
         allow_list=AllowList(store, clock=clock),

@@ -17,6 +17,7 @@ from node.api.server import server_config
 from node.services.accounts import CheckAnswer
 from node.services.budgets import Allowance, Usage
 from node.services.clients import SCOPES, Client
+from node.services.erasures import Erasure, Proof
 from node.services.judging import MediaMatch, MediaResult
 from node.services.leads import Lead
 from node.services.lookups import ListState, MatchAnswer
@@ -482,6 +483,14 @@ class FakeRemedies:
         self.waiting.discard(number)
 
 
+class FakeErasures:
+    def get(self, statement_id: str) -> Erasure:
+        if statement_id != KNOWN:
+            raise NotFoundError("There is no statement with this id in this node's log.")
+        proof = Proof("a.example", "2026-11-22T10:00:00Z", KNOWN, "{}")
+        return Erasure(KNOWN, (proof,), ("b.example",))
+
+
 class FakeUploads:
     """Knows one upload."""
 
@@ -699,6 +708,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),
+        erasures=FakeErasures(),
         uploads=FakeUploads(),
         retro=FakeRetro(),
         webhooks=FakeWebhooks(),

@@ -108,6 +108,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     gate_s.AllowedEntry,
     gate_s.AllowedEntries,
     gate_s.SourceLines,
+    remedy_s.Erasure,
     remedy_s.RestoreTask,
     remedy_s.RestoreTasks,
     remedy_s.RestoredRequest,

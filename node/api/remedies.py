@@ -10,9 +10,10 @@ from node.api.auth import ServicesDep, require
 from node.api.bodies import answer, json_body
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.problems import CONFLICT, NOT_FOUND
-from node.api.remedy_shapes import RestoredRequest, RestoreTask, RestoreTasks
+from node.api.remedy_shapes import Erasure, RestoredRequest, RestoreTask, RestoreTasks
 from node.services.clients import Client
 from protocol import limits
+from protocol.fields import StatementId
 
 router = APIRouter(prefix="/v1/admin", tags=["operator"])
 
@@ -38,6 +39,18 @@ _TASK: Final = {
             "last": "2026-11-21T18:00:00Z",
         }
     ],
+}
+_ERASURE: Final = {
+    "statement": examples.STATEMENT,
+    "proofs": [
+        {
+            "node": "platform-a.example",
+            "erased": "2026-11-22T10:00:05Z",
+            "id": examples.SHA256,
+            "envelope": '{"payload":"…","payloadType":"…","signatures":[]}',
+        }
+    ],
+    "missing": ["platform-b.example"],
 }
 _RESTORED: Final = {"note": "Picture and account restored, person told."}
 
@@ -91,3 +104,22 @@ def restore_done(
     """Closes a task; the audit says by whom, and how."""
     services.remedies.done(task_id, client, body.note)
     return Response(status_code=204)
+
+
+@router.get(
+    "/erasures/{statement_id}",
+    summary="Who has proved that a statement is erased",
+    **documented(
+        answers={200: shaped("By name of node.", Erasure, _ERASURE)},
+        may_fail=(*BEARER, NOT_FOUND),
+    ),
+)
+def erasure(
+    _client: Operator,
+    services: ServicesDep,
+    statement_id: Annotated[
+        StatementId, Path(pattern="^[0-9a-f]{64}$", description="Id of the erased statement.")
+    ],
+) -> Response:
+    """Answers the signed proofs, and which peers owe one."""
+    return answer(Erasure, services.erasures.get(statement_id))

@@ -54,3 +54,22 @@ class RestoredRequest(Body):
     note: Annotated[str, like(fields.Text)] | None = Field(
         description="How, for whoever asks later; no personal data, please."
     )
+
+
+class ErasureProof(Answer):
+    """One node's signed proof that it has erased a statement."""
+
+    node: str
+    erased: str = Field(description="When the last of it was gone there.")
+    id: str = Field(description="Id of the proof.")
+    envelope: str = Field(
+        description="Its exact text: with the node's descriptor all that is needed to verify it."
+    )
+
+
+class Erasure(Answer):
+    """Who has proved that a statement is gone, and who has not."""
+
+    statement: str
+    proofs: tuple[ErasureProof, ...]
+    missing: tuple[str, ...] = Field(description="Peers in its audience without a proof.")

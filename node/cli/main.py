@@ -21,6 +21,7 @@ from node.cli.verbs import (
     clients,
     demo,
     doctor,
+    erasures,
     flag,
     flagger,
     fsck,
@@ -33,6 +34,7 @@ from node.cli.verbs import (
     receipts,
     reissue,
     statements,
+    tasks,
     uploads,
     verify,
     witnesses,
@@ -52,7 +54,7 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (witnesses, gates, uploads):
+    for verbs in (witnesses, gates, uploads, tasks, erasures):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

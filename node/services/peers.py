@@ -166,6 +166,11 @@ class Peers:
         """Believes a node again."""
         self._set_state(name, "active", actor)
 
+    def descriptors(self) -> dict[str, bytes]:
+        """Returns the descriptors of all pinned nodes, as the envelopes that were pinned."""
+        with self._store.read() as transaction:
+            return {one.name: one.descriptor for one in transaction.peers.all()}
+
     def own_descriptor(self) -> bytes:
         """Returns this node's own descriptor, as the envelope that others pin."""
         with self._store.read() as transaction:

@@ -294,6 +294,8 @@ def _show_one(one: dict[str, Any]) -> None:
     for peer in one.get("peers", ()):
         reason = f": {peer['reason']}" if peer.get("reason") else ""
         show(f"    {peer['node']}  {peer['state']}{reason}")
+        if peer.get("withdrawal"):
+            show(f"      taken back: {_taken_back(peer)}")
     show(
         f"  {one.get('matches', 0)} matches: {one.get('confirmed', 0)} right, "
         f"{one.get('refuted', 0)} wrong, {one.get('unreviewed', 0)} not looked at"
@@ -306,6 +308,18 @@ def _published(one: dict[str, Any]) -> str:
         "published": "published: the node's witnesses have cosigned it",
         "pending": f"not published yet: {missing} cosignatures of witnesses are missing",
     }.get(one.get("published", "not-asked"), "published: not asked for, the node has no witnesses")
+
+
+def _taken_back(peer: dict[str, Any]) -> str:
+    """Returns how far it is at one peer that a statement was taken back, in words."""
+    said = [peer["withdrawal"]]
+    if peer.get("outcome"):
+        said.append(f"{peer['outcome']} on {peer['outcome_at']}")
+    if peer.get("erased"):
+        said.append(f"erased on {peer['erased']}, proved")
+    if peer.get("late_since"):
+        said.append(f"late since {peer['late_since']}")
+    return ", ".join(said)
 
 
 def _taken(one: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ import typer
 
 from node.cli import options
 from node.cli.output import note, progress, show, show_fields, show_json
+from node.cli.verbs.erasures import erasure
 
 if TYPE_CHECKING:
     from federation.offline import FileNode
@@ -35,7 +36,12 @@ Envelope = Annotated[
 def register(app: options.Group) -> None:
     """Adds the verbs to the command."""
     verbs = options.group("Check with files alone: no node, no network.")
-    for name, verb in (("statement", statement), ("receipt", receipt), ("log", log)):
+    for name, verb in (
+        ("statement", statement),
+        ("receipt", receipt),
+        ("log", log),
+        ("erasure", erasure),
+    ):
         verbs.command(name)(verb)
     app.add_typer(verbs, name="verify")
 
