@@ -31,7 +31,9 @@ from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
-from node.services.fsck import Check, Fsck, IndexCheck
+from node.services.fsck import Check, Fsck, IndexCheck, UploadsCheck
+from node.services.fsck_log import LogCheck
+from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
@@ -92,7 +94,6 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     author = Author(ingest, keys, name=name, clock=clock)
     index = PdqEngine(settings.directory / INDEX_FOLDER)
     catalogue = Catalogue(store, index, origin=log.origin)
-    index_check = IndexCheck(catalogue)
     most = Allowance(settings.oprf_budget_per_day, settings.oprf_burst_per_minute)
     budgets = Budgets(store, name=name, most=most, clock=clock)
     evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
@@ -308,7 +309,21 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ),
         upload_index=upload_index,
         catalogue=catalogue,
-        fsck=Fsck({"index": Check(index_check.look, index_check.mend)}),
+        fsck=_fsck(store, catalogue, upload_index, origin=log.origin),
+    )
+
+
+def _fsck(store: Store, catalogue: Catalogue, uploads: UploadIndex, *, origin: str) -> Fsck:
+    """Returns the checks in the order in which one rests on the other."""
+    of_log, of_index = LogCheck(store, origin=origin), IndexCheck(catalogue)
+    of_uploads = UploadsCheck(store, uploads)
+    return Fsck(
+        {
+            "log": Check(of_log.look, of_log.mend),
+            "statements": Check(StatementsCheck(store, origin=origin).look),
+            "index": Check(of_index.look, of_index.mend),
+            "uploads": Check(of_uploads.look, of_uploads.mend),
+        }
     )
 
 

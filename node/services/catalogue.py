@@ -149,7 +149,7 @@ class Catalogue:
             size = transaction.logs.size(self._origin)
             keys, pdqs = _all_pdqs(transaction)
         found_keys, found_pdqs = self._index.entries()
-        return _difference(keys, pdqs, found_keys, found_pdqs, upto=size << _SLOT_BITS)
+        return difference(keys, pdqs, found_keys, found_pdqs, upto=size << _SLOT_BITS)
 
     def tidy(self) -> int:
         """Withdrawn entries are no more in the index, nor in its files; returns how many were."""
@@ -233,7 +233,7 @@ def _arrays(found: PdqColumns | None) -> "tuple[NDArray[np.int64], NDArray[np.ui
     return keys, np.frombuffer(b"".join(found.values), np.uint8).reshape(-1, PDQ_BYTES)
 
 
-def _difference(
+def difference(
     keys: "NDArray[np.int64]",
     pdqs: "NDArray[np.uint8]",
     found_keys: "NDArray[np.int64]",

@@ -26,6 +26,7 @@ from protocol.statements import (
     Erased,
     Feedback,
     MediaFlag,
+    MediaItem,
     Remedied,
     Resolve,
     Retract,
@@ -69,6 +70,19 @@ def _media_flag(
         # What most lists are made of: for them no value is made that is not stored.
         transaction.media.add_pictures(place, _values(texts))
         return
+    transaction.media.add(media_hashes(place, items, kinds))
+
+
+def media_hashes(
+    place: int, items: Sequence[MediaItem], kinds: Sequence[str] = EXACT_KINDS
+) -> list[MediaHash]:
+    """Returns all media hashes of a media-flag's items, as they are stored.
+
+    Args:
+        place: of the statement in the log.
+        items: of the statement.
+        kinds: kinds of exact digest that any of the items has.
+    """
     found: list[MediaHash] = []
     for number, item in enumerate(items):
         if item.pdq is not None:
@@ -79,7 +93,7 @@ def _media_flag(
         for frame in item.frames:
             value = bytes.fromhex(frame.pdq)
             found.append(MediaHash(place, len(found), number, "frame", value, frame.at_ms))
-    transaction.media.add(found)
+    return found
 
 
 def _values(pdqs: Sequence[str]) -> list[bytes]:

@@ -8,13 +8,16 @@ index until it is met or tidied away.
 
 import threading
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import structlog
 
 from node.matching.engine import PdqEngine
 from node.matching.index import START, Reached
+from node.services.catalogue import Difference, difference
 from node.storage.transaction import Transaction
+from protocol.pdq import PDQ_BYTES
 
 _log = structlog.get_logger("node.uploads")
 _PAGE = 20_000
@@ -83,6 +86,33 @@ class UploadIndex:
             self._index.flush()
         return len(gone) + len(missing)
 
+    def compare(self, transaction: Transaction) -> Difference:
+        """Returns in what the index, brought up to date, differs from the database.
+
+        Raises:
+            UnavailableError: what it keeps on disk is damaged.
+        """
+        self.refresh(transaction)
+        self._index.verify()
+        numbers, pdqs = _registered(transaction)
+        found, found_pdqs = self._index.entries()
+        return difference(numbers, pdqs, found, found_pdqs, upto=self._index.reached.upto)
+
+    def rebuild(self, transaction: Transaction) -> int:
+        """Makes the index anew from the database; returns how many uploads it has.
+
+        Raises:
+            UnavailableError: another process is at work on the index.
+        """
+        with self._lock:
+            numbers, pdqs = _registered(transaction)
+            reached = START
+            if len(numbers):
+                reached = Reached(int(numbers[-1]) + 1, pdqs[-1].tobytes()[:8].hex())
+            self._index.replace(numbers, pdqs, reached)
+            self._is_checked = True
+        return len(numbers)
+
     def settle(self) -> None:
         """Everything that was taken in lies in one segment."""
         self._index.flush()
@@ -107,11 +137,21 @@ class UploadIndex:
         self._is_checked = True
 
 
-def _numbers(transaction: Transaction) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """The numbers of all uploads that can be found by their pdq, ascending."""
-    parts = [np.zeros(0, np.int64)]
+def _registered(
+    transaction: Transaction,
+) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.uint8]]]":
+    """Numbers, ascending, and pdqs, uint8 [n, 32], of all uploads that have one."""
+    numbers = [np.zeros(0, np.int64)]
+    pdqs = [np.zeros((0, PDQ_BYTES), np.uint8)]
     behind = 0
     while found := transaction.uploads.pdqs_after(behind, limit=_PAGE):
-        parts.append(np.array([number for number, _ in found], np.int64))
+        numbers.append(np.array([number for number, _ in found], np.int64))
+        joined = b"".join(pdq for _, pdq in found)
+        pdqs.append(np.frombuffer(joined, np.uint8).reshape(-1, PDQ_BYTES))
         behind = found[-1][0]
-    return np.concatenate(parts)
+    return np.concatenate(numbers), np.concatenate(pdqs)
+
+
+def _numbers(transaction: Transaction) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """The numbers of all uploads that can be found by their pdq, ascending."""
+    return _registered(transaction)[0]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, false, func, not_, or_, select
 
 from node.storage.log_rows import LogTileRow
 from node.storage.rows import LogRow
@@ -64,7 +64,7 @@ class LogRepository:
             full: the roots by level, as `Frontier.grow` gives them.
         """
         rows = [
-            (level, (old_size >> TILE_HEIGHT * (level + 1)) + at, root)
+            (level, (old_size >> _above(level)) + at, root)
             for level, roots in full.items()
             for at, root in enumerate(roots)
         ]
@@ -72,14 +72,38 @@ class LogRepository:
 
     def tile_roots(self, level: int, first: int, count: int) -> list[bytes]:
         """Returns the roots of tiles of the node's own log, from number `first` on."""
+        return list(self.tiles_at(level, first, count).values())
+
+    def tiles_at(self, level: int, first: int, count: int) -> dict[int, bytes]:
+        """Returns the same by number, in its order."""
         at = _TILE.c
         found = self._connection.execute(
-            select(at.root)
+            select(at.number, at.root)
             .where(at.level == level, at.number >= first, at.number < first + count)
             .order_by(at.number)
         )
-        return [row.root for row in found]
+        return {row.number: row.root for row in found}
+
+    def stray_tiles(self, size: int) -> int:
+        """Returns how many roots are kept of tiles that a log of this size does not have full."""
+        at = _TILE.c
+        levels = range(-(-size.bit_length() // TILE_HEIGHT))
+        kept = or_(
+            false(),
+            *(
+                (at.level == level) & (at.number >= 0) & (at.number < size >> _above(level))
+                for level in levels
+            ),
+        )
+        return self._connection.execute(
+            select(func.count()).select_from(_TILE).where(not_(kept))
+        ).scalar_one()
 
     def forget_tiles(self) -> None:
         """Deletes the roots of all tiles, to be made anew from the entries."""
         self._connection.execute(delete(_TILE))
+
+
+def _above(level: int) -> int:
+    """Returns by how many bits a log's size is shifted to count the full tiles of a level."""
+    return TILE_HEIGHT * (level + 1)

@@ -12,6 +12,7 @@ from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
 from node.storage.evidence import EvidenceRepository
 from node.storage.gates import GateRepository
+from node.storage.integrity import IntegrityRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
@@ -107,6 +108,11 @@ class Transaction:
     def streams(self) -> StreamRepository:
         """Streams that are watched."""
         return StreamRepository(self._connection)
+
+    @cached_property
+    def integrity(self) -> IntegrityRepository:
+        """Rows in the order of the log, to be compared."""
+        return IntegrityRepository(self._connection)
 
     @cached_property
     def journal(self) -> JournalRepository:

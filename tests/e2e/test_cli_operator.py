@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -332,20 +333,49 @@ def test_the_commands_own_variable_stops_no_node(node):
 
 def test_fsck_says_whether_index_and_database_agree_and_mends_the_index(node):
     fine = call("node", "fsck", node)
-    assert (fine.code, fine.out) == (
-        0,
-        "The index finds every entry of the database, and nothing else that matches.\n",
-    )
+    assert fine.code == 0, fine.err
+    assert fine.out.splitlines() == [
+        "The 0 entries of the log lead to its root.",
+        "The tree over the log fits its entries.",
+        "Every statement has the body that its id asks for, and none that is gone.",
+        "Every body is signed by whom it names, as far as the keys are known here.",
+        "Every statement is described as it was signed.",
+        "Every media hash stands in a body, and every one of a body is here.",
+        "Every fingerprint stands in a body, and every one of a body is here.",
+        "What was withdrawn matches no more, and nothing else was taken out.",
+        "The index finds every entry of the database, and nothing else that matches.",
+        "The index of uploads finds all of them.",
+    ]
     index = PdqEngine(node / "index", small_rows=0, background=False)
     index.build(np.array([1 << 50]), np.zeros((1, 32), np.uint8))
     index.close()
     wrong = call("node", "fsck", node)
     differing = "The index and the database differ: 1 are of no statement."
-    assert (wrong.code, wrong.out, wrong.err) == (
-        1,
-        "",
-        f"schutznetz: {differing} Mend it with --rebuild.\n",
-    )
+    assert (wrong.code, wrong.err) == (1, f"schutznetz: {differing} Mend it with --rebuild.\n")
+    assert len(wrong.out.splitlines()) == len(fine.out.splitlines()) - 1
     assert not call("node", "fsck", node, "--json").json["ok"]
     assert call("node", "fsck", node, "--rebuild").code == 0
     assert call("node", "fsck", node, "--json").json["ok"]
+
+
+def test_fsck_says_what_rebuilding_does_not_mend(node):
+    with sqlite3.connect(node / "node.db") as database:
+        database.execute("INSERT INTO log_tile VALUES (0, 7, ?)", [bytes(32)])
+    tree = "The tree over the log differs from its entries in 1 hashes."
+    assert call("node", "fsck", node).err == f"schutznetz: {tree} Mend it with --rebuild.\n"
+    with sqlite3.connect(node / "node.db") as database:
+        database.execute("INSERT INTO envelope VALUES (3, ?)", [b"{}"])
+    found = call("node", "fsck", node)
+    assert found.code == 1
+    assert found.err == (
+        f"schutznetz: {tree} 1 rows belong to no entry of the log. Mend tiles with --rebuild. "
+        "Restore a backup, as docs/operating.md says.\n"
+    )
+    mended = call("node", "fsck", node, "--rebuild")
+    assert mended.code == 1
+    assert mended.err == (
+        "schutznetz: 1 rows belong to no entry of the log. Restore a backup, as docs/operating.md "
+        "says.\n"
+    )
+    findings = call("node", "fsck", node, "--json").json["findings"]
+    assert [one["check"] for one in findings if not one["ok"]] == ["bodies"]

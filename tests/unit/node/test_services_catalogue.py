@@ -194,6 +194,7 @@ def test_what_index_and_database_disagree_about_is_counted_and_mended(
         ok=False,
         sentence="The index and the database differ: 2 are missing, 1 have another pdq, "
         "1 are of no statement.",
+        mendable=True,
     )
     (found,) = fsck.run(rebuild=True)
     assert found == Finding("index", ok=True, sentence="The index was made anew: 16 entries.")

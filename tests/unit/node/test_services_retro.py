@@ -1,5 +1,6 @@
 """Uploads of yesterday: what is registered, what they turn out to match, and what becomes of it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from desks import OPEN_POLICY, Desk, open_desk, pdq_at, picture
 from node.matching.engine import PdqEngine
 from node.services.clients import Client
+from node.services.fsck import UploadsCheck
 from node.services.maintenance import Maintenance
 from node.services.retro import Retro, RetroMatch
 from node.services.upload_index import UploadIndex
@@ -266,6 +268,50 @@ def test_an_index_of_other_uploads_is_made_anew(
         restored.run()
         assert [one.upload for one in restored.found()] == ["u-7", "u-8"]
         restored.indexes[0].close()
+
+
+def test_what_the_index_of_uploads_does_not_have_is_named_and_mended(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.register(*(upload(number, pdq_at(number)) for number in range(1, 6)))
+    shelf.uploads.delete(["u-5"], client=PLATFORM)
+    engine = PdqEngine(tmp_path / "uploads", small_rows=0, background=False)
+    index = UploadIndex(engine)
+    check = UploadsCheck(shelf.desk.world.store, index)
+    assert [one.ok for one in check.look(lambda _done, _of: None)] == [True]
+    engine.remove([1, 2])
+    engine.add([2, 1 << 40], [bytes(32), bytes(32)])
+    shelf.uploads.delete(["u-4"], client=PLATFORM)
+    (found,) = check.look(lambda _done, _of: None)
+    assert (found.check, found.mendable) == ("uploads", True)
+    assert found.sentence == (
+        "The index of uploads and the database differ: 2 are missing, 1 have another pdq, "
+        "1 are of no upload."
+    )
+    (mended,) = check.mend()
+    assert mended.sentence == "The index of uploads was made anew: 3 entries."
+    assert [one.ok for one in check.look(lambda _done, _of: None)] == [True]
+    shelf.uploads.delete(["u-1", "u-2", "u-3"], client=PLATFORM)
+    assert "0 entries" in check.mend()[0].sentence
+    assert engine.flush()
+    index.close()
+
+
+def test_a_damaged_file_of_the_index_of_uploads_is_a_finding(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.register(upload(1), upload(2, FAR))
+    engine = PdqEngine(tmp_path / "uploads", small_rows=0, background=False)
+    check = UploadsCheck(shelf.desk.world.store, UploadIndex(engine))
+    assert check.look(lambda _done, _of: None)[0].ok
+    assert engine.flush()
+    (path,) = (tmp_path / "uploads").glob("*.segment")
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x01")
+    (found,) = check.look(lambda _done, _of: None)
+    assert (found.ok, found.mendable) == (False, True)
+    assert check.mend()[0].ok
+    assert check.look(lambda _done, _of: None)[0].ok
+    engine.close()
 
 
 def test_nothing_of_an_upload_stands_in_the_audit(shelf: Shelf) -> None:
