@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -31,6 +31,7 @@ from protocol.fields import StatementId
 from protocol.messages import (
     Acknowledgement,
     BudgetLeft,
+    Descriptors,
     Entries,
     EntriesRequest,
     Envelopes,
@@ -63,6 +64,7 @@ MAX_ERROR_BYTES: Final = 8 << 10
 MAX_RETRY_AFTER_S: Final = 86_400
 """Longest wait that a peer can ask for; more is taken as this."""
 
+_DESCRIPTORS_BYTES: Final = limits.MAX_PEER_REQUEST_BYTES
 _MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
@@ -141,6 +143,26 @@ class PeerClient:
         """Returns the node's descriptor, unverified (`federation.descriptors`)."""
         return await self._unsigned(endpoints.DESCRIPTOR)
 
+    async def descriptors(self, after: int) -> list[bytes]:
+        """Returns the node's descriptors behind one version, unverified, as far as it gave them.
+
+        Of a node that keeps on giving, `limits.MAX_DESCRIPTORS` at most.
+        """
+        found: list[bytes] = []
+        while len(found) < limits.MAX_DESCRIPTORS:
+            path = f"{endpoints.DESCRIPTOR}?{urlencode({'after': after + len(found)})}"
+            answer = await _parse(Descriptors, await self._unsigned(path, _DESCRIPTORS_BYTES))
+            found += [one.encode() for one in answer.descriptors]
+            if len(answer.descriptors) < limits.MAX_DESCRIPTORS_PER_MESSAGE:
+                break
+        return found
+
+    async def announce(self, descriptors: Sequence[bytes]) -> None:
+        """Tells the node of later descriptors of one that it has pinned; they prove themselves."""
+        body = encode_json(Descriptors(descriptors=tuple(one.decode() for one in descriptors)))
+        fields = {"Content-Type": "application/json"}
+        await self._send("POST", endpoints.DESCRIPTOR, body, fields, limits.MAX_NOTE_BYTES)
+
     async def checkpoint(self) -> bytes:
         """Returns the node's latest checkpoint, unverified (`signing.notes`)."""
         return await self._signed("GET", endpoints.CHECKPOINT, max_bytes=limits.MAX_NOTE_BYTES)
@@ -215,8 +237,8 @@ class PeerClient:
     async def _ask(self, path: str, question: Message, answer: type[M]) -> M:
         return await _parse(answer, await self._signed("POST", path, encode_json(question)))
 
-    async def _unsigned(self, path: str) -> bytes:
-        return await self._send("GET", path, b"", {}, limits.MAX_ENVELOPE_BYTES)
+    async def _unsigned(self, path: str, max_bytes: int = limits.MAX_ENVELOPE_BYTES) -> bytes:
+        return await self._send("GET", path, b"", {}, max_bytes)
 
     async def _signed(
         self,

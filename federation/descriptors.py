@@ -4,21 +4,26 @@ What it is: the chain from a node's first descriptor, whose fingerprint the oper
 the telephone, to its latest one. What it is not: the decision to pin; that is the operator's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from protocol import limits
 from protocol.descriptors import NodeDescriptor, fingerprint_of
 from protocol.encoding import from_base64url, parse_time
+from protocol.envelope import parse_envelope
 from protocol.errors import (
     LimitError,
     MalformedError,
+    ProtocolError,
     QuorumError,
     RevokedError,
+    SigningError,
     UnknownKeyError,
+    VersionError,
 )
 from protocol.fields import StatementId
-from protocol.statements import Statement
+from protocol.statements import Statement, parse_as
 from signing.envelopes import Verified, verify_envelope
 from signing.keys import KeyUse, PublicKey
 
@@ -26,7 +31,7 @@ State = Literal["active", "frozen"]
 
 
 class StatementKey(NamedTuple):
-    """A key with which a node signs its own statements, or cosigns, and when (Unix seconds)."""
+    """An operational key of a node, and from when until when it may be used (Unix seconds)."""
 
     key: PublicKey
     not_before: int
@@ -40,22 +45,22 @@ class PinnedNode:
     Attributes:
         name: of the node; also of the organisation behind it.
         url: where it answers.
-        request_key: signs its requests (RFC 9421).
-        log_key: signs its checkpoints.
+        request_keys: sign its requests (RFC 9421); several while one takes another's place.
+        log_keys: sign its checkpoints; likewise.
         log_origin: name of its log.
         statement_keys: sign its own statements.
         witness_keys: cosign the checkpoints of other logs; none of a node that is no witness.
         authority: set by the operator: what it says, or vouches for, counts as accredited.
         state: ``frozen``: nothing new is believed of it until the operator thaws it.
         fingerprint: of its first descriptor, as it was compared over the telephone.
-        expires: after this instant (Unix time in seconds) its descriptor must not be used, or the
-            request or log key in it.
+        expires: after this instant (Unix time in seconds) its descriptor must not be used, or has
+            no valid request or log key any more.
     """
 
     name: str
     url: str
-    request_key: PublicKey
-    log_key: PublicKey
+    request_keys: tuple[StatementKey, ...]
+    log_keys: tuple[StatementKey, ...]
     log_origin: str
     statement_keys: tuple[StatementKey, ...]
     authority: bool
@@ -64,8 +69,40 @@ class PinnedNode:
     expires: int
     witness_keys: tuple[StatementKey, ...] = ()
 
+    @property
+    def request_key(self) -> PublicKey:
+        """The newest of its request keys."""
+        return newest(self.request_keys).key
 
-def open_descriptor(data: bytes, *, now: int) -> tuple[NodeDescriptor, StatementId]:
+    @property
+    def log_key(self) -> PublicKey:
+        """The newest of its log keys."""
+        return newest(self.log_keys).key
+
+    def at(self, now: int) -> "PinnedNode":
+        """Returns the same without the request and log keys that may not be used at an instant."""
+        return replace(
+            self,
+            request_keys=valid_at(self.request_keys, now),
+            log_keys=valid_at(self.log_keys, now),
+        )
+
+
+def newest(keys: Sequence[StatementKey]) -> StatementKey:
+    """Returns the key that begins last; of several, the last one in the descriptor."""
+    return max(reversed(keys), key=lambda one: one.not_before)
+
+
+def valid_at(keys: Iterable[StatementKey], now: int) -> tuple[StatementKey, ...]:
+    """Returns the keys that may be used at an instant, by a clock that may be a little behind."""
+    return tuple(
+        one for one in keys if one.not_before - limits.MAX_FUTURE_S <= now <= one.not_after
+    )
+
+
+def open_descriptor(
+    data: bytes, *, now: int, followed: bool = False
+) -> tuple[NodeDescriptor, StatementId]:
     """Returns a node's first descriptor and its id, signed by the root key that it names.
 
     It says that somebody holds that key, not who: before it is pinned, the operator compares
@@ -74,6 +111,7 @@ def open_descriptor(data: bytes, *, now: int) -> tuple[NodeDescriptor, Statement
     Args:
         data: untrusted bytes.
         now: Unix time in seconds.
+        followed: a later version comes behind it; so it may have expired.
 
     Raises:
         ProtocolError: not a descriptor, not version 1, dated ahead, or with unusable keys.
@@ -81,14 +119,14 @@ def open_descriptor(data: bytes, *, now: int) -> tuple[NodeDescriptor, Statement
         BadSignatureError: the signature does not fit.
         RevokedError: it has expired.
     """
-    descriptor, verified = _open(data, now)
+    descriptor, verified = _open(data, now, followed=followed)
     if descriptor.version != 1:
         raise MalformedError("A node is introduced by its first descriptor.", where="version")
     return descriptor, verified.id
 
 
 def follow(
-    old: NodeDescriptor, old_id: StatementId, data: bytes, *, now: int
+    old: NodeDescriptor, old_id: StatementId, data: bytes, *, now: int, followed: bool = False
 ) -> tuple[NodeDescriptor, StatementId]:
     """Returns the descriptor that comes after `old`, signed by the root keys of both.
 
@@ -97,6 +135,7 @@ def follow(
         old_id: its statement id.
         data: untrusted bytes.
         now: Unix time in seconds.
+        followed: as `open_descriptor` has it.
 
     Raises:
         ProtocolError: as `open_descriptor`, or not the version after `old` of the same node.
@@ -105,7 +144,7 @@ def follow(
         BadSignatureError: a signature does not fit.
         RevokedError: it has expired.
     """
-    new, verified = _open(data, now)
+    new, verified = _open(data, now, followed=followed)
     if new.issuer != old.issuer:
         raise MalformedError("The descriptor is of another node.", where="issuer")
     if new.version != old.version + 1:
@@ -126,7 +165,7 @@ def pin(
     authority: bool,
     state: State = "active",
 ) -> PinnedNode:
-    """Returns a node as it is kept here; its first request and log key are the ones in use.
+    """Returns a node as it is kept here.
 
     Args:
         descriptor: the latest one, from `open_descriptor` or `follow`.
@@ -143,8 +182,8 @@ def pin(
     return PinnedNode(
         name=descriptor.issuer,
         url=descriptor.url,
-        request_key=keys[KeyUse.REQUEST][0].key,
-        log_key=keys[KeyUse.LOG][0].key,
+        request_keys=keys[KeyUse.REQUEST],
+        log_keys=keys[KeyUse.LOG],
         log_origin=descriptor.log_origin,
         statement_keys=keys[KeyUse.STATEMENT],
         authority=authority,
@@ -152,8 +191,8 @@ def pin(
         fingerprint=fingerprint_of(first_id),
         expires=min(
             parse_time(descriptor.expires),
-            keys[KeyUse.REQUEST][0].not_after,
-            keys[KeyUse.LOG][0].not_after,
+            max(one.not_after for one in keys[KeyUse.REQUEST]),
+            max(one.not_after for one in keys[KeyUse.LOG]),
         ),
         witness_keys=_keys(descriptor, KeyUse.WITNESS),
     )
@@ -162,13 +201,38 @@ def pin(
 _DESCRIPTORS: dict[str, type[Statement]] = {NodeDescriptor.KIND: NodeDescriptor}
 
 
-def _open(data: bytes, now: int) -> tuple[NodeDescriptor, Verified]:
+def parse_descriptor(data: bytes) -> tuple[NodeDescriptor, StatementId]:
+    """Returns what an envelope says that it is: unverified, for looking up only.
+
+    Raises:
+        ProtocolError: not a descriptor.
+    """
+    if len(data) > limits.MAX_DESCRIPTOR_BYTES:
+        raise LimitError("A descriptor is not that long.")
+    envelope = parse_envelope(data)
+    if envelope.kind != NodeDescriptor.KIND:
+        raise VersionError("This kind of statement is not accepted here.")
+    return parse_as(NodeDescriptor, envelope.payload), envelope.statement_id
+
+
+def is_signed_by_root_of(old: NodeDescriptor, data: bytes) -> bool:
+    """Says whether the root key of a descriptor that was believed has signed another one."""
+    try:
+        verify_envelope(data, lambda _new, keyid: _root_key(old, keyid), kinds=_DESCRIPTORS)
+    except (ProtocolError, SigningError):
+        return False
+    return True
+
+
+def _open(data: bytes, now: int, *, followed: bool) -> tuple[NodeDescriptor, Verified]:
+    if len(data) > limits.MAX_DESCRIPTOR_BYTES:
+        raise LimitError("A descriptor is not that long.")
     verified = verify_envelope(data, _root_key, kinds=_DESCRIPTORS)
     descriptor = verified.statement
     assert isinstance(descriptor, NodeDescriptor)
     if parse_time(descriptor.issued) > now + limits.MAX_FUTURE_S:
         raise LimitError("The descriptor is dated ahead of this node's clock.", where="issued")
-    if parse_time(descriptor.expires) < now:
+    if not followed and parse_time(descriptor.expires) < now:
         raise RevokedError("The descriptor has expired.")
     raw = [descriptor.root, *(one.key for one in descriptor.keys)]
     if len(set(raw)) != len(raw):

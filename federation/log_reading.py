@@ -21,7 +21,7 @@ from protocol.errors import (
 from protocol.fields import StatementId
 from protocol.merkle import HASH_BYTES, Frontier
 from protocol.messages import Entries
-from signing.notes import open_checkpoint
+from signing.notes import open_signed
 
 MAX_NEW_ENTRIES: Final = 1 << 22
 """New entries of one sync: 128 MiB of ids, which are held until their root is verified."""
@@ -115,7 +115,8 @@ class LogReader:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            return open_checkpoint(note, origin=self._peer.log_origin, key=self._peer.log_key)
+            keys = [one.key for one in self._peer.log_keys]
+            return open_signed(note, origin=self._peer.log_origin, keys=keys)
         except (ProtocolError, SigningError) as error:
             raise PeerMisbehavedError(
                 f"The checkpoint cannot be believed: {error}", evidence=note

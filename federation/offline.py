@@ -7,10 +7,10 @@ has replaced, still shows what it showed then.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from federation.descriptors import PinnedNode, follow, open_descriptor, pin
+from federation.descriptors import PinnedNode, StatementKey, follow, open_descriptor, pin
 from federation.trust import Target, Trusted, verify_statement
 from protocol.checkpoint import parse_checkpoint, parse_note
 from protocol.circles import CircleDescriptor
@@ -53,8 +53,8 @@ class FileNode:
 
     @property
     def log_keys(self) -> tuple[PublicKey, ...]:
-        """The keys under which its checkpoints are believed."""
-        return (self.node.log_key,)
+        """The keys under which its checkpoints are believed, those of earlier versions too."""
+        return tuple(one.key for one in self.node.log_keys)
 
 
 def read_nodes(envelopes: Iterable[bytes]) -> dict[str, FileNode]:
@@ -85,10 +85,23 @@ def _read_node(versions: dict[int, tuple[NodeDescriptor, bytes]]) -> FileNode:
     (first_hint, first), *rest = (versions[number] for number in sorted(versions))
     descriptor, latest = open_descriptor(first, now=parse_time(first_hint.issued))
     first_id = latest
+    versions_of_it = [pin(descriptor, first_id, authority=False)]
     for hint, data in rest:
         descriptor, latest = follow(descriptor, latest, data, now=parse_time(hint.issued))
-    node = pin(descriptor, first_id, authority=False)
+        versions_of_it.append(pin(descriptor, first_id, authority=False))
+    # What was signed before stays signed: by keys that the latest version names no longer.
+    node = replace(
+        versions_of_it[-1],
+        log_keys=_last_word(one.log_keys for one in versions_of_it),
+        witness_keys=_last_word(one.witness_keys for one in versions_of_it),
+    )
     return FileNode(node, descriptor.version, parse_time(descriptor.expires))
+
+
+def _last_word(versions: Iterable[Sequence[StatementKey]]) -> tuple[StatementKey, ...]:
+    """Returns every key that a version names, as the latest of these says."""
+    found = {one.key.kid: one for keys in versions for one in keys}
+    return tuple(found.values())
 
 
 @dataclass(frozen=True)

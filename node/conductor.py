@@ -11,11 +11,11 @@ from federation.client import PeerClient, connect
 from federation.conduct import Asker, Progress, conduct
 from federation.descriptors import PinnedNode
 from node.services.coordination import Coordination
+from node.services.keys import NodeKeys
 from node.services.participation import Participation
 from node.settings import Settings
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.errors import PeerUnreachableError
-from signing.keys import SigningKey
 
 
 class Conductor:
@@ -26,13 +26,13 @@ class Conductor:
         coordination: Coordination,
         participation: Participation,
         *,
-        key: SigningKey,
+        keys: NodeKeys,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
         self._coordination = coordination
         self._participation = participation
-        self._key = key
+        self._keys = keys
         self._settings = settings
         self._clock = clock
 
@@ -67,7 +67,7 @@ class Conductor:
                 client = PeerClient(
                     http,
                     url=node.url,
-                    key=self._key,
+                    key=self._keys.request,
                     clock=self._clock,
                     deadline_s=self._settings.peer_timeout_s,
                     allow_insecure_http=self._settings.allow_insecure_http,

@@ -17,12 +17,15 @@ from federation.gossip import poke_all
 from federation.lines import Lines
 from federation.sync import Source, sync_peer
 from federation.witness import WitnessedSource
+from node.chain_talk import ChainTalk
 from node.loop import Loop
 from node.services.directory import pinned
 from node.services.ingest import Ingest
+from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.replica import StoredReplica
+from node.services.successions import Successions
 from node.settings import Settings
 from node.storage.engine import Store
 from protocol.errors import FederationError, PeerMisbehavedError, SchutznetzError
@@ -43,6 +46,8 @@ class Exchange:
         store: Store,
         ingest: Ingest,
         log: OwnLog,
+        successions: Successions,
+        key_use: KeysInUse,
         *,
         keys: NodeKeys,
         settings: Settings,
@@ -56,6 +61,7 @@ class Exchange:
         self._keys = keys
         self._settings = settings
         self._clock = clock
+        self._chains = ChainTalk(store, successions, key_use, name=settings.name, clock=clock)
         self._loop = Loop("exchange", self._main)
         self._lines: Lines | None = None
         self._wanted: dict[str, asyncio.Event] = {}
@@ -119,13 +125,14 @@ class Exchange:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._chains.close()
 
     def _active_peers(self) -> list[PinnedNode]:
         with self._store.read() as transaction:
             nodes = [pinned(record) for record in transaction.peers.all()]
-        now = self._clock()
+        now = int(self._clock())
         return [
-            node
+            node.at(now)
             for node in nodes
             if node.name != self._settings.name and node.state == "active" and node.expires > now
         ]
@@ -134,6 +141,7 @@ class Exchange:
         """Follows what other processes do: peers that a command added, and the log's growth."""
         while True:
             try:
+                await self._chains.look(self._client)
                 for node in await asyncio.to_thread(self._active_peers):
                     if node.name not in self._followers:
                         self._want(node.name)
@@ -177,7 +185,7 @@ class Exchange:
                 # this node a moment later, is in step soon.
                 asyncio.get_running_loop().call_later(delay_s, wanted.set)
 
-    async def _sync(self, name: str) -> bool:
+    async def _sync(self, name: str, *, again: bool = True) -> bool:
         node = next(
             (one for one in await asyncio.to_thread(self._active_peers) if one.name == name), None
         )
@@ -190,6 +198,8 @@ class Exchange:
                 source, node, replica, run=asyncio.to_thread, told=self._told(node)
             )
         except SchutznetzError as error:
+            if again and await self._chains.after_failure(node, self._client, error):
+                return await self._sync(name, again=False)
             await asyncio.to_thread(self._note_failure, name, error)
             _log.warning("sync_failed", peer=name, error=type(error).__name__)
             return False

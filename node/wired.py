@@ -27,6 +27,7 @@ from node.services.flags import Flags
 from node.services.fsck import Fsck
 from node.services.health import Health
 from node.services.ingest import Ingest
+from node.services.key_use import KeysInUse
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
@@ -37,9 +38,11 @@ from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
+from node.services.rotation import Rotation
 from node.services.serving import Serving
 from node.services.sources import Sources
 from node.services.streams import Streams
+from node.services.successions import Successions
 from node.services.tally import Tally
 from node.services.upload_index import UploadIndex
 from node.services.uploads import Uploads
@@ -80,6 +83,9 @@ class Services:
     witness: Witness
     publication: Publication
     witness_talk: WitnessTalk
+    successions: Successions
+    key_use: KeysInUse
+    rotation: Rotation
     clients: Clients
     flaggers: Flaggers
     circles: Circles

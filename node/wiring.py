@@ -37,6 +37,7 @@ from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
+from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
@@ -48,9 +49,11 @@ from node.services.quarantines import Quarantines
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
+from node.services.rotation import Rotation
 from node.services.serving import Serving
 from node.services.sources import Sources
 from node.services.streams import Streams
+from node.services.successions import Successions
 from node.services.tally import Tally
 from node.services.upload_index import UploadIndex
 from node.services.uploads import Uploads
@@ -80,10 +83,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         raise SettingsError(
             f"The database does not belong to {name}: a node's name is fixed by `node init`."
         )
-    descriptor = descriptor_of(own)
     policy = PolicyFile(settings.policy_file, clock)
     audit = Audit(store, clock=clock)
-    log = OwnLog(store, keys.log, origin=descriptor.log_origin)
+    log = OwnLog(store, keys.log, origin=descriptor_of(own).log_origin)
     ingest = Ingest(
         store, log, name=name, clock=clock, limits=lambda: policy.current().gates.limits
     )
@@ -99,10 +101,14 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
+    successions = Successions(store, ingest, name=name, clock=clock)
+    key_use = _keys_in_use(settings, store, keys, log, clock)
     exchange = Exchange(
         store,
         ingest,
         log,
+        successions,
+        key_use,
         keys=keys,
         settings=settings,
         clock=clock,
@@ -249,7 +255,17 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         peers=peers,
         publication=publication,
         witness_talk=witness_talk,
-        witness=Witness(store, keys.witness, name=name, clock=clock),
+        witness=Witness(store, keys, name=name, clock=clock),
+        successions=successions,
+        key_use=key_use,
+        rotation=Rotation(
+            store,
+            directory=settings.directory,
+            name=name,
+            url=settings.url,
+            passphrase=lambda: passphrase_of(settings),
+            clock=clock,
+        ),
         clients=Clients(store, clock=clock),
         flaggers=Flaggers(store, author, audit, name=name, clock=clock),
         circles=Circles(
@@ -264,9 +280,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ceremonies=ceremonies,
         participation=participation,
         coordination=coordination,
-        conductor=Conductor(
-            coordination, participation, key=keys.request, settings=settings, clock=clock
-        ),
+        conductor=Conductor(coordination, participation, keys=keys, settings=settings, clock=clock),
         audit=audit,
         remedies=Remedies(store, author, answering, name=name, clock=clock),
         erasures=Erasures(store, name=name),
@@ -275,7 +289,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         allow_list=AllowList(store, clock=clock),
         sources=Sources(store, policy),
         maintenance=maintenance,
-        health=Health(store, policy, descriptor, clock=clock),
+        health=Health(store, policy, peers.own, clock=clock),
         films=FilmHasher(
             max(1, settings.hash_workers // settings.processes),
             interval_ms=settings.film_interval_ms,
@@ -325,6 +339,23 @@ def _fsck(store: Store, catalogue: Catalogue, uploads: UploadIndex, *, origin: s
             "uploads": Check(of_uploads.look, of_uploads.mend),
         }
     )
+
+
+def _keys_in_use(
+    settings: Settings, store: Store, keys: NodeKeys, log: OwnLog, clock: Clock
+) -> KeysInUse:
+    """Returns what puts the keys in use in their places, once that is done for the first time."""
+    key_use = KeysInUse(
+        store,
+        keys,
+        log,
+        directory=settings.directory,
+        name=settings.name,
+        passphrase=lambda: passphrase_of(settings),
+        clock=clock,
+    )
+    key_use.refresh()
+    return key_use
 
 
 def passphrase_of(settings: Settings) -> bytes:

@@ -49,7 +49,7 @@ class NodeDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
     KIND: ClassVar[str] = "node-descriptor"
 
-    version: Annotated[int, Meta(ge=1, le=10**6)]
+    version: Annotated[int, Meta(ge=1, le=limits.MAX_DESCRIPTORS)]
     url: Url
     root: Bytes32
     keys: Annotated[tuple[NodeKey, ...], Meta(min_length=1, max_length=limits.MAX_KEYS)]

@@ -4,7 +4,8 @@ WELL_KNOWN = "/.well-known/schutznetz"
 """Name, URL and fingerprint of a node, for anyone."""
 
 DESCRIPTOR = "/federation/v1/descriptor"
-"""The node's descriptor envelope, for anyone."""
+"""The node's latest descriptor envelope, or all behind one version, for anyone; and, to it, the
+later descriptors of a node that it has pinned."""
 
 CHECKPOINT = "/checkpoint"
 """The node's latest signed checkpoint (C2SP tlog-tiles path), for peers."""

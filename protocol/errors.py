@@ -15,6 +15,7 @@
     │   ├── UnknownTargetError points at a statement that is not known here
     │   ├── QuorumError        fewer good signatures than the rule asks for
     │   ├── EquivocationError  signed as it should be, and contradicts what was signed before
+    │   ├── ChainError         a node's descriptor that does not follow from the one that is pinned
     │   ├── KeygenError        a key generation that must be given up; names whose fault it was
     │   └── KeystoreError      a key file that cannot be read, opened or written
     ├── FederationError        a conversation with another organisation failed
@@ -108,6 +109,21 @@ class EquivocationError(SigningError):
         super().__init__(message)
         self.circle = circle
         self.known = known
+
+
+class ChainError(SigningError):
+    """A descriptor of a node that does not follow from the one that is pinned.
+
+    Attributes:
+        evidence: the bytes that show it.
+        proven: the holder of a root key that was pinned has signed what contradicts it. Otherwise
+            anybody may have made it.
+    """
+
+    def __init__(self, message: str, *, evidence: bytes, proven: bool) -> None:
+        super().__init__(message)
+        self.evidence = evidence
+        self.proven = proven
 
 
 class KeygenError(SigningError):

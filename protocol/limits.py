@@ -76,6 +76,15 @@ MAX_EPOCHS = 8
 MAX_KEYS = 64
 """Keys in one node descriptor."""
 
+MAX_DESCRIPTORS = 1_024
+"""Versions of one node's descriptor: everybody who has pinned it keeps them all."""
+
+MAX_DESCRIPTORS_PER_MESSAGE = 16
+"""Descriptors in one message; `MAX_PEER_REQUEST_BYTES` holds so many."""
+
+MAX_DESCRIPTOR_BYTES = 64 << 10
+"""One node descriptor's envelope; `MAX_KEYS` keys fill a third of it."""
+
 MAX_LIST = 256
 """Any other list (jurisdictions, crit, what an acknowledgement says was set aside)."""
 

@@ -41,6 +41,15 @@ class WellKnown(Message, frozen=True, kw_only=True):
     protocol: Literal[1] = 1
 
 
+class Descriptors(Message, frozen=True, kw_only=True):
+    """Versions of one node's descriptor, in their order, as the texts of their envelopes."""
+
+    descriptors: Annotated[
+        tuple[Annotated[str, Meta(max_length=limits.MAX_DESCRIPTOR_BYTES)], ...],
+        Meta(max_length=limits.MAX_DESCRIPTORS_PER_MESSAGE),
+    ]
+
+
 class EntriesRequest(Message, frozen=True, kw_only=True):
     """Asks for log entries from index `start` on, `limit` at most."""
 

@@ -5,6 +5,8 @@ the root. Whether the log of a believed checkpoint extends the one seen before i
 `protocol.merkle.verify_consistency` to show, and whether it holds the entries for `Frontier`.
 """
 
+from collections.abc import Sequence
+
 from protocol.checkpoint import (
     ED25519,
     Checkpoint,
@@ -19,7 +21,7 @@ from protocol.errors import MalformedError, RevokedError, UnknownKeyError
 from signing.keys import KeyUse, PublicKey, SigningKey
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
+def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey, *more: SigningKey) -> bytes:
     """Return the signed note of a checkpoint of the node's own log.
 
     The caller owes that the entries behind the checkpoint are durable, and that it never signed a
@@ -28,55 +30,69 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
     Args:
         checkpoint: without extension lines; its origin becomes the name of the key.
         key: the key of the log.
+        more: further keys of the same log, while one takes the place of another: who knows only
+            one of them believes the note by its line.
 
     Raises:
         MalformedError: the origin cannot be the name of a key.
-        RuntimeError: the key is for another use, or there are extension lines.
+        RuntimeError: a key is for another use, or there are extension lines.
     """
-    if key.use is not KeyUse.LOG:
+    keys = (key, *more)
+    if any(one.use is not KeyUse.LOG for one in keys):
         raise RuntimeError("Only a key for the use `log` signs checkpoints.")
     if checkpoint.extensions:
         raise RuntimeError("Our own checkpoints have no extension lines (tlog-checkpoint).")
     name, text = checkpoint.origin, checkpoint.to_text()
-    key_id = note_key_id(name, ED25519, key.public.raw)
-    line = NoteSignature(name, key_id, key.sign(text.encode()))
-    return format_note(Note(text, (line,)))
+    lines = tuple(
+        NoteSignature(name, note_key_id(name, ED25519, one.public.raw), one.sign(text.encode()))
+        for one in keys
+    )
+    return format_note(Note(text, lines))
 
 
 def open_checkpoint(note_bytes: bytes, *, origin: str, key: PublicKey) -> Checkpoint:
-    """Return the checkpoint that the log `origin` signed with `key`.
+    """Return the checkpoint that the log `origin` signed with `key`, as `open_signed` does."""
+    return open_signed(note_bytes, origin=origin, keys=(key,))
+
+
+def open_signed(note_bytes: bytes, *, origin: str, keys: Sequence[PublicKey]) -> Checkpoint:
+    """Return the checkpoint that the log `origin` signed with at least one of its keys.
 
     1. The note is well-formed.
-    2. Exactly one of its lines names the key; lines of other keys, such as cosignatures, are
-       ignored.
-    3. That line's signature fits the text, else the whole note is refused.
+    2. At least one of its lines names one of the keys, and no two name the same; lines of other
+       keys, such as cosignatures, are ignored.
+    3. The signature of each such line fits the text, else the whole note is refused.
     4. The text is a checkpoint, and of this origin.
 
     Args:
         note_bytes: untrusted bytes.
         origin: the log that was asked, from its pinned descriptor.
-        key: the key of that log, from the same place.
+        keys: of that log, from the same place.
 
     Raises:
         LimitError: the note or the log is greater than allowed.
-        MalformedError: steps 1, 2 (two lines of the key) or 4.
-        RevokedError: `key` is not for logs.
-        UnknownKeyError: step 2, no line of the key.
+        MalformedError: steps 1, 2 (two lines of one key) or 4.
+        RevokedError: a key is not for logs.
+        UnknownKeyError: step 2, no line of any of the keys.
         BadSignatureError: step 3.
     """
-    if key.use is not KeyUse.LOG:
+    if any(key.use is not KeyUse.LOG for key in keys):
         raise RevokedError("The key is not for the signing of checkpoints.")
     # Step 1
     note = parse_note(note_bytes)
     # Step 2
-    known = (origin, note_key_id(origin, ED25519, key.raw))
-    lines = [line for line in note.signatures if (line.name, line.key_id) == known]
-    if not lines:
+    signed = []
+    for key in keys:
+        known = (origin, note_key_id(origin, ED25519, key.raw))
+        lines = [line for line in note.signatures if (line.name, line.key_id) == known]
+        if len(lines) > 1:
+            raise MalformedError("The note has two signatures of one key.")
+        signed += [(key, line) for line in lines]
+    if not signed:
         raise UnknownKeyError("The note has no signature of the log's key.")
-    if len(lines) > 1:
-        raise MalformedError("The note has two signatures of one key.")
     # Step 3
-    key.verify(note.text.encode(), lines[0].raw)
+    for key, line in signed:
+        key.verify(note.text.encode(), line.raw)
     # Step 4
     checkpoint = parse_checkpoint(note.text)
     if checkpoint.origin != origin:

@@ -87,6 +87,7 @@ def _about(verb: str, body: Any) -> Endpoint:
 ENDPOINTS = (
     Endpoint("GET", "/.well-known/schutznetz", ""),
     Endpoint("GET", "/federation/v1/descriptor", ""),
+    Endpoint("POST", "/federation/v1/descriptor", "", 204, examples.DESCRIPTORS),
     Endpoint("GET", "/livez", ""),
     Endpoint("GET", "/readyz", ""),
     Endpoint("POST", "/v1/media/match", "match", 200, examples.MATCH),

@@ -315,7 +315,7 @@ class Desk:
 
     @cached_property
     def witness(self) -> Witness:
-        return Witness(self.world.store, self.keys.witness, name=self.world.name, clock=self.clock)
+        return Witness(self.world.store, self.keys, name=self.world.name, clock=self.clock)
 
     @cached_property
     def clients(self) -> Clients:

@@ -20,6 +20,7 @@ from protocol.envelope import parse_envelope
 from protocol.fields import StatementId
 from protocol.messages import (
     Acknowledgement,
+    Descriptors,
     EntriesRequest,
     EnvelopesRequest,
     M,
@@ -143,6 +144,13 @@ class Liar(Peer):
             endpoints.ACKNOWLEDGE: lambda: self.acknowledge(read(Acknowledgement)),
             endpoints.POKE: lambda: self.poke(read(Poke)),
         }
+        if path == endpoints.DESCRIPTOR:
+            told = read(Descriptors).descriptors
+            await self.announce([one.encode() for one in told])
+            return b""
+        if path.startswith(f"{endpoints.DESCRIPTOR}?after="):
+            found = await self.descriptors(int(path.partition("=")[2]))
+            return encode_json(Descriptors(descriptors=tuple(one.decode() for one in found)))
         answer = await routes[path]()
         return answer if isinstance(answer, bytes) else encode_json(answer) if answer else b""
 

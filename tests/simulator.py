@@ -6,6 +6,7 @@ HTTP (served_peer.py).
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -136,6 +137,8 @@ class Peer:
         replayed: the checkpoint it shows instead of its own.
         garbled: how many of its next answers about entries lose their way on the line.
         generation: of its keys; a node that is set up anew under its name has others.
+        later: its descriptors behind the first (tests/successions.py makes some).
+        announced: descriptors of others that it was told of.
     """
 
     name: str
@@ -152,6 +155,8 @@ class Peer:
     publication: bytes = b""
     cosigned: dict[str, bytes] = field(default_factory=dict)
     generation: int = 1
+    later: list[bytes] = field(default_factory=list)
+    announced: list[bytes] = field(default_factory=list)
     share: tuple[int, KeyPair] | None = None
     bytes_received: int = 0
     log: list[StatementId] = field(default_factory=list)
@@ -243,6 +248,14 @@ class Peer:
     async def descriptor(self) -> bytes:
         self._answer()
         return self.descriptor_envelope
+
+    async def descriptors(self, after: int) -> list[bytes]:
+        self._answer()
+        return [self.descriptor_envelope, *self.later][after:]
+
+    async def announce(self, descriptors: Sequence[bytes]) -> None:
+        self._answer()
+        self.announced += descriptors
 
     async def checkpoint(self) -> bytes:
         self._answer()

@@ -14,16 +14,20 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, insert, select
 
 from federation.descriptors import open_descriptor
+from federation.sync import Pulled
 from node.policy.gates import Limits
 from node.services.ingest import Ingest
 from node.services.log import OwnLog
+from node.services.replica import StoredReplica
 from node.storage import rows
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
 from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member
 from protocol.encoding import format_time, to_base64url
+from protocol.envelope import parse_envelope
 from protocol.fields import StatementId, organisation_of
+from protocol.merkle import Frontier
 from protocol.messages import Receipt
 from protocol.statements import (
     Dispute,
@@ -204,6 +208,12 @@ class World:
 
     def submit_all(self, statements: Sequence[Statement]) -> list[Receipt]:
         return [self.submit(one) for one in statements]
+
+    def set_aside(self, envelope: bytes, *, source: str) -> None:
+        """Keeps a statement that was not believed, as a sync with that peer does."""
+        pulled = [Pulled(parse_envelope(envelope).statement_id, envelope)]
+        replica = StoredReplica(self.store, self.ingest, node=source, clock=self.clock)
+        replica.take(f"{source}/log/1", pulled, Frontier.EMPTY, None)
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, to compare before and after."""

@@ -113,6 +113,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     remedy_s.RestoreTasks,
     remedy_s.RestoredRequest,
     messages.WellKnown,
+    messages.Descriptors,
     messages.Receipt,
     messages.StatementStatus,
     messages.StatementStatuses,

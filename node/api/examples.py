@@ -256,6 +256,7 @@ WELL_KNOWN: Final = {
     "fingerprint": FINGERPRINT,
     "protocol": 1,
 }
+DESCRIPTORS: Final = {"descriptors": ['{"payload":"…","payloadType":"…","signatures":[]}']}
 PEER: Final = {
     "name": "platform-a.example",
     "url": "https://schutznetz.platform-a.example",

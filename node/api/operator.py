@@ -139,6 +139,7 @@ def add_peer(
         body.descriptor.encode("utf-8"),
         body.fingerprint,
         authority=body.authority,
+        later=[one.encode("utf-8") for one in body.later],
         actor=client.name,
     )
     return answer(Peer, pinned, status=201)

@@ -29,7 +29,12 @@ class AddPeerRequest(Body):
     descriptor: str = Field(
         min_length=1,
         max_length=limits.MAX_ENVELOPE_BYTES,
-        description="The node's descriptor envelope, exactly as the node gives it.",
+        description="The node's first descriptor envelope, exactly as the node gives it.",
+    )
+    later: list[str] = Field(
+        default_factory=list,
+        max_length=limits.MAX_DESCRIPTORS,
+        description="The later versions of its descriptor, in their order.",
     )
     fingerprint: str = Field(
         min_length=1,

@@ -1,16 +1,26 @@
 """What anyone may call: who this node is, and whether it works."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from node.api import examples
 from node.api.auth import ServicesDep
-from node.api.bodies import JSON, message_answer
-from node.api.openapi import documented, shaped
-from node.api.problems import NOT_READY, ProblemError
+from node.api.bodies import JSON, message_answer, parse_peer_message, raw_body
+from node.api.openapi import content, documented, shaped
+from node.api.problems import (
+    CONFLICT,
+    NOT_ALLOWED,
+    NOT_BELIEVED,
+    NOT_FOUND,
+    NOT_READY,
+    ProblemError,
+)
 from node.app import Services
 from protocol.endpoints import DESCRIPTOR, WELL_KNOWN
-from protocol.messages import WellKnown
+from protocol.limits import MAX_DESCRIPTORS
+from protocol.messages import Descriptors, WellKnown
 
 router = APIRouter(tags=["public"])
 
@@ -37,21 +47,51 @@ def describe_self(services: Services) -> WellKnown:
     return WellKnown(name=settings.name, url=settings.url, fingerprint=own.fingerprint)
 
 
+After = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        le=MAX_DESCRIPTORS,
+        description="Gives a `Descriptors` with the versions behind this one instead; 0: all.",
+    ),
+]
+
+
 @router.get(
     DESCRIPTOR,
     summary="The node's signed descriptor",
     **documented(
         answers={
             200: {
-                "description": "A DSSE envelope.",
+                "description": "A DSSE envelope: the latest version.",
                 "content": {JSON: {"example": examples.ENVELOPE}},
             }
         }
     ),
 )
-def descriptor(services: ServicesDep) -> Response:
-    """Answers the envelope that another operator pins, after comparing the fingerprint."""
+def descriptor(services: ServicesDep, after: After = None) -> Response:
+    """Answers the latest descriptor, or all behind one version.
+
+    What another operator pins is the first, after comparing the fingerprint.
+    """
+    if after is not None:
+        return message_answer(services.successions.own_after(after))
     return Response(services.peers.own_descriptor(), media_type=JSON)
+
+
+@router.post(
+    DESCRIPTOR,
+    summary="Tell of a pinned node's later descriptors",
+    **documented(
+        body=content(Descriptors, examples.DESCRIPTORS),
+        answers={204: {"description": "They are pinned by now."}},
+        may_fail=(NOT_BELIEVED, NOT_ALLOWED, NOT_FOUND, CONFLICT),
+    ),
+)
+def announce(data: Annotated[bytes, Depends(raw_body(JSON))], services: ServicesDep) -> Response:
+    """Goes on to later descriptors, which prove themselves: whoever brings them."""
+    services.successions.announced(parse_peer_message(Descriptors, data))
+    return Response(status_code=204)
 
 
 @router.get("/livez", summary="Whether the process answers", **documented(answers={200: _ALIVE}))

@@ -150,7 +150,9 @@ def _services(services: "Services", ask: Reach) -> Iterator[Finding]:
     yield Finding("database", "ok", f"{services.store.dialect}, with this version's tables")
     reasons = services.health.reasons()
     yield from (Finding("health", "wrong", reason) for reason in reasons)
-    if not reasons:
+    warnings = services.health.warnings()
+    yield from (Finding("health", "warning", one) for one in warnings)
+    if not reasons and not warnings:
         yield Finding("health", "ok", "descriptor and keys are valid")
     now = int(services.clock())
     offsets = []

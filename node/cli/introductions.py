@@ -3,15 +3,15 @@
 import asyncio
 import time
 
+from federation.chains import Version, open_chain
 from federation.client import PeerClient, connect
-from federation.descriptors import open_descriptor
-from protocol.descriptors import NodeDescriptor
+from protocol.errors import PeerMisbehavedError
 
 
-def fetch_descriptor(url: str, *, insecure: bool, now: int) -> tuple[bytes, NodeDescriptor]:
-    """Returns the descriptor that a node serves, as bytes and as what it says.
+def fetch_descriptors(url: str, *, insecure: bool, now: int) -> list[Version]:
+    """Returns the descriptors that a node serves, from its first to its latest.
 
-    It is signed by the key that it names, which proves nothing about who holds that key.
+    They are signed by the keys that they name, which proves nothing about who holds these.
 
     Args:
         url: address of the node.
@@ -23,11 +23,13 @@ def fetch_descriptor(url: str, *, insecure: bool, now: int) -> tuple[bytes, Node
         ProtocolError, SigningError: what it says does not hold together.
     """
 
-    async def ask() -> bytes:
+    async def ask() -> list[bytes]:
         async with connect() as http:
             client = PeerClient(http, url=url, clock=time.time, allow_insecure_http=insecure)
-            return await client.descriptor()
+            try:
+                return await client.descriptors(0)
+            except PeerMisbehavedError:
+                # A release that has no later descriptors gives its one, whatever it is asked.
+                return [await client.descriptor()]
 
-    data = asyncio.run(ask())
-    descriptor, _ = open_descriptor(data, now=now)
-    return data, descriptor
+    return open_chain(asyncio.run(ask()), now=now)

@@ -26,6 +26,7 @@ from node.cli.verbs import (
     flagger,
     fsck,
     gates,
+    keys,
     log,
     match,
     operate,
@@ -52,7 +53,7 @@ def build() -> Group:
     for verbs in (verify, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, fsck, log, peers, accreditation, circles, clients):
+    for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
     for verbs in (witnesses, gates, uploads, tasks, erasures):
         verbs.register(node)

@@ -186,11 +186,12 @@ def _parsed(kind: type[S], envelope: bytes) -> S:
 
 
 def log_name(node: PinnedNode) -> str:
-    """Returns under what the state of a peer's log is kept: its origin, and whose key signs it.
+    """Returns under what the state of a peer's log is kept: its origin, and the node's fingerprint.
 
-    A node that was set up anew under its old name has another log, of which nothing is known yet.
+    A node that was set up anew under its old name has another log, of which nothing is known yet;
+    one that signs with a new key goes on with the old one (docs/adr/0024).
     """
-    return f"{node.log_origin}+{node.log_key.kid}"
+    return f"{node.log_origin}+{node.fingerprint}"
 
 
 def descriptor_of(record: PeerRecord) -> NodeDescriptor:

@@ -1,12 +1,18 @@
 """Whether the node can do its work, and if not, why: for `/readyz`, `status` and `doctor`."""
 
 from collections.abc import Callable
+from typing import Final
 
 from node.policy.file import PolicyFile
 from node.storage.engine import Store
 from protocol.descriptors import NodeDescriptor
 from protocol.encoding import parse_time
 from protocol.errors import SchutznetzError
+
+WARN_DAYS: Final = 30
+"""How long before its end the operator is told of a key or a descriptor."""
+
+_SECONDS_PER_DAY = 86_400
 
 
 class Health:
@@ -16,7 +22,7 @@ class Health:
         self,
         store: Store,
         policy: PolicyFile,
-        descriptor: NodeDescriptor,
+        descriptor: Callable[[], NodeDescriptor],
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -35,10 +41,38 @@ class Health:
         self._policy.current()
         if self._policy.problem:
             found.append(f"The policy file is not in force as it stands: {self._policy.problem}")
-        now = int(self._clock())
-        if parse_time(self._descriptor.expires) <= now:
-            found.append("The node's descriptor has expired: peers refuse it.")
-        ended = [key.use for key in self._descriptor.keys if parse_time(key.not_after) <= now]
-        if ended:
-            found.append(f"Keys have expired: {', '.join(sorted(ended))}.")
+        ends = self._ends()
+        if ends is not None:
+            now = int(self._clock())
+            found += [f"{what} has expired: peers refuse it." for what, end in ends if end <= now]
         return found
+
+    def warnings(self) -> list[str]:
+        """Returns a sentence for everything that will be a reason soon, and what to do by then."""
+        now = int(self._clock())
+        return [
+            f"{what} ends in {(end - now) // _SECONDS_PER_DAY} days: {command}"
+            for what, end, command in _with_command(self._ends() or [])
+            if now < end <= now + WARN_DAYS * _SECONDS_PER_DAY
+        ]
+
+    def _ends(self) -> list[tuple[str, int]] | None:
+        """Returns when the descriptor ends, and the last key of each use (Unix seconds)."""
+        try:
+            descriptor = self._descriptor()
+        except SchutznetzError:
+            return None  # the database is away, which is a reason of its own
+        last: dict[str, int] = {}
+        for key in descriptor.keys:
+            last[key.use] = max(last.get(key.use, 0), parse_time(key.not_after))
+        keys = [(f"The node's {use} key", end) for use, end in sorted(last.items())]
+        return [("The node's descriptor", parse_time(descriptor.expires)), *keys]
+
+
+def _with_command(ends: list[tuple[str, int]]) -> list[tuple[str, int, str]]:
+    found = []
+    for what, end in ends:
+        use = what.removeprefix("The node's ").removesuffix(" key")
+        verb = "key renew DIR" if use == "descriptor" else f"key rotate DIR --use {use}"
+        found.append((what, end, f"schutznetz node {verb}"))
+    return found

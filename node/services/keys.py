@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from protocol.errors import KeystoreError
-from signing.keys import KeyUse, SigningKey
+from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.keystore import INTERACTIVE, Cost, load_key, load_secret, save_key, save_secret
 
 OPERATIONAL = (KeyUse.REQUEST, KeyUse.LOG, KeyUse.WITNESS, KeyUse.STATEMENT)
@@ -19,16 +19,21 @@ _SHARE = "oprf-"
 _SLASH = "_"  # stands in no name of a node or a circle
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False)
 class NodeKeys:
     """A node's operational keys, and its shares of circles' keys by (circle, epoch).
 
+    These are the keys in use: while the node runs, `node.services.key_use` puts a new one in the
+    place of an old one. So who signs asks for the key each time.
+
     Attributes:
         request: signs requests to other nodes.
-        log: signs checkpoints.
-        witness: cosigns checkpoints of other logs.
+        log: signs checkpoints, together with `other_logs`.
+        witness: cosigns checkpoints of other logs, together with `other_witnesses`.
         statement: signs the node's own statements.
         shares: 32-byte scalars, as `signing.oprf` takes them.
+        other_logs: sign checkpoints as well, while one key of the log takes another's place.
+        other_witnesses: cosign as well, likewise: the policies of others may name the old key.
     """
 
     request: SigningKey
@@ -36,6 +41,8 @@ class NodeKeys:
     witness: SigningKey
     statement: SigningKey
     shares: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
+    other_logs: tuple[SigningKey, ...] = ()
+    other_witnesses: tuple[SigningKey, ...] = ()
 
 
 class Shares(Mapping[tuple[str, int], bytes]):
@@ -77,8 +84,27 @@ class Shares(Mapping[tuple[str, int], bytes]):
 
 
 def key_file(directory: Path, use: KeyUse) -> Path:
-    """Returns where the key for one use lies in a node's directory."""
+    """Returns where the first key for one use lies in a node's directory."""
     return directory / "keys" / f"{use}.key"
+
+
+def later_key_file(directory: Path, key: PublicKey) -> Path:
+    """Returns where a later key for a use lies: a file is never written over another."""
+    return directory / "keys" / f"{key.use}-{key.kid}.key"
+
+
+def find_key(directory: Path, key: PublicKey, passphrase: bytes) -> SigningKey | None:
+    """Returns the secret half of one of the node's keys; None where it is not here.
+
+    Raises:
+        KeystoreError: its file does not open.
+    """
+    for path in (later_key_file(directory, key), key_file(directory, key.use)):
+        if path.exists():
+            found = load_key(path, passphrase, use=key.use)
+            if found.kid == key.kid:
+                return found
+    return None
 
 
 def share_file(directory: Path, circle: str, epoch: int) -> Path:
@@ -102,17 +128,24 @@ def open_keys(directory: Path, passphrase: bytes) -> NodeKeys:
         KeystoreError: a file is missing, readable by others, or does not open.
     """
     _complete(directory, passphrase)
-    opened = {
-        use.value: load_key(key_file(directory, use), passphrase, use=use) for use in OPERATIONAL
-    }
+    request, log, witness, statement = (
+        load_key(_first_file(directory, use), passphrase, use=use) for use in OPERATIONAL
+    )
     shares = Shares(directory, passphrase)
     for one in shares:
         shares[one]  # a node whose share does not open says so when it starts
-    return NodeKeys(**opened, shares=shares)
+    return NodeKeys(request=request, log=log, witness=witness, statement=statement, shares=shares)
+
+
+def _first_file(directory: Path, use: KeyUse) -> Path:
+    """Returns the first key of a use, or where that was deleted after a theft, a later one."""
+    first = key_file(directory, use)
+    later = sorted((directory / "keys").glob(f"{use}-*.key"))
+    return first if first.exists() or not later else later[0]
 
 
 def _complete(directory: Path, passphrase: bytes) -> None:
-    path = key_file(directory, KeyUse.WITNESS)
+    path = _first_file(directory, KeyUse.WITNESS)
     if path.exists() or not key_file(directory, KeyUse.REQUEST).exists():
         return
     # A passphrase that opens no other key must not become that of a new one.

@@ -24,10 +24,14 @@ class OwnLog:
 
     def __init__(self, store: Store, key: SigningKey, *, origin: str) -> None:
         self._store = store
-        self._key = key
+        self._keys: tuple[SigningKey, ...] = (key,)
         self.origin = origin
-        self._signed: tuple[int, bytes] | None = None
+        self._signed: tuple[int, tuple[SigningKey, ...], bytes] | None = None
         self._published: Callable[[], bytes | None] = _nothing
+
+    def sign_with(self, *keys: SigningKey) -> None:
+        """Signs checkpoints with these keys from now on; the first is the newest."""
+        self._keys = keys
 
     def append(self, transaction: Transaction, ids: Sequence[StatementId]) -> int:
         """Adds entries to the log and returns the place of the first.
@@ -69,13 +73,11 @@ class OwnLog:
         """
         frontier = transaction.logs.get(self.origin).frontier
         # What a read transaction sees has been committed, and a commit is on disk (FULL).
-        signed = self._signed
-        if signed is None or signed[0] != frontier.size:
-            note = sign_checkpoint(
-                Checkpoint(self.origin, frontier.size, frontier.root()), self._key
-            )
-            signed = self._signed = (frontier.size, note)
-        return signed
+        signed, keys = self._signed, self._keys
+        if signed is None or signed[:2] != (frontier.size, keys):
+            note = sign_checkpoint(Checkpoint(self.origin, frontier.size, frontier.root()), *keys)
+            signed = self._signed = (frontier.size, keys, note)
+        return signed[0], signed[2]
 
     def on_published(self, published: Callable[[], bytes | None]) -> None:
         """Has receipts prove against what `published` returns, where it reaches far enough.

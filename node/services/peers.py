@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from federation.descriptors import PinnedNode, open_descriptor, pin
-from node.services.directory import StoredDirectory, log_name, pinned
+from federation.chains import open_chain
+from federation.descriptors import PinnedNode, pin
+from node.services.directory import StoredDirectory, descriptor_of, log_name, pinned
 from node.services.log import OwnLog
 from node.services.once import Once
+from node.services.successions import advance
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord, SetAsideRecord
 from node.storage.transaction import Transaction
-from protocol.descriptors import fingerprint_of, parse_fingerprint
+from protocol.descriptors import NodeDescriptor, fingerprint_of, parse_fingerprint
 from protocol.encoding import from_base64url, parse_time
 from protocol.errors import (
     ConflictError,
@@ -79,9 +81,22 @@ class Peers:
         self._on_poke = listener
 
     def add(
-        self, descriptor: bytes, fingerprint: str, *, authority: bool, actor: str = "operator"
+        self,
+        descriptor: bytes,
+        fingerprint: str,
+        *,
+        authority: bool,
+        later: Sequence[bytes] = (),
+        actor: str = "operator",
     ) -> PeerState:
         """Pins a node by its descriptor, once the fingerprint fits that the operator typed.
+
+        Args:
+            descriptor: its first one.
+            fingerprint: as it was typed.
+            authority: what it says counts as accredited.
+            later: the versions that came behind the first, in their order.
+            actor: who wants it.
 
         Raises:
             ProtocolError, SigningError: the descriptor is not believed, or the fingerprint has a
@@ -90,7 +105,8 @@ class Peers:
             ConflictError: another node of this name is pinned.
         """
         now = int(self._clock())
-        opened, statement_id = open_descriptor(descriptor, now=now)
+        chain = open_chain([descriptor, *later], now=now)
+        opened, statement_id = chain[0].descriptor, chain[0].id
         if parse_fingerprint(fingerprint) != fingerprint_of(statement_id):
             raise InvalidError(
                 "The fingerprint is not that of this node. Compare it again over the telephone, "
@@ -121,6 +137,8 @@ class Peers:
                 # Pinned again, it is still frozen if it was, and has come as far as it had.
                 record = replace(known, authority=authority)
             transaction.peers.put(record)
+            for one in chain[1:] if known is None else ():
+                advance(transaction, one, statement_id)
             transaction.journal.audit(
                 actor, "peer.add", at=now, subject=node.name, detail=f"authority={authority}"
             )
@@ -172,11 +190,18 @@ class Peers:
             return {one.name: one.descriptor for one in transaction.peers.all()}
 
     def own_descriptor(self) -> bytes:
-        """Returns this node's own descriptor, as the envelope that others pin."""
+        """Returns the latest version of this node's own descriptor, as an envelope."""
+        return self._own().descriptor
+
+    def own(self) -> NodeDescriptor:
+        """Returns what the latest version of this node's own descriptor says."""
+        return descriptor_of(self._own())
+
+    def _own(self) -> PeerRecord:
         with self._store.read() as transaction:
             record = transaction.peers.get(self._name)
         assert record is not None  # `node init` stored it
-        return record.descriptor
+        return record
 
     def _set_state(self, name: str, state: str, actor: str) -> None:
         with self._store.write() as transaction:
@@ -208,10 +233,11 @@ class Peers:
         with self._store.read() as transaction:
             peer = transaction.peers.by_request_key(keyid)
             if peer is not None and peer.state == "active":
-                node = pinned(peer)
-                if node.expires < int(self._clock()):
+                node = pinned(peer).at(now := int(self._clock()))
+                keys = [one.key for one in node.request_keys if one.key.kid == keyid]
+                if node.expires < now or not keys:
                     raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
-                return node.request_key, Caller(peer.name, "node")
+                return keys[0], Caller(peer.name, "node")
             if (accredit := self._current(transaction, keyid)) is not None:
                 key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
                 return key, Caller(accredit.flagger, "flagger")

@@ -16,6 +16,7 @@ from typing import Final
 from federation.descriptors import PinnedNode
 from node.services.accusations import freeze
 from node.services.directory import pinned
+from node.services.keys import NodeKeys
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
 from node.storage.witnesses import NoteRecord
@@ -41,8 +42,8 @@ from protocol.errors import (
 from protocol.merkle import EMPTY_ROOT, verify_consistency
 from protocol.witnessing import AddCheckpoint
 from signing.cosignatures import cosign, witness_name
-from signing.keys import PublicKey, SigningKey
-from signing.notes import open_checkpoint
+from signing.keys import PublicKey
+from signing.notes import open_signed
 
 MAX_PER_MINUTE: Final = 240
 """Checkpoints that one caller may submit in a minute: a log grows in bursts, and each is one."""
@@ -79,7 +80,7 @@ class Witness:
     def __init__(
         self,
         store: Store,
-        key: SigningKey,
+        keys: NodeKeys,
         *,
         name: str,
         clock: Callable[[], float],
@@ -88,20 +89,20 @@ class Witness:
 
         Args:
             store: the database.
-            key: the node's witness key.
+            keys: of the node; each of its valid witness keys cosigns.
             name: of this node.
             clock: Unix time in seconds.
         """
         self._store = store
-        self._key = key
+        self._keys = keys
         self._name = name
         self._clock = clock
         self._pace = _Pace(MAX_PER_MINUTE)
 
     @property
     def key(self) -> PublicKey:
-        """The public half of the key that cosigns."""
-        return self._key.public
+        """The public half of the newest key that cosigns."""
+        return self._keys.witness.public
 
     def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
         """Cosigns a checkpoint that extends the one cosigned before.
@@ -132,7 +133,7 @@ class Witness:
         with self._store.write() as transaction:
             log = _log_of(transaction, origin, now=int(self._clock()))
             # Step 2
-            new = open_checkpoint(request.note, origin=origin, key=log.log_key)
+            new = open_signed(request.note, origin=origin, keys=_keys_of(log))
             # Step 3
             if request.old_size > new.size:
                 raise InvalidError("The old size is greater than the new one.", where="old")
@@ -168,12 +169,14 @@ class Witness:
         """
         note = parse_note(data)
         now = int(self._clock())
-        line = cosign(note.text, self._key, name=witness_name(self._name), now=now)
+        name = witness_name(self._name)
+        keys = (self._keys.witness, *self._keys.other_witnesses)
+        lines = tuple(cosign(note.text, key, name=name, now=now) for key in keys)
         # What strangers put on the note is not kept: only what was verified.
-        kept = replace(note, signatures=(_line_of(note, log), line))
+        kept = replace(note, signatures=(*_lines_of(note, log), *lines))
         record = NoteRecord(new.origin, new.size, format_note(kept), now)
         transaction.witnesses.put_witnessed(record)
-        return format_signature_lines((line,))
+        return format_signature_lines(lines)
 
     def latest(self, origin_digest: str) -> bytes:
         """Returns the latest checkpoint of a log that this node cosigned, with its cosignature.
@@ -215,7 +218,7 @@ class _Pace:
 def _log_of(transaction: Transaction, origin: str, *, now: int) -> PinnedNode:
     """Returns whose log has this origin; each node's begins with its name."""
     record = transaction.peers.get(origin.partition("/")[0])
-    node = None if record is None else pinned(record)
+    node = None if record is None else pinned(record).at(now)
     if node is None or node.log_origin != origin or node.state != "active" or node.expires < now:
         raise NotFoundError("This node is no witness of such a log.")
     return node
@@ -226,7 +229,7 @@ def _contradiction(
 ) -> Accusation | None:
     """Returns what is to be said of a log that signed two roots of one size."""
     try:
-        before = open_checkpoint(known, origin=log.log_origin, key=log.log_key)
+        before = open_signed(known, origin=log.log_origin, keys=_keys_of(log))
     except (ProtocolError, SigningError):
         # Signed with an earlier key of the log: no evidence under this one, but no less binding.
         before = _checkpoint_in(known)
@@ -252,8 +255,11 @@ def _check_proof(request: AddCheckpoint, new: Checkpoint, known: Checkpoint | No
     verify_consistency(known.size, new.size, known.root, new.root, request.proof)
 
 
-def _line_of(note: Note, log: PinnedNode) -> NoteSignature:
-    key_id = note_key_id(log.log_origin, ED25519, log.log_key.raw)
-    return next(
-        line for line in note.signatures if (line.name, line.key_id) == (log.log_origin, key_id)
-    )
+def _keys_of(log: PinnedNode) -> list[PublicKey]:
+    return [one.key for one in log.log_keys]
+
+
+def _lines_of(note: Note, log: PinnedNode) -> list[NoteSignature]:
+    """Returns the lines of the log's own keys."""
+    ids = {note_key_id(log.log_origin, ED25519, key.raw) for key in _keys_of(log)}
+    return [line for line in note.signatures if line.name == log.log_origin and line.key_id in ids]

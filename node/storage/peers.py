@@ -18,6 +18,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from node.storage.descriptors import (
+    DescriptorRecord,
+    DescriptorRepository,
+    latest_of,
+    owner_of,
+)
 from node.storage.rows import (
     EvidenceRow,
     PeerRefusalRow,
@@ -44,11 +50,12 @@ _MAX_EVIDENCE_BYTES = 256 << 10
 
 # Built once: every request of a peer passes here, and to build one takes longer than to execute it.
 _ALL = select(_PEER).order_by(_PEER.c.name)
-_PINS = select(_PEER.c.name, _PEER.c.descriptor_id, _PEER.c.authority, _PEER.c.state).order_by(
-    _PEER.c.name
-)
+_PINS = select(
+    *(_PEER.c.name, _PEER.c.descriptor_id, latest_of(_PEER.c.name)),
+    *(_PEER.c.authority, _PEER.c.state),
+).order_by(_PEER.c.name)
 _BY_NAME = select(_PEER).where(_PEER.c.name == bindparam("wanted"))
-_BY_KEY = select(_PEER).where(_PEER.c.request_keyid == bindparam("wanted"))
+_BY_KEY = select(_PEER).where(_PEER.c.name == owner_of("wanted"))
 
 
 @dataclass(frozen=True)
@@ -90,14 +97,18 @@ class PeerRepository:
         self._connection = connection
 
     def put(self, peer: PeerRecord) -> None:
-        """Stores a pinned node.
+        """Stores a pinned node, under its first descriptor where it was not pinned yet.
 
         Raises:
-            ConflictError: another node signs its requests with the same key. A descriptor shows
-                nobody's possession of that key, so one of them claims the other's.
+            ConflictError: as `DescriptorRepository.set_request_keys`.
         """
         values = dict(vars(peer))
         values["descriptor_id"] = bytes.fromhex(peer.descriptor_id)
+        descriptors = DescriptorRepository(self._connection)
+        if descriptors.version(peer.name) == 0:
+            first = DescriptorRecord(peer.name, 1, peer.descriptor_id, peer.descriptor)
+            descriptors.add(first)
+            descriptors.set_request_keys(peer.name, [peer.request_keyid])
         try:
             upsert(self._connection, _PEER, values)
         except IntegrityError:
@@ -116,8 +127,8 @@ class PeerRepository:
         found = self._connection.execute(_ALL)
         return [_peer(row) for row in found.mappings()]
 
-    def pins(self) -> list[tuple[str, bytes, bool, str]]:
-        """Returns name, descriptor, authority and state of every pinned node, by name.
+    def pins(self) -> list[tuple[str, bytes, int, bool, str]]:
+        """Returns name, descriptor, its version, authority and state of every pinned node, by name.
 
         Where these are the same, so is whatever else follows from a pin.
         """
@@ -149,6 +160,7 @@ class PeerRepository:
     def remove(self, name: str) -> bool:
         """Forgets a node; returns whether there was one of this name."""
         done = self._connection.execute(delete(_PEER).where(_PEER.c.name == name))
+        DescriptorRepository(self._connection).forget(name)
         return done.rowcount == 1
 
     def add_refusals(self, peer: str, refusals: Iterable[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
 from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
+from node.storage.descriptors import DescriptorRepository
 from node.storage.evidence import EvidenceRepository
 from node.storage.gates import GateRepository
 from node.storage.integrity import IntegrityRepository
@@ -78,6 +79,11 @@ class Transaction:
     def evidence(self) -> EvidenceRepository:
         """What shows that peers broke the protocol."""
         return EvidenceRepository(self._connection)
+
+    @cached_property
+    def descriptors(self) -> DescriptorRepository:
+        """What pinned nodes have said about their keys."""
+        return DescriptorRepository(self._connection)
 
     @cached_property
     def trust(self) -> TrustRepository:

@@ -155,7 +155,7 @@ def test_where_no_node_answers_nobody_is_pinned(node):
 
 def test_plain_http_leaves_the_machine_only_where_the_settings_say_so():
     with pytest.raises(PeerUnreachableError, match="no TLS"):
-        introductions.fetch_descriptor("http://192.0.2.1", insecure=False, now=0)
+        introductions.fetch_descriptors("http://192.0.2.1", insecure=False, now=0)
 
 
 def test_a_pinned_fingerprint_is_compared_once_more(paired, peer, template):

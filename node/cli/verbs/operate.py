@@ -180,6 +180,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         alarms = services.budgets.alarms()
         quarantined = len(services.quarantines.list(["quarantined"]))
         publication = services.publication.state()
+        warnings = [*services.health.reasons(), *services.health.warnings()]
         now = int(services.clock())
         name, url = services.settings.name, services.settings.url
     if as_json:
@@ -189,6 +190,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "url": url,
                 "log_size": size,
                 "entries": state.entries,
+                "warnings": warnings,
                 "open_remedies": remedies,
                 "quarantined": quarantined,
                 "publication": publication_json(publication),
@@ -207,6 +209,8 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
             ("published", publication_text(publication)),
         ]
     )
+    for warning in warnings:
+        show(warning)
     show()
     if alarms:
         show("Budgets of today of which half or more is used:")

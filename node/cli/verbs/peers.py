@@ -50,18 +50,22 @@ def add(
     The fingerprint is the one that its operator reads to you over the telephone.
     """
     from node.app import open_services
-    from node.cli.introductions import fetch_descriptor
+    from node.cli.introductions import fetch_descriptors
     from node.cli.passphrases import node_environment
     from node.cli.verbs.operate import peer_command
 
     with open_services(directory, environ=node_environment()) as services:
-        data, found = fetch_descriptor(
+        chain = fetch_descriptors(
             url, insecure=services.settings.allow_insecure_http, now=int(services.clock())
         )
+        found = chain[-1].descriptor
         if fingerprint is None:
             _introduce(found, url)
         peer = services.peers.add(
-            data, fingerprint or _ask_for_fingerprint(found.issuer), authority=authority
+            chain[0].envelope,
+            fingerprint or _ask_for_fingerprint(found.issuer),
+            authority=authority,
+            later=[one.envelope for one in chain[1:]],
         )
         own = services.peers.node(services.settings.name)
     if as_json:

@@ -15,9 +15,11 @@ from node.exchange import Exchange
 from node.services.budgets import Allowance, Budgets
 from node.services.evaluator import Evaluator
 from node.services.ingest import Ingest
+from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.peers import Peers
+from node.services.successions import Successions
 from node.settings import Settings
 from node.storage.engine import Store
 from node.storage.peers import PeerRecord
@@ -102,10 +104,22 @@ class Station:
         self.asking = Asking(
             self.store, evaluator, keys=self.keys, settings=self.settings, clock=time.time
         )
+        self.successions = Successions(self.store, self.ingest, name=OWN, clock=time.time)
+        self.key_use = KeysInUse(
+            self.store,
+            self.keys,
+            self.log,
+            directory=self.settings.directory,
+            name=OWN,
+            passphrase=lambda: b"a passphrase of the tests",
+            clock=time.time,
+        )
         self.exchange = Exchange(
             self.store,
             self.ingest,
             self.log,
+            self.successions,
+            self.key_use,
             keys=self.keys,
             settings=self.settings,
             clock=time.time,

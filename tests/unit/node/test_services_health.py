@@ -3,19 +3,15 @@
 import pytest
 
 from desks import Desk
-from node.services.directory import descriptor_of
-from node.services.health import Health
+from node.services.health import WARN_DAYS, Health
 from protocol.encoding import parse_time
 from protocol.errors import UnavailableError
-from worlds import HOTLINE
+from simulator import DAY_S
 
 
 @pytest.fixture
 def health(desk: Desk) -> Health:
-    with desk.world.store.read() as transaction:
-        own = transaction.peers.get(HOTLINE)
-    assert own is not None
-    return Health(desk.world.store, desk.policy, descriptor_of(own), clock=desk.clock)
+    return Health(desk.world.store, desk.policy, desk.peers.own, clock=desk.clock)
 
 
 def test_a_node_that_can_do_its_work_has_nothing_to_say(health: Health) -> None:
@@ -31,14 +27,35 @@ def test_a_policy_that_is_not_understood_is_named(desk: Desk, health: Health) ->
 
 
 def test_keys_and_descriptor_that_have_ended_are_named(desk: Desk, health: Health) -> None:
-    end = parse_time(health._descriptor.expires)
+    end = parse_time(desk.peers.own().expires)
     desk.world.clock.now = end - 1
     assert health.reasons() == []
     desk.world.clock.now = end
     assert health.reasons() == [
-        "The node's descriptor has expired: peers refuse it.",
-        "Keys have expired: log, request, statement.",
+        f"{what} has expired: peers refuse it."
+        for what in (
+            "The node's descriptor",
+            "The node's log key",
+            "The node's request key",
+            "The node's statement key",
+        )
     ]
+
+
+def test_what_ends_within_a_month_is_named_with_what_to_do(desk: Desk, health: Health) -> None:
+    end = parse_time(desk.peers.own().expires)
+    desk.world.clock.now = end - (WARN_DAYS + 1) * DAY_S
+    assert health.warnings() == []
+    desk.world.clock.now = end - WARN_DAYS * DAY_S
+    assert health.reasons() == []
+    warnings = health.warnings()
+    assert len(warnings) == 4
+    assert warnings[0] == (
+        f"The node's descriptor ends in {WARN_DAYS} days: schutznetz node key renew DIR"
+    )
+    assert warnings[1].endswith("schutznetz node key rotate DIR --use log")
+    desk.world.clock.now = end
+    assert health.warnings() == []
 
 
 def test_a_database_that_does_not_answer_is_named(desk: Desk, health: Health) -> None:

@@ -50,6 +50,7 @@ def test_every_error_is_one_of_ours_and_shows_its_message_alone(name):
         "PeerMisbehavedError": {"evidence": b"SECRET"},
         "RateLimitedError": {"retry_after_s": 9},
         "EquivocationError": {"circle": "SECRET", "known": "SECRET"},
+        "ChainError": {"evidence": b"SECRET", "proven": False},
     }
     error = CLASSES[name]("One sentence.", **extra.get(name, {}))
     assert isinstance(error, errors.SchutznetzError)

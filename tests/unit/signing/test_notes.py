@@ -20,7 +20,7 @@ from protocol.errors import (
 )
 from protocol.merkle import Frontier
 from signing.keys import KeyUse, PublicKey, SigningKey
-from signing.notes import open_checkpoint, sign_checkpoint
+from signing.notes import open_checkpoint, open_signed, sign_checkpoint
 
 ORIGIN = "hotline.example/log/1"
 KEY = SigningKey.from_seed(KeyUse.LOG, bytes(range(32)))
@@ -143,3 +143,33 @@ def test_the_key_of_a_log_is_looked_up_by_its_pinned_origin():
         open_checkpoint(data, origin="hotline.example/log/2", key=KEY.public)
     with pytest.raises(UnknownKeyError):
         open_checkpoint(data, origin=ORIGIN, key=PublicKey(KeyUse.LOG, OTHER_KEY.public.raw))
+
+
+def test_a_checkpoint_signed_with_two_keys_of_a_log_is_believed_by_whoever_knows_one():
+    data = sign_checkpoint(CHECKPOINT, KEY, OTHER_KEY)
+    for keys in ((KEY,), (OTHER_KEY,), (OTHER_KEY, KEY)):
+        found = open_signed(data, origin=ORIGIN, keys=[one.public for one in keys])
+        assert found == CHECKPOINT
+
+
+def test_one_bad_signature_of_a_known_key_refuses_the_note_whoever_else_has_signed():
+    bad = NoteSignature(ORIGIN, line_by(OTHER_KEY, ORIGIN, NOTE.text).key_id, bytes(64))
+    data = format_note(Note(NOTE.text, (OWN_LINE, bad)))
+    with pytest.raises(BadSignatureError):
+        open_signed(data, origin=ORIGIN, keys=[KEY.public, OTHER_KEY.public])
+    assert open_signed(data, origin=ORIGIN, keys=[KEY.public]) == CHECKPOINT
+
+
+def test_a_log_without_a_valid_key_is_not_believed():
+    with pytest.raises(UnknownKeyError):
+        open_signed(sign_checkpoint(CHECKPOINT, KEY), origin=ORIGIN, keys=[])
+
+
+def test_no_second_key_of_another_use_signs_a_checkpoint():
+    other = SigningKey.from_seed(KeyUse.WITNESS, bytes(range(32)))
+    with pytest.raises(RuntimeError, match="log"):
+        sign_checkpoint(CHECKPOINT, KEY, other)
+    with pytest.raises(RevokedError):
+        open_signed(
+            sign_checkpoint(CHECKPOINT, KEY), origin=ORIGIN, keys=[KEY.public, other.public]
+        )

@@ -1,0 +1,162 @@
+"""Later descriptors of pinned nodes: taken over step by step, and a chain that breaks, stopped at.
+
+What is taken over proves itself: the root keys of both versions have signed it, so it does not
+matter who brought it. A chain that breaks is another thing. Where the holder of a root key that was
+pinned has signed it, it speaks for itself, and the node is frozen. Where anybody may have made it,
+the node is frozen only if it is what the node itself answered when it was asked.
+"""
+
+from collections.abc import Callable, Sequence
+
+from federation.chains import Version, go_on
+from federation.descriptors import parse_descriptor, pin
+from node.services.accusations import freeze
+from node.services.directory import pinned
+from node.services.ingest import Accepted, Ingest
+from node.storage.descriptors import DescriptorRecord
+from node.storage.engine import Store
+from node.storage.transaction import Transaction
+from protocol.descriptors import NodeDescriptor
+from protocol.errors import ChainError, InvalidError, NotAllowedError, NotFoundError
+from protocol.fields import StatementId
+from protocol.limits import MAX_DESCRIPTORS_PER_MESSAGE, MAX_TEXT_CHARS
+from protocol.messages import Descriptors
+
+_MOST_WOKEN = 64
+
+WHAT_TO_DO = (
+    "Call its operator on a number that you know from elsewhere: if the node was set up anew, "
+    "remove it and add it again by its new fingerprint; if not, leave it frozen."
+)
+"""The sentence behind every broken chain."""
+
+
+class Successions:
+    """Keeps the descriptors of nodes up to date, this node's own for others among them."""
+
+    def __init__(
+        self, store: Store, ingest: Ingest, *, name: str, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._ingest = ingest
+        self._name = name
+        self._clock = clock
+
+    def own_after(self, version: int) -> Descriptors:
+        """Returns this node's own descriptors behind one version, as far as one message holds."""
+        with self._store.read() as transaction:
+            found = transaction.descriptors.after(
+                self._name, version, limit=MAX_DESCRIPTORS_PER_MESSAGE
+            )
+        return Descriptors(descriptors=tuple(one.body.decode() for one in found))
+
+    def announced(self, message: Descriptors) -> None:
+        """Takes over what somebody says are later descriptors of a pinned node.
+
+        Raises:
+            ProtocolError, ConflictError, RevokedError, ChainError: as `federation.chains.go_on`.
+            InvalidError: there are none.
+            NotFoundError: no node of this name is pinned.
+            NotAllowedError: the node is frozen, or this one.
+        """
+        envelopes = [one.encode() for one in message.descriptors]
+        if not envelopes:
+            raise InvalidError("There is no descriptor in the message.", where="descriptors")
+        name = parse_descriptor(envelopes[0])[0].issuer
+        if name == self._name:
+            raise NotAllowedError("Nobody tells a node of its own descriptor.")
+        self.take(name, envelopes, answered=False)
+
+    def take(self, name: str, envelopes: Sequence[bytes], *, answered: bool) -> int:
+        """Takes over later descriptors of a pinned node; returns how many were new.
+
+        Args:
+            name: of the node.
+            envelopes: untrusted bytes, in the order of their versions.
+            answered: the node itself gave them when it was asked.
+
+        Raises:
+            As `announced`. Of a broken chain, the evidence is kept and the node frozen by then, if
+            it is the word of who holds its root key, or its own answer.
+        """
+        now = int(self._clock())
+        try:
+            with self._store.write() as transaction:
+                new, cured = self._take(transaction, name, envelopes, now)
+        except ChainError as error:
+            if error.proven or answered:
+                self._stop(name, error, now)
+            raise
+        fresh = [one for one in cured if one.is_new]
+        if fresh:
+            self._ingest.settle(fresh, synced=True)
+        return new
+
+    def _take(
+        self, transaction: Transaction, name: str, envelopes: Sequence[bytes], now: int
+    ) -> tuple[int, list[Accepted]]:
+        record = transaction.peers.get(name)
+        latest = transaction.descriptors.latest(name)
+        if record is None or latest is None:
+            raise NotFoundError("No node of this name is pinned.")
+        if record.state != "active":
+            raise NotAllowedError("The node is frozen here: nothing new of it is believed.")
+
+        def find(version: int) -> Version | None:
+            found = transaction.descriptors.at(name, version)
+            return None if found is None else as_version(found)
+
+        new = go_on(as_version(latest), find, envelopes, now=now)
+        for one in new:
+            advance(transaction, one, record.descriptor_id)
+            transaction.journal.audit(
+                "node",
+                "peer.descriptor",
+                at=now,
+                subject=name,
+                detail=_changes(pinned(record).url, one.descriptor),
+            )
+        return len(new), self._wake(transaction, name, now) if new else []
+
+    def _wake(self, transaction: Transaction, name: str, now: int) -> list[Accepted]:
+        """Tries what was signed with a key that nobody here vouched for until now."""
+        cured: list[Accepted] = []
+        for record in transaction.peers.waiting_for(f"issuer:{name}", limit=_MOST_WOKEN):
+            cured += self._ingest.retry(transaction, record, now=now)
+        return cured
+
+    def _stop(self, name: str, error: ChainError, now: int) -> None:
+        message = f"{error} {WHAT_TO_DO}"[:MAX_TEXT_CHARS]
+        with self._store.write() as transaction:
+            freeze(transaction, name, message, error.evidence, now=now)
+
+
+def advance(transaction: Transaction, new: Version, first_id: StatementId) -> None:
+    """Goes on to the next version of a pinned node's descriptor, which was believed.
+
+    Args:
+        transaction: the caller's.
+        new: the version behind the latest one.
+        first_id: statement id of the node's first descriptor.
+
+    Raises:
+        ConflictError: it claims a request key of another pinned node.
+    """
+    descriptor = new.descriptor
+    node = pin(descriptor, first_id, authority=False)
+    newest = node.request_key.kid
+    older = [one.key.kid for one in node.request_keys if one.key.kid != newest]
+    transaction.descriptors.advance(
+        DescriptorRecord(descriptor.issuer, descriptor.version, new.id, new.envelope),
+        [*older, newest],
+    )
+
+
+def as_version(record: DescriptorRecord) -> Version:
+    """Returns a stored descriptor; it was verified when it was taken over."""
+    return Version(parse_descriptor(record.body)[0], record.id, record.body)
+
+
+def _changes(url: str, new: NodeDescriptor) -> str:
+    moved = "" if new.url == url else ", at another address"
+    return f"version {new.version}{moved}"

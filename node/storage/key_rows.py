@@ -1,0 +1,39 @@
+"""Rows of the tables about nodes' keys: descriptors, request keys, and who has heard of them."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary
+from sqlmodel import Field, SQLModel
+
+
+class NodeDescriptorRow(SQLModel, table=True):
+    """One version of a pinned node's descriptor, byte for byte, from its first to its latest."""
+
+    __tablename__ = "node_descriptor"
+
+    name: str = Field(primary_key=True)
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    id: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RequestKeyRow(SQLModel, table=True):
+    """A key that signs the requests of a pinned node, as its latest descriptor says."""
+
+    __tablename__ = "request_key"
+
+    keyid: str = Field(primary_key=True)
+    name: str = Field(index=True)
+
+
+class DescriptorToldRow(SQLModel, table=True):
+    """Up to which version a peer knows this node's descriptor; of the node itself: which is in use.
+
+    `pulled` is when this node last asked for the peer's.
+    """
+
+    __tablename__ = "descriptor_told"
+
+    name: str = Field(primary_key=True)
+    version: int
+    pulled: int = Field(
+        default=0, sa_column=Column(BigInteger, autoincrement=False, nullable=False)
+    )
