@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ import uvicorn
 
 from node.api.app import build_api
 from node.api.server import server_config
+from node.matching.variant_names import VariantPdq
 from node.services.accounts import CheckAnswer
 from node.services.budgets import Allowance, Usage
 from node.services.clients import SCOPES, Client
@@ -62,6 +63,7 @@ from protocol.messages import (
     StatementStatus,
     StatementStatuses,
 )
+from protocol.pdq import Pdq
 from protocol.tiles import Tile
 from protocol.witnessing import AddCheckpoint
 from signing.keys import KeyUse, PublicKey, SigningKey
@@ -272,6 +274,10 @@ class FakeLookups:
     def __init__(self) -> None:
         self.down = False
         self.asked: list[Any] = []
+        self.variants: frozenset[str] = frozenset()
+
+    def families(self, surface: str) -> frozenset[str]:
+        return self.variants if surface == "public" else frozenset()
 
     def list_state(self) -> ListState:
         return ListState(entries=7, size=1, age_s=None)
@@ -373,9 +379,10 @@ FILM = b"\x1a\x45\xdf\xa3"
 class FakePool:
     """Knows one picture; a draft of it is of lower quality."""
 
-    def hash(self, data: bytes, *, draft: bool = False) -> Any:
+    def hash(self, data: bytes, *, draft: bool = False, variants: Collection[str] = ()) -> Any:
         if not data.startswith(b"PICTURE"):
             raise InvalidError("the file is not a picture that can be read here")
+        mirrored = VariantPdq("mirrored", Pdq(b"\xcd" * 32), 90)
         return SimpleNamespace(
             pdq=b"\xab" * 32,
             quality=80 if draft else 90,
@@ -385,6 +392,7 @@ class FakePool:
             width=2,
             height=3,
             format="PNG",
+            variants=(mirrored,) if "mirror" in variants else (),
         )
 
 

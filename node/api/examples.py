@@ -33,6 +33,7 @@ _RESULT: Final[dict[str, Any]] = {
             "issued": "2026-11-22T10:00:00Z",
             "at_ms": None,
             "film": None,
+            "variant": "plain",
         }
     ],
 }
@@ -74,6 +75,7 @@ STREAM_ANSWER: Final = {
             "accredited": True,
             "disputed": False,
             "issued": "2026-11-22T10:00:00Z",
+            "variant": "plain",
             "film": {
                 "target_share": 5,
                 "frames": 3,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -39,6 +39,7 @@ from node.services import accounts as account_service
 from node.services.clients import Client
 from node.services.films import QueryFrame
 from node.services.lookups import MediaQuery
+from node.services.variants import QueryVariant
 from protocol.errors import InvalidError, UnavailableError
 from protocol.fields import Surface
 from protocol.messages import Receipt
@@ -136,11 +137,12 @@ def match_file(
     if media_type(request) == MULTIPART:
         data = one_file(request.headers["content-type"], data)
     with declared_fail_mode(services):
-        query, seen = hash_upload(services, data)
+        query, seen = hash_upload(services, data, surface)
         found = services.lookups.match([query], surface=surface, client=client)
     (result,) = found.results
     metrics.count_decision("media", result.decision)
-    computed = asdict(query) | seen
+    computed = asdict(replace(query, variants=())) | seen
+    del computed["variants"]
     return answer(FileAnswer, {"result": result, "list": found.list, "hashes": computed})
 
 
@@ -291,7 +293,9 @@ def ban_account(
     return message_answer(receipt, status=201)
 
 
-def hash_upload(services: Services, data: bytes) -> tuple[MediaQuery, dict[str, object]]:
+def hash_upload(
+    services: Services, data: bytes, surface: str
+) -> tuple[MediaQuery, dict[str, object]]:
     """Returns the query for an uploaded picture or film, and what the decoder saw beside."""
     if container_of(data[:HEAD_BYTES]) is not None:
         film = services.films.hash(data)
@@ -299,13 +303,20 @@ def hash_upload(services: Services, data: bytes) -> tuple[MediaQuery, dict[str, 
         query = MediaQuery(sha256=film.sha256, sha1=film.sha1, md5=film.md5, frames=frames)
         seen = {"width": film.width, "height": film.height, "format": film.format}
         return query, seen | {"duration_ms": film.duration_ms}
-    hashes = services.pool.hash(data, draft=services.settings.lookup_draft)
+    hashes = services.pool.hash(
+        data,
+        draft=services.settings.lookup_draft,
+        variants=services.lookups.families(surface),
+    )
     query = MediaQuery(
         pdq=hashes.pdq.hex(),
         quality=hashes.quality,
         sha256=hashes.sha256,
         sha1=hashes.sha1,
         md5=hashes.md5,
+        variants=tuple(
+            QueryVariant(one.name, one.pdq.hex(), one.quality) for one in hashes.variants
+        ),
     )
     return query, {"width": hashes.width, "height": hashes.height, "format": hashes.format}
 
@@ -323,6 +334,7 @@ def media_item(body: FlaggedHashes) -> MediaItem:
 def media_query(body: UploadHashes) -> MediaQuery:
     """Returns the query for what a body names."""
     values = dict(body) | {"frames": tuple(QueryFrame(**dict(one)) for one in body.frames)}
+    values["variants"] = tuple(QueryVariant(**dict(one)) for one in body.variants)
     del values["reference"]
     return MediaQuery(**values)
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from node.api.bodies import Answer, Body, like
+from node.matching.variant_names import MAX_VARIANTS, MAX_VARIANTS_AT_ONCE, VariantName
 from protocol import fields, limits
 
 StatementPath = Annotated[str, like(fields.Digest256)]
@@ -98,14 +99,39 @@ class MediaHashes(Body):
         return self
 
 
+class VariantHash(Body):
+    """One variant of an uploaded picture, which the policy's rules may ask for."""
+
+    name: VariantName = Field(
+        description="What was done to the picture before its pdq was computed (docs/matching.md)."
+    )
+    pdq: Annotated[str, like(fields.Digest256)]
+    quality: Annotated[int, like(fields.Quality)]
+
+
 class UploadHashes(MediaHashes):
     """One upload that is looked up."""
+
+    variants: Annotated[
+        tuple[VariantHash, ...],
+        Field(
+            strict=False,
+            max_length=MAX_VARIANTS,
+            description="Variants of the picture; those that no rule asks for are not compared.",
+        ),
+    ] = ()
 
     reference: Annotated[str, Field(pattern=REFERENCE_PATTERN, min_length=1)] | None = Field(
         None,
         description="What you call the upload; kept only where the answer is to block, hold or "
         "review it, so that a task to restore can name it. No personal data, please.",
     )
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        if self.variants and self.pdq is None:
+            raise PydanticCustomError("alone", "Variants stand with the picture's own pdq only")
+        return self
 
 
 class FlaggedHashes(MediaHashes):
@@ -136,8 +162,14 @@ class MatchRequest(Body):
     ]
 
     @model_validator(mode="after")
-    def _check_frames(self) -> Self:
+    def _check_sums(self) -> Self:
         _check_frames(self.items)
+        if sum(len(item.variants) for item in self.items) > MAX_VARIANTS_AT_ONCE:
+            raise PydanticCustomError(
+                "variants",
+                "All items together have at most {most} variants",
+                {"most": MAX_VARIANTS_AT_ONCE},
+            )
         return self
 
 
@@ -186,6 +218,10 @@ class Match(Answer):
         description="Where the frame stands in the flagged film; null unless the kind is `frame`.",
     )
     film: FilmMatch | None = Field(None, description="Null unless frames were compared.")
+    variant: Literal["plain"] | VariantName = Field(
+        "plain",
+        description="By which variant of the upload it was found; `plain`: as it is.",
+    )
 
 
 class MatchResult(Answer):

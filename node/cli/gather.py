@@ -6,12 +6,12 @@ be read is reported with a sentence and never stops the others.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import typer
 
@@ -21,6 +21,9 @@ from node.matching.film import DEFAULT_INTERVAL_MS
 from node.matching.film_process import FilmHasher, FilmHashes
 from node.matching.media import MediaHashes, read_picture
 from protocol.errors import SchutznetzError, UnavailableError
+
+if TYPE_CHECKING:
+    from node.matching.pool import HashPool
 
 _AHEAD: Final = 4
 _FILM_TIMEOUT_S: Final = 4 * 3_600.0
@@ -50,6 +53,18 @@ class Hasher(Protocol):
         """Returns the media hashes of a picture."""
 
 
+class _WithVariants:
+    """Computes the media hashes of pictures, and some of their variants."""
+
+    def __init__(self, pool: "HashPool", variants: Collection[str]) -> None:
+        self._pool = pool
+        self._variants = variants
+
+    def hash(self, data: bytes) -> MediaHashes:
+        """Returns the media hashes of a picture."""
+        return self._pool.hash(data, variants=self._variants)
+
+
 def find_pictures(named: Sequence[Path]) -> list[Path]:
     """Returns the files that were named, and every file in the folders that were, sorted.
 
@@ -74,7 +89,11 @@ def find_pictures(named: Sequence[Path]) -> list[Path]:
 
 
 def hash_pictures(
-    files: Sequence[Path], *, workers: int, interval_ms: int = DEFAULT_INTERVAL_MS
+    files: Sequence[Path],
+    *,
+    workers: int,
+    interval_ms: int = DEFAULT_INTERVAL_MS,
+    variants: Collection[str] = (),
 ) -> list[Read]:
     """Returns the media hashes of each picture and film, in order, with a progress bar.
 
@@ -82,6 +101,7 @@ def hash_pictures(
         files: the files.
         workers: how many are read at the same time.
         interval_ms: time from one frame of a film to the next.
+        variants: families of variants of pictures to be computed as well; never for a flag.
 
     Raises:
         UnavailableError: pictures cannot be hashed on this machine at all.
@@ -100,7 +120,8 @@ def hash_pictures(
         ) as pool,
         progress("Reading pictures", len(files)) as step,
     ):
-        for one in read_all(files, pool, workers=workers, films=films):
+        hasher = _WithVariants(pool, variants)
+        for one in read_all(files, hasher, workers=workers, films=films):
             read.append(one)
             step()
     return read

@@ -66,6 +66,10 @@ MAX_VARIANTS: Final = 40
 """Variants of one upload; all families together make at most 36."""
 
 
+MAX_VARIANTS_AT_ONCE: Final = 4_000
+"""Variants of all uploads of one look-up."""
+
+
 @dataclass(frozen=True)
 class VariantPdq:
     """One variant of a picture. The `repr` holds neither pdq nor quality.

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from node.matching.pdq_block import BLOCK, COSINES, bits_of, dihedral_forms, quality_of
+from node.matching.turned import FORMS
 from node.matching.variant_names import VARIANTS, VariantName, VariantPdq
 from protocol.limits import PDQ_MIN_QUALITY
 from protocol.pdq import Pdq, is_degenerate
@@ -58,17 +59,6 @@ _EXTENDED_ALL: Final = (0.02, 0.05)
 _EXTENDED_ONE: Final = (0.03, 0.06, 0.1)
 _CROPPED_ALL: Final = (0.025, 0.045, 0.065, 0.085, 0.105)
 
-# what pdq_block.dihedral_forms gives in second to eighth place
-_FORMS: Final[tuple[VariantName, ...]] = (
-    "turned-270",
-    "turned-180",
-    "turned-90",
-    "mirrored-turned-180",
-    "mirrored",
-    "mirrored-turned-270",
-    "mirrored-turned-90",
-)
-
 
 def variants_of(
     pixels: "NDArray[np.uint8]",
@@ -91,32 +81,10 @@ def variants_of(
         _take(found, name, bits_of(_product(COSINES, block, COSINES.T)), quality_of(block))
     quality = quality_of(plane.block)
     forms = dihedral_forms(_product(COSINES, plane.block, COSINES.T))[1:]
-    for name, form in zip(_FORMS, forms, strict=True):
+    for name, form in zip(FORMS, forms, strict=True):
         if VARIANTS[name] <= set(families):
             _take(found, name, bits_of(form), quality)
     return tuple(found.values())
-
-
-def turned_pdqs(pdq: bytes, families: Collection[str]) -> Iterator[tuple[VariantName, Pdq]]:
-    """What the pdq of the turned and mirrored picture is, nearly, without the picture.
-
-    Turning negates and transposes coefficients, so its bits are those of the pdq, moved, and
-    turned over where a coefficient is negated. Not exactly: the median is negated likewise, and
-    coefficients beside it come to lie on the wrong side. 6 bits of 256 (median of 229 pictures),
-    12 in nine of ten, 32 at most.
-
-    Args:
-        pdq: 32 bytes.
-        families: only what these ask for is given.
-    """
-    names = [name for name in _FORMS if VARIANTS[name] <= set(families)]
-    if not names:
-        return
-    bits = np.unpackbits(np.frombuffer(pdq, np.uint8))[::-1].reshape(COSINES.shape[0], -1)
-    centred = bits.astype(np.float32) - np.float32(0.5)
-    forms = dict(zip(_FORMS, dihedral_forms(centred)[1:], strict=True))
-    for name in names:
-        yield name, Pdq(np.packbits((forms[name].ravel() > 0)[::-1]).tobytes())
 
 
 class Plane:

@@ -80,6 +80,11 @@ class Policy:
         """Returns the greatest pdq distance that any rule takes, in bits; 0 without media rules."""
         return max((r.max_distance for r in self.rules if r.applies_to == "media"), default=0)
 
+    def variants(self, surface: str) -> frozenset[str]:
+        """Returns the families of variants that any rule asks for at a surface."""
+        rules = [r for r in self.rules if r.applies_to == "media" and surface in r.surfaces]
+        return frozenset(family for rule in rules for family in rule.variants)
+
     def takes(self, overlap: Overlap) -> bool:
         """Says whether so much in common is a match at all: whether any rule would take it."""
         rules = [rule for rule in self.rules if rule.applies_to == "media"]
@@ -124,11 +129,15 @@ def _judge_media(rule: Rule, evidence: Sequence[MediaEvidence], surface: str) ->
     fitting = [e for e in evidence if _fits_any(rule, e)]
     if not fitting:
         return _not_fired("no match in its categories")
-    near = [e for e in fitting if e.kind in EXACT_KINDS or e.distance <= rule.max_distance]
+    admitted = [e for e in fitting if rule.admits(e.variant)]
+    if not admitted:
+        names = ", ".join(sorted({e.variant for e in fitting}))
+        return _not_fired(f"matched only as a variant that the rule does not ask for ({names})")
+    near = [e for e in admitted if e.kind in EXACT_KINDS or e.distance <= rule.max_distance]
     if near and not (enough := [e for e in near if e.overlap is None or rule.takes(e.overlap)]):
         return _not_fired(_too_little(rule, [e.overlap for e in near if e.overlap]))
     if not near:
-        nearest = min(e.distance for e in fitting)
+        nearest = min(e.distance for e in admitted)
         return _not_fired(
             f"the nearest match is at distance {nearest}, "
             f"the rule wants {rule.max_distance} or less"

@@ -11,6 +11,7 @@ import tomllib
 from functools import partial
 from typing import Final
 
+from node.matching.variant_names import FAMILIES
 from node.policy.evaluation import Policy
 from node.policy.gates import read_gates
 from node.policy.model import (
@@ -57,6 +58,7 @@ COMMON_KEYS: Final = (
 MEDIA_KEYS: Final = (
     "surfaces",
     "max_distance",
+    "variants",
     "min_query_share",
     "min_target_share",
     "min_stream_frames",
@@ -163,6 +165,7 @@ def _read_rule(table: Table) -> Rule:
         min_issuers=table.number("min_issuers", 1, 1, MAX_LIST),
         accredited=table.flag("accredited", default=False),
         max_distance=table.number("max_distance", PDQ_MATCH_DISTANCE, 0, PDQ_MATCH_DISTANCE),
+        variants=table.words("variants", (), FAMILIES),
         min_query_share=table.number("min_query_share", DEFAULT_MIN_QUERY_SHARE, 0, 100),
         min_target_share=table.number("min_target_share", DEFAULT_MIN_TARGET_SHARE, 0, 100),
         min_stream_frames=table.number(

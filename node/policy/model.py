@@ -7,6 +7,7 @@ a fingerprint, so that all of them may be logged and shown.
 from dataclasses import dataclass
 from typing import Final, get_args
 
+from node.matching.variant_names import PLAIN, is_asked_for
 from protocol.fields import IdentifierKindName, Surface
 from protocol.limits import PDQ_MATCH_DISTANCE
 
@@ -98,6 +99,7 @@ class MediaEvidence:
         surfaces: the statement's own limit; empty means no limit.
         jurisdictions: the statement's own limit; empty means no limit.
         overlap: set exactly if a film or stream was compared frame by frame.
+        variant: of the upload by which it was met; `PLAIN` is the upload itself.
     """
 
     statement: str
@@ -113,6 +115,7 @@ class MediaEvidence:
     surfaces: tuple[str, ...]
     jurisdictions: tuple[str, ...]
     overlap: Overlap | None = None
+    variant: str = PLAIN
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ class Rule:
         min_issuers: organisations that have to say so, independently.
         accredited: True if one of them has to be accredited.
         max_distance: media only; greatest distance of a pdq in bits.
+        variants: media only; the families of variants of a picture that count beside itself.
         min_query_share: media only; per cent of an uploaded film's frames that have to match.
         min_target_share: media only; per cent of the flagged film's frames that have to match.
         min_stream_frames: media only; frames of a stream that have to match within the window.
@@ -206,6 +210,7 @@ class Rule:
     min_issuers: int = 1
     accredited: bool = False
     max_distance: int = PDQ_MATCH_DISTANCE
+    variants: tuple[str, ...] = ()
     min_query_share: int = DEFAULT_MIN_QUERY_SHARE
     min_target_share: int = DEFAULT_MIN_TARGET_SHARE
     min_stream_frames: int = DEFAULT_MIN_STREAM_FRAMES
@@ -218,6 +223,10 @@ class Rule:
     def goes_beyond_review(self) -> bool:
         """True if the rule would block or hold."""
         return self.action in {"block", "hold"}
+
+    def admits(self, variant: str) -> bool:
+        """Says whether an entry counts that was met by this variant of a picture."""
+        return is_asked_for(variant, self.variants)
 
     def takes(self, overlap: Overlap) -> bool:
         """Says whether so much in common is enough: vPDQ's two shares, or frames of a stream.

@@ -261,5 +261,10 @@ def log_index_of(key: int) -> int:
     return key >> _SLOT_BITS
 
 
+def key_of(one: MediaHash) -> int:
+    """Returns what an entry is known by in the index."""
+    return one.log_index << _SLOT_BITS | one.slot
+
+
 def _place(key: int) -> tuple[int, int]:
     return key >> _SLOT_BITS, key & _SLOT_MASK

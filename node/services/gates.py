@@ -77,9 +77,15 @@ class Gates:
         allowed = self._current(transaction).allowed
         if not allowed:
             return list(frames)
-        pdqs = [bytes.fromhex(one.pdq) for one in frames]
-        inside = allowed.has_pdqs(pdqs, now=int(self._clock()))
+        inside = self.has_allowed(transaction, [bytes.fromhex(one.pdq) for one in frames])
         return [one for one, is_in in zip(frames, inside, strict=True) if not is_in]
+
+    def has_allowed(self, transaction: Transaction, pdqs: Sequence[bytes]) -> list[bool]:
+        """Returns of each pdq whether an allowed ball holds it."""
+        allowed = self._current(transaction).allowed
+        if not allowed:
+            return [False] * len(pdqs)
+        return list(allowed.has_pdqs(pdqs, now=int(self._clock())))
 
     def sift(
         self,

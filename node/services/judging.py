@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from node.matching.variant_names import PLAIN
 from node.policy.evaluation import Policy
 from node.policy.model import MediaEvidence, Operator
 from node.services import restoring
@@ -41,12 +42,14 @@ class Hit:
         distance: Hamming distance in bits; 0 for exact digests.
         is_sure: whether it says enough to act on.
         film: set exactly if a film or stream was compared frame by frame.
+        variant: of the upload that met it.
     """
 
     entry: MediaHash
     distance: int
     is_sure: bool
     film: FilmHit | None = None
+    variant: str = PLAIN
 
     @classmethod
     def of_film(cls, film: FilmHit) -> "Hit":
@@ -97,6 +100,7 @@ class MediaMatch:
     issued: str
     at_ms: int | None = None
     film: FilmMatch | None = None
+    variant: str = PLAIN
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,7 @@ class Judge:
             surfaces=record.surfaces,
             jurisdictions=record.jurisdictions,
             overlap=hit.film.overlap if hit.film is not None else None,
+            variant=hit.variant,
         )
 
 
@@ -325,6 +330,7 @@ def _match(record: StatementRecord, evidence: MediaEvidence, hit: Hit) -> MediaM
         issued=format_time(record.issued),
         at_ms=hit.entry.at_ms if hit.kind == "frame" else None,
         film=None if hit.film is None else _film_match(hit.film),
+        variant=hit.variant,
     )
 
 

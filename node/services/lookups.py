@@ -4,25 +4,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from node.matching.variant_names import PLAIN
 from node.policy.evaluation import Policy
 from node.policy.file import PolicyFile
 from node.services.audit import Audit
-from node.services.catalogue import Catalogue
+from node.services.catalogue import Catalogue, Found
 from node.services.clients import Client
 from node.services.equality import Digests
 from node.services.films import QueryFrame, find_films, fit_frames
 from node.services.gates import ALLOW_RULE, ALLOWED, Gates
 from node.services.hearing import Hearing, Scopes
 from node.services.judging import Acted, Hit, Judge, Known, MediaResult, count_acted
+from node.services.variants import Compared, QueryVariant, compared, resembling
 from node.storage.engine import Store
-from node.storage.media import EXACT_KINDS, MediaHash
+from node.storage.media import EXACT_KINDS
 from node.storage.transaction import Transaction
 from protocol.categories import Vocabulary
 from protocol.limits import PDQ_MIN_QUALITY
 
 _RECOUNT_EVERY_S = 10
 
-_LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: only exact digests were compared."
+_LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: it was not compared."
 _NO_FRAME = f"No frame has a quality of {PDQ_MIN_QUALITY} or more: none was compared."
 _UNKNOWN_QUALITY = "The pdq came without its quality: its matches lead to review at most."
 
@@ -37,6 +39,7 @@ class MediaQuery:
     sha1: str | None = None
     md5: str | None = None
     frames: tuple[QueryFrame, ...] = ()
+    variants: tuple[QueryVariant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Lookups:
                 lambda scope: self._judge.voice_of(scope, surface, policy.operator),
                 now=now,
             )
-            found = self._find(transaction, looked_for, policy.max_distance(), hearing)
+            found = self._find(transaction, looked_for, policy, surface, hearing)
             found += [[] for _ in distinct[len(found) :]]
             remarks = [_remarks(item) for item in distinct]
             for number, item in enumerate(looked_for):
@@ -189,6 +192,13 @@ class Lookups:
         passed, said = self._gates.sift(transaction, known, policy, hits, surface, times=times)
         return self._judge.judge(known, policy, passed, surface, (*remarks, *said))
 
+    def families(self, surface: str) -> frozenset[str]:
+        """Returns the families of variants that uploads are compared by at a surface."""
+        policy = self._policy.current()
+        if surface == "private" and not policy.operator.match_private_messages:
+            return frozenset()
+        return policy.variants(surface)
+
     def list_state(self) -> ListState:
         """Returns what uploads are compared with at this instant."""
         version = self._store.version()
@@ -199,7 +209,8 @@ class Lookups:
         self,
         transaction: Transaction,
         items: Sequence[MediaQuery],
-        max_distance: int,
+        policy: Policy,
+        surface: str,
         hearing: Hearing,
     ) -> list[list[Hit]]:
         found: list[list[Hit]] = [[] for _ in items]
@@ -212,18 +223,39 @@ class Lookups:
             for hit in self._digests.with_values(transaction, [value for _, value in asked]):
                 for number in asked.get((hit.kind, hit.value), ()):
                     found[number].append(Hit(hit, 0, is_sure=True))
-        comparable = [number for number, item in enumerate(items) if _has_good_pdq(item)]
-        pdqs = [bytes.fromhex(items[number].pdq or "") for number in comparable]
-        near = hearing.hear(
-            transaction, self._catalogue, self._catalogue.found(pdqs, max_distance=max_distance)
-        )
-        for number, hits in zip(comparable, near, strict=True):
-            # A picture that is like one frame of a film says little of the film.
-            found[number] += [
-                Hit(entry, distance, items[number].quality is not None and entry.kind == "pdq")
-                for entry, distance in _nearest_frames(hits)
-            ]
+        families = policy.variants(surface)
+        rows = [
+            row
+            for number, item in enumerate(items)
+            for row in compared(number, item.pdq, item.quality, item.variants, families)
+        ]
+        raw = self._catalogue.found([row.pdq for row in rows], max_distance=policy.max_distance())
+        uploads = resembling(rows, self._without_allowed(transaction, rows, raw))
+        near = hearing.hear(transaction, self._catalogue, [one.nearest() for one in uploads])
+        for upload, believed in zip(uploads, near, strict=True):
+            found[upload.number] += upload.hits(believed)
         return found
+
+    def _without_allowed(
+        self, transaction: Transaction, rows: Sequence[Compared], raw: Sequence[Found]
+    ) -> list[Found]:
+        """Returns what was found, without what only an allowed picture inside an upload met.
+
+        An upload that is allowed passes as a whole; that part of it is allowed excuses no more
+        than this part.
+        """
+        places = [
+            place
+            for place, (row, found) in enumerate(zip(rows, raw, strict=True))
+            if found and row.variant != PLAIN
+        ]
+        left = list(raw)
+        if places:
+            inside = self._gates.has_allowed(transaction, [rows[place].pdq for place in places])
+            for place, is_inside in zip(places, inside, strict=True):
+                if is_inside:
+                    left[place] = []
+        return left
 
     def _find_films(
         self, transaction: Transaction, item: MediaQuery, policy: Policy
@@ -258,19 +290,6 @@ class Lookups:
         oldest = min(times) if times and len(times) == len(heard) else None
         # A count that is overdue is not kept for a database in which nothing happens any more.
         return _Stood(version if counted.size == size else None, counted.entries, size, oldest)
-
-
-def _nearest_frames(hits: Sequence[tuple[MediaHash, int]]) -> list[tuple[MediaHash, int]]:
-    """Returns hits, nearest first, without a film's frames behind its nearest."""
-    met: set[tuple[int, int]] = set()
-    kept = []
-    for entry, distance in hits:
-        if entry.kind == "frame":
-            if (entry.log_index, entry.item) in met:
-                continue
-            met.add((entry.log_index, entry.item))
-        kept.append((entry, distance))
-    return kept
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.matching.variant_names import FAMILIES, NAMES, PLAIN
 from node.policy import AccountEvidence, MediaEvidence, Policy, default_policy, parse_policy
 from node.policy.model import ACTIONS, IDENTIFIER_KINDS, SURFACES, Operator, Overlap, Rule, strength
 from protocol.errors import SettingsError
@@ -45,6 +46,7 @@ media = st.builds(
     surfaces=surfaces,
     jurisdictions=countries,
     overlap=st.none() | overlaps,
+    variant=st.sampled_from((PLAIN, *NAMES)),
 )
 accounts = st.builds(
     AccountEvidence,
@@ -68,6 +70,7 @@ rules = st.builds(
     min_issuers=st.integers(1, 3),
     accredited=flags,
     max_distance=st.integers(0, 31),
+    variants=st.lists(st.sampled_from(FAMILIES), max_size=3, unique=True).map(tuple),
     min_query_share=st.integers(0, 100),
     min_target_share=st.integers(1, 100),
     min_stream_frames=st.integers(1, 4),

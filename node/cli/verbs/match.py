@@ -9,6 +9,7 @@ from node.cli.failures import ExitCode
 from node.cli.output import note, progress, show, show_json
 
 _DIGESTS: Final = ("sha256", "sha1", "md5")
+_PLAIN: Final = "plain"
 
 
 def register(app: options.Group) -> None:
@@ -33,18 +34,27 @@ def match(
 ) -> None:
     """Ask your node what pictures and films resemble.
 
-    Their media hashes go to your own node, never the files.
+    Their media hashes go to your own node, never the files; those of pictures also as they would be
+    turned, trimmed and uncropped, where your policy asks for such variants.
     """
     from node.cli.gather import find_pictures, hash_pictures
     from node.cli.own_node import Platform
     from node.cli.passphrases import read_api_key
     from node.cli.sheet import in_parts
+    from node.matching.variant_names import FAMILIES
 
     found = find_pictures(files)
     platform = Platform(node, read_api_key(api_key_file))
-    read = hash_pictures(found, workers=workers, interval_ms=interval_ms)
+    # which of them the policy asks for is the node's to say
+    read = hash_pictures(found, workers=workers, interval_ms=interval_ms, variants=FAMILIES)
     hashed = [one for one in read if one.hashes is not None]
-    parts = in_parts(hashed, frames=lambda one: len(getattr(one.hashes, "frames", ())))
+    # neither is bounded higher than the other
+    parts = in_parts(
+        hashed,
+        frames=lambda one: sum(
+            len(getattr(one.hashes, name, ())) for name in ("frames", "variants")
+        ),
+    )
     results: list[dict[str, Any]] = []
     with progress("Asking the node", len(parts)) as step:
         for part in parts:
@@ -77,7 +87,10 @@ def _item(hashes: Any) -> dict[str, Any]:
         return {"frames": msgspec.to_builtins(frames), **exact}
     if not hasattr(hashes, "pdq"):
         return exact
-    return {"pdq": hashes.pdq.hex(), "quality": hashes.quality, **exact}
+    variants = [
+        {"name": one.name, "pdq": one.pdq.hex(), "quality": one.quality} for one in hashes.variants
+    ]
+    return {"pdq": hashes.pdq.hex(), "quality": hashes.quality, "variants": variants, **exact}
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -98,7 +111,8 @@ def _show(result: dict[str, Any]) -> None:
 
 def _signals(found: list[dict[str, Any]]) -> str:
     """Returns by what one entry was found: pdq or frames with distances, and exact digests."""
-    kinds = {one["kind"]: one for one in found}
+    # the nearest stands first
+    kinds = {one["kind"]: one for one in reversed(found)}
     exact = [name for name in _DIGESTS if name in kinds]
     near = [_like(kinds[kind]) for kind in ("pdq", "frame", "film") if kind in kinds]
     return " and ".join([*near, *(["the very same file"] if exact else [])])
@@ -106,12 +120,13 @@ def _signals(found: list[dict[str, Any]]) -> str:
 
 def _like(one: dict[str, Any]) -> str:
     """Returns what a picture or film is like, with how near, how much and where."""
+    variant = one.get("variant", _PLAIN)
+    near = f"pdq at distance {one['distance']}" + (f" ({variant})" if variant != _PLAIN else "")
     if one["kind"] == "frame":
-        at = clock(one["at_ms"])
-        return f"like the frame of a film at {at}, pdq at distance {one['distance']}"
+        return f"like the frame of a film at {clock(one['at_ms'])}, {near}"
     film = one.get("film")
     if film is None:
-        return f"pdq at distance {one['distance']}"
+        return near
     where = _span(film["query"])
     if film["target"] is None:
         return f"a flagged picture at {where}, pdq at distance {one['distance']}"

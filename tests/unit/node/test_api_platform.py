@@ -8,6 +8,7 @@ from api_fakes import bearer
 from node.api import examples
 from node.api.app import build_api
 from node.api.platform import ANSWER_BLOCK_BYTES
+from node.services.variants import QueryVariant
 from protocol.statements import FeedbackRow, MediaItem
 
 URL = "http://127.0.0.1:8440"
@@ -97,6 +98,58 @@ def test_a_file_is_hashed_and_looked_up(client, services, content_type):
     assert found["hashes"]["pdq"] == "ab" * 32
     assert found["hashes"]["format"] == "PNG"
     assert services.lookups.asked[0].sha256 == "1" * 64
+
+
+def test_of_a_file_only_the_variants_that_the_policy_asks_for_are_computed(client, services):
+    services.lookups.variants = frozenset({"mirror"})
+    found = post_file(client, b"PICTURE", Content_Type="image/png").json()
+    assert services.lookups.asked[0].variants == (QueryVariant("mirrored", "cd" * 32, 90),)
+    assert "variants" not in found["hashes"]
+    post_file(client, b"PICTURE", surface="hosted", Content_Type="image/png")
+    assert services.lookups.asked[0].variants == ()
+
+
+VARIANT = {"name": "mirrored", "pdq": "cd" * 32, "quality": 90}
+
+
+def test_an_item_may_bring_its_own_variants(client, services):
+    found = match(client, {"pdq": "ab" * 32, "quality": 90, "variants": [VARIANT]}).json()
+    assert services.lookups.asked[0].variants == (QueryVariant(**VARIANT),)
+    assert found["results"][0]["matches"][0]["variant"] == "plain"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"sha256": "1" * 64, "variants": [VARIANT]},
+        {"pdq": "ab" * 32, "variants": [VARIANT] * 41},
+        {"pdq": "ab" * 32, "variants": [VARIANT | {"name": "plain"}]},
+        {"pdq": "ab" * 32, "variants": [VARIANT | {"name": "upside-down"}]},
+        {"pdq": "ab" * 32, "variants": [VARIANT | {"pdq": "CD" * 32}]},
+        {"pdq": "ab" * 32, "variants": [VARIANT | {"quality": 101}]},
+        {"pdq": "ab" * 32, "variants": [{"name": "mirrored", "pdq": "cd" * 32}]},
+        {"pdq": "ab" * 32, "variants": [VARIANT | {"more": 1}]},
+    ],
+)
+def test_variants_that_are_none_or_too_many_are_refused(client, services, item):
+    response = match(client, item)
+    assert response.status_code == 422
+    assert "cd" * 32 not in response.text
+    assert services.lookups.asked == []
+
+
+def test_all_items_together_have_a_most_of_variants(client):
+    item = {"pdq": "ab" * 32, "variants": [VARIANT] * 40}
+    assert match(client, *[item] * 100).status_code == 200
+    response = match(client, *[item] * 101)
+    assert response.status_code == 422
+    assert "at most 4000 variants" in response.text
+
+
+def test_what_is_flagged_or_registered_has_no_variants(client):
+    item = {**examples.FLAG["items"][0], "variants": [VARIANT]}
+    body = {**examples.FLAG, "items": [item]}
+    assert client.post("/v1/media/flag", json=body, headers=bearer("flag")).status_code == 422
 
 
 @pytest.mark.parametrize(("draft", "quality"), [(False, 90), (True, 80)])

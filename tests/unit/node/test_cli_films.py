@@ -104,6 +104,8 @@ def span(begin, end):
         ),
         ({"kind": "frame", "at_ms": 65_000}, "like the frame of a film at 1:05, pdq at distance 4"),
         ({"kind": "pdq", "film": None}, "pdq at distance 4"),
+        ({"kind": "pdq", "variant": "plain"}, "pdq at distance 4"),
+        ({"kind": "pdq", "variant": "mirrored"}, "pdq at distance 4 (mirrored)"),
         ({"kind": "md5"}, "the very same file"),
     ],
 )  # fmt: skip

@@ -48,7 +48,7 @@ def test_every_key_is_read():
         + '[operator]\njurisdictions = ["DE", "AT"]\nmatch_private_messages = true\n'
         + rule(
             MEDIA + 'surfaces = ["private"]\nmin_issuers = 3\naccredited = true\n'
-            "max_distance = 8\nnot_disputed = false\n",
+            "max_distance = 8\nvariants = ['crop', 'mirror']\nnot_disputed = false\n",
             "hold",
         )
         + rule(
@@ -61,6 +61,7 @@ def test_every_key_is_read():
     assert policy.decision_on_accounts.startswith("I, Jo Doe")
     first, second = policy.rules
     assert (first.surfaces, first.min_issuers, first.accredited) == (("private",), 3, True)
+    assert first.variants == ("crop", "mirror")
     assert (first.max_distance, first.not_disputed, first.action) == (8, False, "hold")
     assert (second.kinds, second.min_kinds, second.action) == (("phone", "email"), 2, "block")
     assert second.not_disputed
@@ -128,6 +129,14 @@ def test_a_file_that_says_something_else_is_refused_with_its_place(text, message
         (MEDIA + "min_issuers = 1.0\n", "review", "'min_issuers' has to be a whole number"),
         (MEDIA + "max_distance = 32\n", "review", "'max_distance' has to be .* from 0 to 31"),
         (MEDIA + "max_distance = -1\n", "review", "'max_distance' has to be .* from 0 to 31"),
+        (MEDIA + "variants = ['upside']\n", "review", "'variants' may hold mirror, rotation, bord"),
+        (MEDIA + "variants = ['crop', 'crop']\n", "review", "'variants' says the same thing twice"),
+        (MEDIA + "variants = 'crop'\n", "review", "'variants' has to be a list of texts"),
+        (
+            ACCOUNT + "variants = ['crop']\n",
+            "review",
+            "'variants' is not for rules that apply to ac",
+        ),
         (MEDIA + "accredited = 1\n", "review", "'accredited' has to be true or false"),
         (MEDIA + "surfaces = ['publik']\n", "review", "'surfaces' may hold public, hosted, priv"),
         (MEDIA + "surfaces = []\n", "review", "'surfaces' is empty, so the rule would never fire"),
