@@ -13,29 +13,24 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Table
 
 from node.app import Services, open_services
 from node.bench.corpus import Generator
+from node.bench.ingest_floor import SqliteFloor, stored_rows
 from node.bench.machine import MachineWatch, resident_bytes
 from node.bench.report import Figure, Report, at_most
 from node.demo.cast import CHEAP
 from node.services.keys import key_file
 from node.setup import init_node
-from node.storage.engine import Store, prepare_sqlite
-from node.storage.rows import EnvelopeRow, MediaHashRow, StatementRow
-from node.storage.sql import insert_text, table
 from protocol.encoding import format_time
-from protocol.kinds import KINDS
 from protocol.limits import MAX_ITEMS, PDQ_BITS
 from protocol.statements import Basis, MediaFlag, MediaItem
-from signing.envelopes import Verified, new_nonce, sign_statement, verify_envelope
+from signing.envelopes import new_nonce, sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.keystore import load_key
 
@@ -46,20 +41,17 @@ _TURN: Final = 25  # statements
 _MIB: Final = 1 << 20
 _SEED: Final = 7
 _DAY_S: Final = 86_400
-_TABLES: Final = tuple(table(one) for one in (StatementRow, EnvelopeRow, MediaHashRow))
-_INSERTS: Final = tuple(insert_text("sqlite", one, tuple(one.c.keys())) for one in _TABLES)
-
-_Rows = tuple[list[tuple[Any, ...]], ...]
 
 
 @dataclass
-class _Spent:
+class Spent:
     """What one side took, in seconds."""
 
     wall: float = 0.0
     processor: float = 0.0
 
     def take(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        """Returns what the action returns, and adds what it took."""
         before = time.perf_counter(), time.process_time()
         result = action(*arguments)
         self.wall += time.perf_counter() - before[0]
@@ -72,10 +64,10 @@ class _Result:
     """What was spent by whom, and the rest of the figures."""
 
     statements: int = 0
-    stored: _Spent = field(default_factory=_Spent)
-    indexed: _Spent = field(default_factory=_Spent)
-    floor: _Spent = field(default_factory=_Spent)
-    floor_at_once: _Spent = field(default_factory=_Spent)
+    stored: Spent = field(default_factory=Spent)
+    indexed: Spent = field(default_factory=Spent)
+    floor: Spent = field(default_factory=Spent)
+    floor_at_once: Spent = field(default_factory=Spent)
     matchable_s: float = 0.0
     growth_bytes: int = 0
 
@@ -98,7 +90,7 @@ def measure(hashes: int, *, say: Say) -> Report:
         key = load_key(key_file(directory, KeyUse.STATEMENT), passphrase, use=KeyUse.STATEMENT)
         say(f"Making {hashes:,} media hashes")
         pdqs = Generator(_SEED).photographs(hashes)
-        floors = [_Floor(Path(place) / name, key) for name in ("floor.db", "at_once.db")]
+        floors = [SqliteFloor(Path(place) / name, key) for name in ("floor.db", "at_once.db")]
         with open_services(directory, environ={}) as services:
             result = _run(services, key, pdqs, floors, say=say)
         for floor in floors:
@@ -114,7 +106,7 @@ def _run(
     services: Services,
     key: SigningKey,
     pdqs: "np.ndarray[Any, np.dtype[np.uint8]]",
-    floors: "Sequence[_Floor]",
+    floors: Sequence[SqliteFloor],
     *,
     say: Say,
 ) -> _Result:
@@ -124,7 +116,7 @@ def _run(
     for at in range(0, len(pdqs), turn):
         say(f"Taking in, from {at:,}")
         part = pdqs[at : at + turn]
-        envelopes = list(_envelopes(part, key))
+        envelopes = list(list_statements(part, key))
         result.statements += len(envelopes)
         result.stored.take(_submit, services, envelopes)
         last = part[-1].tobytes()
@@ -132,19 +124,24 @@ def _run(
         result.indexed.take(_until_matchable, services, last)
         result.matchable_s = time.perf_counter() - waited
         # Read before the clock runs: the floor is given what ours had to work out.
-        rows = _stored_rows(services, len(envelopes))
+        size = services.log.size()
+        database = services.settings.directory / "node.db"
+        rows = stored_rows(database, range(size - len(envelopes), size))
         result.floor.take(floors[0].take_in, envelopes, rows)
         result.floor_at_once.take(floors[1].take_in_at_once, envelopes, rows)
     result.growth_bytes = resident_bytes() - before
     return result
 
 
-def _envelopes(pdqs: "np.ndarray[Any, np.dtype[np.uint8]]", key: SigningKey) -> Iterator[bytes]:
+def list_statements(
+    pdqs: "np.ndarray[Any, np.dtype[np.uint8]]", key: SigningKey, *, issuer: str = NAME
+) -> Iterator[bytes]:
+    """Returns envelopes of 1000 pdqs each, as a hotline's list has them."""
     for at in range(0, len(pdqs), MAX_ITEMS):
         now = int(time.time())
         yield sign_statement(
             MediaFlag(
-                issuer=NAME,
+                issuer=issuer,
                 nonce=new_nonce(),
                 issued=format_time(now),
                 audience=("peers",),
@@ -173,58 +170,6 @@ def _until_matchable(services: Services, pdq: bytes) -> None:
     (found,) = services.catalogue.found([pdq], max_distance=0)
     if not found:
         raise RuntimeError("what was taken in is not found")
-
-
-def _stored_rows(services: Services, statements: int) -> list[_Rows]:
-    """The rows of the newest statements, one after the other: of each table."""
-    path = services.settings.directory / "node.db"
-    size = services.log.size()
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return [
-            tuple(connection.execute(_rows_at(one, place)).fetchall() for one in _TABLES)
-            for place in range(size - statements, size)
-        ]
-
-
-def _rows_at(one: Table, place: int) -> str:
-    chosen = one.select().where(one.c.log_index == place)
-    return str(chosen.compile(compile_kwargs={"literal_binds": True}))
-
-
-class _Floor:
-    """A database of the node's schema, and nothing of the node."""
-
-    def __init__(self, path: Path, key: SigningKey) -> None:
-        store = Store(f"sqlite:///{path}")
-        store.migrate()
-        store.close()
-        self._key = key.public
-        self._connection = sqlite3.connect(path)
-        prepare_sqlite(self._connection, None)
-
-    def take_in(self, envelopes: Sequence[bytes], rows: Sequence[_Rows]) -> None:
-        """One durable transaction for each statement."""
-        for envelope, of_it in zip(envelopes, rows, strict=True):
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._take_one(envelope, of_it)
-            self._connection.execute("COMMIT")
-
-    def take_in_at_once(self, envelopes: Sequence[bytes], rows: Sequence[_Rows]) -> None:
-        """One durable transaction for all."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        for envelope, of_it in zip(envelopes, rows, strict=True):
-            self._take_one(envelope, of_it)
-        self._connection.execute("COMMIT")
-
-    def _take_one(self, envelope: bytes, rows: _Rows) -> Verified:
-        verified = verify_envelope(envelope, lambda _statement, _keyid: self._key, kinds=KINDS)
-        for insert, of_table in zip(_INSERTS, rows, strict=True):
-            self._connection.executemany(insert, of_table)
-        return verified
-
-    def close(self) -> None:
-        """Closes the database."""
-        self._connection.close()
 
 
 def _figures(hashes: int, result: _Result) -> Iterator[Figure]:
