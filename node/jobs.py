@@ -3,6 +3,9 @@
 APScheduler 3 fires in every process that has it (measured); so each run first takes or renews the
 lease, and only the one that has it goes on. The lease is short whatever the intervals of the jobs
 are: when its holder dies, another process takes over within `LEASE_S`.
+
+APScheduler goes by the clock on the wall, and stands still when that is put back; so after it was
+set (`node.clock_watch`), everything is due at once.
 """
 
 import time
@@ -14,6 +17,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from node.clock_watch import ClockWatch
 from node.services.maintenance import Maintenance
 from node.settings import Settings
 
@@ -45,6 +49,7 @@ class Jobs:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
+        self._watch = ClockWatch(self.clock_was_set)
 
     def start(self) -> None:
         """Begins; what is due at once runs at once."""
@@ -63,9 +68,17 @@ class Jobs:
         )
         self._scheduler.add_job(self._tidy, "interval", hours=_TIDY_EVERY_H, id="tidy")
         self._scheduler.start()
+        self._watch.start()
+
+    def clock_was_set(self) -> None:
+        """Makes everything due now: the times it was due at belong to another clock."""
+        _log.warning("clock_was_set")
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.fromtimestamp(time.time(), UTC))
 
     def close(self) -> None:
         """Ends the timer, lets a running job finish, and gives the lease back."""
+        self._watch.close()
         self._scheduler.shutdown(wait=True)
         try:
             self._maintenance.step_down()

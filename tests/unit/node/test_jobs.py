@@ -131,6 +131,18 @@ def test_two_processes_never_both_do_the_work(
     assert other_polled.wait(10)
 
 
+def test_a_clock_that_was_set_makes_everything_due(
+    settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.__dict__, "poll_interval_s", 10_000.0)
+    jobs, maintenance, polled = start()
+    assert maintenance.retried.wait(10)
+    assert not polled.is_set()
+    jobs.clock_was_set()
+    assert polled.wait(10)
+    assert maintenance.tidied.wait(10)
+
+
 def test_a_database_that_is_away_ends_nothing(start: Start) -> None:
     _jobs, maintenance, polled = start(away=True)
     assert maintenance.asked.wait(10)

@@ -68,6 +68,18 @@ def test_a_lease_belongs_to_one_holder_until_it_ends(store: Store) -> None:
         assert hold("other", "one", now=160, until=190)
 
 
+def test_a_lease_taken_under_a_clock_that_was_wrong_ends_when_the_clock_is_set(
+    store: Store,
+) -> None:
+    day_s = 86_400
+    with store.write() as transaction:
+        hold = transaction.access.hold_lease
+        assert hold("jobs", "dead", now=100 + day_s, until=130 + day_s)
+        assert hold("jobs", "one", now=100, until=130)
+        # A clock that was put back by less than a lease's length costs no more than one.
+        assert not hold("jobs", "two", now=75, until=105)
+
+
 def test_only_its_holder_gives_a_lease_back(store: Store) -> None:
     with store.write() as transaction:
         access = transaction.access
