@@ -1,7 +1,7 @@
 # `make help` shows what there is. Each target works as the first command on a machine that has only
 # Python (3.11 to 3.13), make, a C compiler and the package registries.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test soak check bench format lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,9 @@ demo: $(VENV)/runtime ## An offender's path through three nodes on this machine 
 
 test: $(VENV)/development ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/pytest $(ARGS)
+
+soak: $(VENV)/development ## Every fault on real nodes for ten minutes, and long property runs (ARGS="--seconds 3600")
+	@PYTHONPATH=.:tests $(BIN)/python -m faults.suite --seconds 600 $(ARGS)
 
 check: $(VENV)/development ## Style, types, layers, dependencies and documents, without running the tests
 	@$(BIN)/ruff format --check --quiet .

@@ -58,6 +58,7 @@ def init_node(
     clock: Callable[[], float],
     database_url: str | None = None,
     cost: Cost = INTERACTIVE,
+    allow_insecure_http: bool = False,
 ) -> NewNode:
     """Makes a node in a directory that is new or empty.
 
@@ -70,20 +71,23 @@ def init_node(
         database_url: an empty database on PostgreSQL, kept in ``secrets/database_url``; None makes
             one on SQLite in the directory.
         cost: of opening the key files.
+        allow_insecure_http: kept as a setting: `url` may be ``http`` on other machines too, in a
+            closed test network.
 
     Raises:
         ConflictError: there is something in the directory, or in the database, already.
         SettingsError: the name, the URL or the passphrase is not allowed, or the directory cannot
             be made. Nothing is left behind.
     """
-    _check(name, url, passphrase, database_url)
+    text = _settings_text(name, url, allow_insecure_http=allow_insecure_http)
+    _check(text, passphrase, database_url)
     _prepare(directory)
     if database_url is not None:
         _write_secret(directory / "secrets" / "database_url", database_url.encode())
     if passphrase is None:
         passphrase = secrets.token_urlsafe(32).encode()
         _write_secret(directory / "secrets" / "passphrase", passphrase)
-    _write(directory / TOML_NAME, _settings_text(name, url))
+    _write(directory / TOML_NAME, text)
     _write(directory / "policy.toml", default_policy())
     # A variable of another node in the environment must not decide what this one becomes.
     settings = load_settings(directory, {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()})
@@ -123,17 +127,14 @@ def init_node(
     )
 
 
-def _check(name: str, url: str, passphrase: bytes | None, database_url: str | None) -> None:
+def _check(text: str, passphrase: bytes | None, database_url: str | None) -> None:
     """Reads the settings as the node will, in a place of their own, before anything is made."""
     try:
-        text = _settings_text(name, url)
         given = {} if passphrase is None else {"SCHUTZNETZ_PASSPHRASE": passphrase.decode()}
         if database_url is not None:
             given["SCHUTZNETZ_DATABASE_URL"] = database_url
     except UnicodeDecodeError:
         raise SettingsError("The passphrase is not UTF-8 text.") from None
-    except ValueError:
-        raise SettingsError("url: has to be scheme, host and port, with nothing behind") from None
     with TemporaryDirectory() as scratch:
         _write(Path(scratch) / TOML_NAME, text)
         settings = load_settings(Path(scratch), given)
@@ -195,16 +196,21 @@ def _descriptor(
     )
 
 
-def _settings_text(name: str, url: str) -> str:
-    parts = urlsplit(url)
+def _settings_text(name: str, url: str, *, allow_insecure_http: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SettingsError("url: has to be scheme, host and port, with nothing behind") from None
     lines = [
         "# Settings of this node: docs/settings.md has them all. An unknown key stops the start.",
         f"name = {json.dumps(name)}",
         f"url = {json.dumps(url)}",
     ]
-    port = parts.port
     if parts.hostname in _LOOPBACK and port:
         lines.append(f"port = {port}")
+    if allow_insecure_http:
+        lines.append("allow_insecure_http = true")
     return "\n".join(lines) + "\n"
 
 

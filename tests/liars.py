@@ -32,10 +32,12 @@ from signing.envelopes import new_nonce, sign_statement
 from signing.keys import KeyUse
 from simulator import Peer, make_key
 
-Manner = Literal["whole", "stall", "flood", "cut"]
+Manner = Literal["whole", "stall", "flood", "cut", "trickle"]
 _DAY_S = 86_400
 _TURNS = 3
 _CHUNK = b"[" * (64 << 10)
+_DROP_BYTES = 64
+_BETWEEN_DROPS_S = 0.02
 
 
 @dataclass
@@ -43,18 +45,20 @@ class Liar(Peer):
     """A peer whose keys are valid today.
 
     Attributes:
-        manner: how it answers a signed request: as a peer should, never, without an end, or with
-            less than it announces.
+        manner: how it answers a signed request: as a peer should, never, without an end, with
+            less than it announces, or a few bytes at a time.
         asked: how many requests it has received.
+        lives_s: how long its descriptor lasts from when it is first asked for.
     """
 
+    lives_s: int = _DAY_S
     manner: Manner = "whole"
     asked: int = 0
 
     @cached_property
     def descriptor_envelope(self) -> bytes:
         now = int(time.time())
-        until = format_time(now + _DAY_S)
+        until = format_time(now + self.lives_s)
         root = make_key(KeyUse.ROOT, self.name)
         uses: tuple[Literal["request", "log", "statement"], ...] = ("request", "log", "statement")
         return sign_statement(
@@ -123,7 +127,14 @@ class Liar(Peer):
         announced = len(answer) + (1 if self.manner == "cut" else 0)
         status = "200 OK" if answer else "204 No Content"
         fields = f"Content-Length: {announced}\r\n" if answer else ""
-        writer.write(f"HTTP/1.1 {status}\r\n{fields}Connection: close\r\n\r\n".encode() + answer)
+        said = f"HTTP/1.1 {status}\r\n{fields}Connection: close\r\n\r\n".encode() + answer
+        if self.manner == "trickle":
+            for at in range(0, len(said), _DROP_BYTES):
+                writer.write(said[at : at + _DROP_BYTES])
+                await writer.drain()
+                await asyncio.sleep(_BETWEEN_DROPS_S)
+            return
+        writer.write(said)
         await writer.drain()
 
     async def _route(self, path: str, body: bytes) -> bytes:
@@ -165,12 +176,14 @@ class Lines:
         self._thread.start()
 
     def listen(
-        self, handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+        self,
+        handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+        address: str = "127.0.0.1",
     ) -> int:
-        """Serves connections on a free port of loopback; returns the port."""
+        """Serves connections on a free port, of loopback unless said otherwise; returns it."""
 
         async def begin() -> int:
-            server = await asyncio.start_server(handle, "127.0.0.1", 0)
+            server = await asyncio.start_server(handle, address, 0)
             self._servers.append(server)
             return int(server.sockets[0].getsockname()[1])
 

@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 ANNA = f"{HOTLINE}/anna"
 CIRCLE = "hotline.example/minors-1"
+LOOPBACK = "127.0.0.1"
 DAY_S = 86_400
 TOLD_WITHIN_S = 20.0
 """Deadline for what takes a fraction of a second on an idle machine."""
@@ -61,7 +62,9 @@ class Node:
         port: where the process listens.
         environ: settings of the process, by variable.
         database_url: of its database.
-        log: file that holds everything the process wrote.
+        log_name: of the file that holds everything the process wrote.
+        address: where the process listens.
+        prefix: what the process is started with, such as a namespace.
     """
 
     made: NewNode
@@ -71,6 +74,8 @@ class Node:
     environ: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     log_name: str = "log.jsonl"
+    address: str = LOOPBACK
+    prefix: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,7 +83,7 @@ class Node:
 
     @property
     def local(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -99,7 +104,15 @@ class Node:
         environ |= {"SCHUTZNETZ_PORT": str(self.port), "SCHUTZNETZ_HASH_WORKERS": "1"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, "node", "serve", str(self.directory)],
+                [
+                    *self.prefix,
+                    sys.executable,
+                    "-c",
+                    _PROGRAM,
+                    "node",
+                    "serve",
+                    str(self.directory),
+                ],
                 env=environ | self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -172,7 +185,14 @@ class Node:
         async def run() -> T:
             async with connect() as http:
                 return await speak(
-                    PeerClient(http, url=self.made.url, key=key, clock=time.time, deadline_s=30)
+                    PeerClient(
+                        http,
+                        url=self.made.url,
+                        key=key,
+                        clock=time.time,
+                        deadline_s=30,
+                        allow_insecure_http=True,
+                    )
                 )
 
         return asyncio.run(run())
@@ -249,6 +269,8 @@ def make_node(
     database_url: str | None = None,
     settings: Mapping[str, object] | None = None,
     clock: Callable[[], float] = time.time,
+    address: str = LOOPBACK,
+    prefix: tuple[str, ...] = (),
 ) -> Node:
     """Makes a node that is not started.
 
@@ -260,9 +282,11 @@ def make_node(
         database_url: an empty PostgreSQL database with the schema; else SQLite in the directory.
         settings: that differ from the defaults.
         clock: Unix time in seconds.
+        address: where it is to listen; anything but loopback belongs to a network of the test.
+        prefix: what its process is started with.
     """
     port = port or free_port()
-    url = url or f"http://127.0.0.1:{port}"
+    url = url or f"http://{address}:{port}"
     made = init_node(
         directory,
         name=name,
@@ -271,6 +295,7 @@ def make_node(
         clock=clock,
         database_url=database_url,
         cost=CHEAP,
+        allow_insecure_http=address != LOOPBACK,
     )
     environ = {f"SCHUTZNETZ_{one.upper()}": str(value) for one, value in (settings or {}).items()}
     database_url = database_url or f"sqlite:///{directory}/node.db"
@@ -278,7 +303,9 @@ def make_node(
     _client, token = Clients(store, clock=clock).create("operator", ["admin"])
     store.close()
     (directory / "operator-key").write_text(token)
-    return Node(made, directory, port, database_url, environ)
+    if address != LOOPBACK:
+        environ |= {"SCHUTZNETZ_HOST": address, "SCHUTZNETZ_ALLOW_REMOTE_ADMIN": "true"}
+    return Node(made, directory, port, database_url, environ, address=address, prefix=prefix)
 
 
 def free_port() -> int:

@@ -224,3 +224,10 @@ def test_the_tables_of_performance_are_made_from_the_figures():
     assert script.rewritten(text) == text, "run: python docs/examples/make_performance.py"
     named = set(re.findall(r"<!-- figures: ([a-z0-9-]+) -->", text))
     assert named == {path.stem for path in (DOCS / "figures").glob("*.json")}
+
+
+def test_the_table_of_faults_is_made_from_what_the_suite_wrote():
+    text = (DOCS / "faults.md").read_text(encoding="utf-8")
+    found = load_script("make_faults")
+    assert found.rewritten(text) == text, "run: python docs/examples/make_faults.py"
+    assert '"lost": 0' in found.FOUND.read_text(encoding="utf-8")

@@ -1,0 +1,270 @@
+"""What a pinned peer, or anybody who reaches a node's port, may do to it."""
+
+import itertools
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from faults.field import Field, until
+from faults.machines import resident_bytes
+from liars import Liar, Lines, Manner
+from node.demo.cast import HOTLINE, PLATFORM_A
+from nodes import media_flag
+from protocol import endpoints
+from protocol.encoding import encode_json
+from protocol.messages import Poke
+from signing.keys import KeyUse
+from signing.requests import sign_request
+
+HUGE_BYTES = 1 << 30
+"""Length of the one huge message; a node that is right reads almost nothing of it."""
+
+MOST_GROWTH_BYTES = 96 << 20
+"""How much memory a node may gain while it is flooded."""
+
+_numbers = itertools.count(1)
+_UNSIGNED, _SIGNED = 180, 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where liars stand, and how hard they try.
+
+    Attributes:
+        lines: what they are served by.
+        seconds: how long a flood lasts at most.
+        messages: how many small messages it has at most.
+    """
+
+    lines: Lines
+    seconds: float
+    messages: int
+
+
+@contextmanager
+def _liar(field: Field, stage: Stage, **how: object) -> Iterator[Liar]:
+    """A peer that all nodes have pinned, with one statement that they have taken over."""
+    one = Liar(f"liar-{next(_numbers)}.example", **how)  # type: ignore[arg-type]  # as the caller says
+    address = field.hosts.lines_address
+    one.url = f"http://{address}:{stage.lines.listen(one.handle, address)}"
+    for node in field.nodes.values():
+        node.pin_descriptor(one.descriptor_envelope, one.fingerprint)
+    try:
+        yield one
+    finally:
+        for node in field.nodes.values():
+            node.administer("DELETE", f"/v1/admin/peers/{one.name}")
+
+
+def _everywhere(field: Field, statement: str) -> Callable[[], bool]:
+    return lambda: all(node.state(statement) == "active" for node in field.nodes.values())
+
+
+def _heard(field: Field, liar: Liar) -> Callable[[], bool]:
+    """Whether every node has the peer's log as it is now from the peer itself.
+
+    Its statements may have come by way of another node, which proves nothing about its log.
+    """
+    return lambda: all(
+        node.peer(liar.name)["seen_size"] == len(liar.log) for node in field.nodes.values()
+    )
+
+
+def _blamed(field: Field, liar: Liar) -> list[bytes]:
+    """Evidence that the nodes keep against a peer, of those that do."""
+    kept = []
+    for node in field.nodes.values():
+        with node.store() as store, store.read() as transaction:
+            kept += [proof for _, proof in transaction.peers.evidence(liar.name)][:1]
+    return kept
+
+
+def equivocate(stage: Stage, field: Field, chance: random.Random) -> str:
+    """A peer signs two logs of one size: frozen by all, with both notes kept."""
+    with _liar(field, stage) as liar:
+        liar.append(*(media_flag(issuer=liar.name) for _ in range(3)))
+        until(_heard(field, liar), "its log is taken over")
+        before = liar.note()
+        liar.equivocate(chance.randrange(3))
+        with field.traffic():
+            until(
+                lambda: all(
+                    node.peer(liar.name)["state"] == "frozen" for node in field.nodes.values()
+                ),
+                "all freeze it",
+            )
+        proofs = _blamed(field, liar)
+        assert len(proofs) == len(field.nodes)
+        assert all(before in proof and liar.note() in proof for proof in proofs)
+    return "named by all three, with both notes"
+
+
+def truncate(stage: Stage, field: Field, chance: random.Random) -> str:
+    """A peer's log shrinks: noted by all with both notes; it is believed once it is as it was."""
+    with _liar(field, stage) as liar:
+        liar.append(*(media_flag(issuer=liar.name) for _ in range(3)))
+        until(_heard(field, liar), "its log is taken over")
+        before, log = liar.note(), list(liar.log)
+        liar.rewind(1)
+        until(lambda: len(_blamed(field, liar)) == len(field.nodes), "all keep the evidence")
+        assert all(before in proof and liar.note() in proof for proof in _blamed(field, liar))
+        liar.log = log
+        (after,) = liar.append(media_flag(issuer=liar.name))
+        until(_everywhere(field, after), "it is believed again")
+    return "named by all three, with both notes"
+
+
+def replay(stage: Stage, field: Field, chance: random.Random) -> str:
+    """A peer shows an old checkpoint for ever, and repeats a request of before."""
+    with _liar(field, stage) as liar:
+        liar.append(media_flag(issuer=liar.name))
+        until(_heard(field, liar), "its log is taken over")
+        old = liar.note()
+        liar.append(*(media_flag(issuer=liar.name) for _ in range(2)))
+        until(_heard(field, liar), "its log is taken over")
+        liar.replayed = old
+        until(lambda: len(_blamed(field, liar)) == len(field.nodes), "all keep the evidence")
+        assert all(old in proof for proof in _blamed(field, liar))
+        assert all(n.peer(liar.name)["state"] == "active" for n in field.nodes.values())
+        fields, body = _signed_poke(field, liar)
+        answers = [_post(field, endpoints.POKE, fields, body) for _ in range(2)]
+        assert answers[0].startswith(b"HTTP/1.1 20"), "the first poke is taken"
+        assert answers[1].startswith(b"HTTP/1.1 4"), "the same again is refused"
+    return "the old checkpoint is evidence, the repeated request refused"
+
+
+def answer_badly(stage: Stage, field: Field, chance: random.Random) -> str:
+    """Peers that never answer, answer without an end, break off, or drip; beside honest ones."""
+    manners: tuple[Manner, ...] = ("stall", "flood", "cut", "trickle")
+    with _liar(field, stage) as liar:
+        for manner in manners:
+            liar.manner = manner
+            (flag,) = liar.append(media_flag(issuer=liar.name))
+            asked, start = liar.asked, time.monotonic()
+            mine = field.flag(HOTLINE)
+            assert mine is not None
+            until(lambda: not field.missing(PLATFORM_A), "the honest flag arrives", at_most_s=15)
+            beside = time.monotonic() - start
+            until(lambda a=asked: liar.asked > a + 3, "the bad peer is asked")
+            if manner != "trickle":
+                liar.manner = "whole"
+            until(_everywhere(field, flag), "what it has is taken over at last")
+    return f"beside the slow one an honest flag took {beside:.1f} s"
+
+
+def send_tiny_messages(stage: Stage, field: Field, chance: random.Random) -> str:
+    """A pinned peer sends as many small signed messages as it can; flaggers are served beside it."""
+    with _liar(field, stage) as liar:
+        before = _memory(field)
+        end, sent, refused = time.monotonic() + stage.seconds, 0, 0
+        with field.traffic(HOTLINE, PLATFORM_A):
+            while sent < stage.messages and time.monotonic() < end:
+                # Signing costs the sender more than refusing costs the node: most are unsigned.
+                batch = [({}, b"{}") for _ in range(_UNSIGNED)]
+                batch += [_signed_poke(field, liar) for _ in range(_SIGNED)]
+                answers = _post_many(field, endpoints.POKE, batch)
+                assert len(answers) == len(batch), "every message is answered"
+                sent += len(batch)
+                refused += sum(not one.startswith(b" 20") for one in answers)
+        grown = _memory(field) - before
+        assert grown < MOST_GROWTH_BYTES, f"the node's memory grew by {grown >> 20} MiB"
+    return f"{sent} messages, {refused} of them refused, memory grew by {max(0, grown) >> 20} MiB"
+
+
+def send_one_huge_message(stage: Stage, field: Field, chance: random.Random) -> str:
+    """Bodies of a gibibyte, announced or in pieces: refused before they are read."""
+    before, read = _memory(field), 0
+    announced = f"Content-Length: {HUGE_BYTES}\r\n"
+    for length in (announced, "Transfer-Encoding: chunked\r\n"):
+        for path in (endpoints.STATEMENTS, endpoints.POKE):
+            read = max(read, _pour(field, path, length))
+    grown = _memory(field) - before
+    assert read < HUGE_BYTES // 8, f"the node let {read >> 20} MiB be sent"
+    assert grown < MOST_GROWTH_BYTES, f"the node's memory grew by {grown >> 20} MiB"
+    return f"at most {read >> 20} MiB left the sender, memory grew by {max(0, grown) >> 20} MiB"
+
+
+def let_a_descriptor_end(stage: Stage, field: Field, chance: random.Random) -> str:
+    """A peer's descriptor, and with it its keys, ends in the middle: nothing of it counts after."""
+    lives_s = 8
+    with _liar(field, stage, lives_s=lives_s) as liar:
+        start = time.monotonic()
+        (flag,) = liar.append(media_flag(issuer=liar.name))
+        until(_everywhere(field, flag), "what it said in time is taken over", at_most_s=lives_s)
+        until(lambda: time.monotonic() > start + lives_s + 1, "its descriptor has ended")
+        (late,) = liar.append(media_flag(issuer=liar.name))
+        fields, body = _signed_poke(field, liar)
+        assert b" 401 " in _post(field, endpoints.POKE, fields, body)[:40], "its key opens nothing"
+        with field.traffic(HOTLINE):
+            asked = liar.asked
+            until(lambda: time.monotonic() > start + lives_s + 3.5, "two polls are over")
+        assert all(node.state(late) is None for node in field.nodes.values())
+        assert all(node.state(flag) == "active" for node in field.nodes.values())
+    return f"asked {liar.asked - asked} times afterwards"
+
+
+def _signed_poke(field: Field, liar: Liar) -> tuple[dict[str, str], bytes]:
+    body = encode_json(Poke(origin=f"{liar.name}/log/1", size=len(liar.log)))
+    fields = sign_request(
+        method="POST",
+        url=field.hotline.made.url + endpoints.POKE,
+        body=body,
+        key=liar.key(KeyUse.REQUEST),
+        now=int(time.time()),
+    )
+    return fields, body
+
+
+def _connect(field: Field) -> socket.socket:
+    parts = urlsplit(field.hotline.local)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=20)
+
+
+def _request(path: str, fields: dict[str, str], body: bytes, *, more: str = "") -> bytes:
+    lines = {**fields, "Host": "node", "Content-Type": "application/json"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}{more}\r\n".encode() + body
+
+
+def _length(body: bytes) -> str:
+    return f"Content-Length: {len(body)}\r\n"
+
+
+def _post(field: Field, path: str, fields: dict[str, str], body: bytes) -> bytes:
+    with _connect(field) as line:
+        line.sendall(_request(path, fields, body, more=_length(body) + "Connection: close\r\n"))
+        return b"".join(iter(lambda: line.recv(65_536), b""))
+
+
+def _post_many(
+    field: Field, path: str, requests: list[tuple[dict[str, str], bytes]]
+) -> list[bytes]:
+    """Sends requests one behind the other without waiting; returns the answers' beginnings."""
+    said = [_request(path, fields, body, more=_length(body)) for fields, body in requests[:-1]]
+    fields, body = requests[-1]
+    said.append(_request(path, fields, body, more=_length(body) + "Connection: close\r\n"))
+    with _connect(field) as line:
+        line.sendall(b"".join(said))
+        answers = b"".join(iter(lambda: line.recv(65_536), b""))
+    return answers.split(b"HTTP/1.1")[1:]
+
+
+def _pour(field: Field, path: str, length: str) -> int:
+    """Sends a body without an end until the node hangs up; returns how much was sent."""
+    piece, sent = b" " * (64 << 10), 0
+    chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n" if "chunked" in length else piece
+    with suppress(OSError), _connect(field) as line:
+        line.sendall(_request(path, {}, b"", more=length))
+        while sent < HUGE_BYTES:
+            sent += line.send(chunk)
+    return sent
+
+
+def _memory(field: Field) -> int:
+    process = field.hotline.process
+    assert process is not None
+    return resident_bytes(process.pid)
