@@ -55,6 +55,7 @@ from protocol.errors import (
 )
 from protocol.fields import StatementId
 from protocol.messages import (
+    Descriptors,
     Entries,
     EnvelopeAnswer,
     Envelopes,
@@ -160,7 +161,15 @@ class FakePeers:
     def own_descriptor(self) -> bytes:
         return b'{"payload":"","payloadType":"","signatures":[]}'
 
-    def add(self, descriptor: bytes, fingerprint: str, *, authority: bool, actor: str) -> PeerState:
+    def add(
+        self,
+        descriptor: bytes,
+        fingerprint: str,
+        *,
+        authority: bool,
+        later: Sequence[bytes],
+        actor: str,
+    ) -> PeerState:
         if parse_fingerprint(fingerprint) != FINGERPRINT:
             raise InvalidError("The fingerprint is not that of this node.", where="fingerprint")
         if "platform-b.example" in self.states:
@@ -649,6 +658,15 @@ class FakeSources:
         return {(NAME, "acted"): 3, (NAME, "shadow"): 4}
 
 
+class FakeSuccessions:
+    def own_after(self, version: int) -> Descriptors:
+        return Descriptors(descriptors=("{}",) if version == 0 else ())
+
+    def announced(self, message: Descriptors) -> None:
+        if not message.descriptors:
+            raise InvalidError("There is no descriptor in the message.", where="descriptors")
+
+
 class FakeBudgets:
     def usage(self, day: str | None = None) -> list[Usage]:
         members = {"platform-a.example": 4_000}
@@ -711,6 +729,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         asking=FakeAsking(),
         participation=FakeParticipation(),
         peers=peers,
+        successions=FakeSuccessions(),
         witness=FakeWitness(),
         publication=FakePublication(),
         clients=FakeClients(),
