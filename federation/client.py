@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from federation.lines import Answer, Lines
+from federation.reach import ANYWHERE, Reach
 from protocol import endpoints, limits
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.encoding import convert, encode_json, parse_json
@@ -76,12 +77,20 @@ M = TypeVar("M", bound=Message)
 
 
 @asynccontextmanager
-async def connect(*, connect_s: float = CONNECT_S, read_s: float = READ_S) -> AsyncIterator[Lines]:
+async def connect(
+    *, reach: Reach = ANYWHERE, connect_s: float = CONNECT_S, read_s: float = READ_S
+) -> AsyncIterator[Lines]:
     """Opens the connections that any number of `PeerClient` share, and closes them at the end.
 
     The certificates that count are those of the operating system, which the operator can add to.
+
+    Args:
+        reach: where they may lead. Anywhere is for addresses that the caller has typed; a node
+            calls what others have chosen, and says what its operator allows.
+        connect_s: longest wait for a connection, its name included.
+        read_s: longest silence while an answer is awaited.
     """
-    lines = Lines(connect_s=connect_s, read_s=read_s)
+    lines = Lines(connect_s=connect_s, read_s=read_s, reach=reach)
     try:
         yield lines
     finally:

@@ -9,7 +9,7 @@ followed, no content coding undone, no proxy asked, and no cookie kept. Used on 
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from federation.reach import Reach
 from protocol.errors import PeerUnreachableError
 
 MOST: Final = 64
@@ -77,14 +78,16 @@ class Answer:
 class Lines:
     """Connections, lent to whoever asks the same node next."""
 
-    def __init__(self, *, connect_s: float, read_s: float) -> None:
+    def __init__(self, *, connect_s: float, read_s: float, reach: Reach) -> None:
         """Opens nothing yet.
 
         Args:
+            reach: where connections may lead.
             connect_s: longest wait for a connection, and for a free place among the open ones.
             read_s: longest silence while an answer, or its next piece, is awaited.
         """
         self._connect_s = connect_s
+        self._reach = reach
         self._read_s = read_s
         self._tls = ssl.create_default_context()
         self._tls.set_alpn_protocols(["http/1.1"])
@@ -153,16 +156,10 @@ class Lines:
                 self._idle.remove(entry)
 
     async def _opened(self, place: _Place) -> "_Line":
-        tls: dict[str, Any] = {"ssl": self._tls} if place.is_tls else {}
         try:
             async with asyncio.timeout(self._connect_s):
-                _, line = await asyncio.get_running_loop().create_connection(
-                    _Line,
-                    place.host,
-                    place.port,
-                    happy_eyeballs_delay=_SECOND_ADDRESS_S,
-                    **tls,
-                )
+                addresses = await self._reach.resolve(place.host, place.port)
+                line = await self._first(place, addresses)
         except TimeoutError:
             raise PeerUnreachableError(_LATE) from None
         except (OSError, ValueError) as error:
@@ -170,6 +167,44 @@ class Lines:
             raise PeerUnreachableError(_BROKEN) from error
         self._open.add(line)
         line.gone.add_done_callback(lambda _: self._open.discard(line))
+        return line
+
+    async def _first(self, place: _Place, addresses: Sequence[str]) -> "_Line":
+        """Returns the first connection that one of these addresses takes (RFC 8305 section 5).
+
+        Each has a moment before the next one is tried beside it.
+        """
+        tries: list[asyncio.Task[_Line]] = []
+        left = list(addresses)
+        try:
+            while True:
+                if left:
+                    tries.append(asyncio.create_task(self._dial(place, left.pop(0))))
+                wait_s = _SECOND_ADDRESS_S if left else None
+                under_way = [one for one in tries if not one.done()]
+                if under_way:
+                    await asyncio.wait(
+                        under_way, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
+                    )
+                good = [one for one in tries if one.done() and one.exception() is None]
+                if good:
+                    tries.remove(good[0])
+                    return good[0].result()
+                if not left and all(one.done() for one in tries):
+                    return tries[0].result()  # which raises
+        finally:
+            for one in tries:
+                one.cancel()
+                one.add_done_callback(_close_late)
+
+    async def _dial(self, place: _Place, address: str) -> "_Line":
+        tls: dict[str, Any] = {}
+        if place.is_tls:
+            tls = {"ssl": self._tls, "server_hostname": place.host}
+        # A number is resolved to itself: nobody is asked for a name again.
+        _, line = await asyncio.get_running_loop().create_connection(
+            _Line, address, place.port, **tls
+        )
         return line
 
     def _put_back(self, place: _Place, line: "_Line") -> None:
@@ -299,6 +334,12 @@ class _Line(asyncio.Protocol):
         if self._news is not None:
             with suppress(asyncio.InvalidStateError):  # cancelled in this very turn
                 self._news.set_result(None)
+
+
+def _close_late(task: "asyncio.Task[_Line]") -> None:
+    """Closes a connection that came after another one was chosen."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 @lru_cache(maxsize=_KEPT_URLS)

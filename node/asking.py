@@ -78,7 +78,7 @@ class Asking:
         self._panels: dict[tuple[str, str], Panel] = {}
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._lines: Lines | None = None
-        self._loop = Loop("asking", self._main)
+        self._loop = Loop("asking", self._main, reach=settings.peer_reach)
 
     def start(self) -> None:
         """Opens the loop."""

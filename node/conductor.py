@@ -57,7 +57,7 @@ class Conductor:
         self, ceremony: str, report: Callable[[Progress], None], wait_s: float | None
     ) -> Progress:
         nodes = await asyncio.to_thread(self._coordination.participants, ceremony)
-        async with connect() as http:
+        async with connect(reach=self._settings.peer_reach) as http:
 
             def asker(name: str, node: PinnedNode | None) -> Asker:
                 if name == self._settings.name:

@@ -62,7 +62,7 @@ class Exchange:
         self._settings = settings
         self._clock = clock
         self._chains = ChainTalk(store, successions, key_use, name=settings.name, clock=clock)
-        self._loop = Loop("exchange", self._main)
+        self._loop = Loop("exchange", self._main, reach=settings.peer_reach)
         self._lines: Lines | None = None
         self._wanted: dict[str, asyncio.Event] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}

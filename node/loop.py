@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from federation.client import connect
 from federation.lines import Lines
+from federation.reach import Reach
 from protocol.errors import UnavailableError
 
 T = TypeVar("T")
@@ -23,16 +24,20 @@ _STOP_WAIT_S = 5.0
 class Loop:
     """An event loop on a thread of its own, with the connections that are shared on it."""
 
-    def __init__(self, name: str, main: Callable[[Lines], Awaitable[None]]) -> None:
+    def __init__(
+        self, name: str, main: Callable[[Lines], Awaitable[None]], *, reach: Reach
+    ) -> None:
         """Keeps what is to run; nothing runs yet.
 
         Args:
             name: of the thread.
+            reach: where the connections may lead.
             main: runs on the loop from `start` to `close`, with the connections; it is cancelled at
                 the end, and ends its own tasks then.
         """
         self._name = name
         self._main = main
+        self._reach = reach
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -93,7 +98,7 @@ class Loop:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with connect() as lines:
+        async with connect(reach=self._reach) as lines:
             main = asyncio.ensure_future(self._main(lines))
             await asyncio.sleep(0)  # one turn, in which `main` makes its own things ready
             self._ready.set()

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from federation.reach import LOOPBACK, Reach, parse_networks
 from node.settings_fields import MediaSettings, NetworkSettings, OwnSettings
 from node.settings_forms import check_form, is_loopback
 from node.settings_sources import (
@@ -97,6 +98,15 @@ class Settings(NetworkSettings, MediaSettings, OwnSettings):
     def _check_url(cls, value: str) -> str:
         return check_form(value, Url, "has to be scheme, host and port, with nothing behind")
 
+    @field_validator("peer_private_networks")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError:
+            raise ValueError("has to be networks such as 10.20.0.0/16, divided by blanks") from None
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: SecretStr) -> SecretStr:
@@ -117,6 +127,15 @@ class Settings(NetworkSettings, MediaSettings, OwnSettings):
         if self.passphrase is not None and self.passphrase_file is not None:
             raise ValueError("passphrase and passphrase_file are both set; which one counts?")
         return self
+
+    @property
+    def peer_reach(self) -> Reach:
+        """Where peers and witnesses may be called."""
+        own = LOOPBACK if is_loopback(self.url) else ()
+        return Reach(
+            (*parse_networks(self.peer_private_networks), *own),
+            everything=self.allow_insecure_http,
+        )
 
     def read_passphrase(self) -> SecretStr | None:
         """Returns the passphrase of the key files, from wherever it is; None if none is set.

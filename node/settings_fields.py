@@ -230,6 +230,22 @@ class NetworkSettings(BaseSettings):
     peer_timeout_s: float = _setting(
         10.0, "Longest wait for an answer of a peer.", unit="seconds", ge=0.1, le=300
     )
+    peer_private_networks: str = _setting(
+        "",
+        "Private networks in which peers and witnesses may be called, such as "
+        "`10.20.0.0/16 fd00:20::/32`. Without it an address of a peer that leads into one, or to "
+        "this machine, is refused. This machine is allowed where `url` is on it, and everything "
+        "with `allow_insecure_http`.",
+        max_length=1_024,
+    )
+    peer_requests_per_minute: int = _setting(
+        6_000,
+        "Requests that one peer or flagger may make in a minute, at all processes together. Beyond "
+        "it the answer is 429, and says when to come back.",
+        unit="requests",
+        ge=60,
+        le=1_000_000,
+    )
     remedy_says: Literal["acted", "settled", "nothing"] = _setting(
         "settled",
         "What the issuer of a statement that was taken back learns of this node. `acted`: whether "

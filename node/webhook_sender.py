@@ -7,8 +7,6 @@ attempt ends within a fixed time.
 """
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -18,16 +16,14 @@ import httpcore
 import structlog
 
 from federation.lines import Lines
+from federation.reach import ANYWHERE, PUBLIC, Reach
 from node.loop import Loop
 from node.services.webhooks import Delivery, Webhooks
+from protocol.errors import PeerOutOfReachError
 
 _LOOK_EVERY_S: Final = 1.0
 _TAKEN: Final = range(200, 300)
 _log = structlog.get_logger("node.webhooks")
-
-
-class _RefusedError(Exception):
-    """An address that must not be called."""
 
 
 class WebhookSender:
@@ -52,8 +48,8 @@ class WebhookSender:
         self._webhooks = webhooks
         self._leads = leads
         self._timeout_s = timeout_s
-        self._backend = _Guarded(allow_private=allow_private)
-        self._loop = Loop("webhooks", self._main)
+        self._backend = _Guarded(ANYWHERE if allow_private else PUBLIC)
+        self._loop = Loop("webhooks", self._main, reach=PUBLIC)
 
     def start(self) -> None:
         """Opens the loop."""
@@ -104,7 +100,7 @@ class WebhookSender:
                 ) as response,
             ):
                 status = response.status
-        except _RefusedError:
+        except PeerOutOfReachError:
             return "The address is not a public one: the operator has not allowed private ones."
         except TimeoutError:
             return "There was no answer in time."
@@ -118,8 +114,8 @@ class WebhookSender:
 class _Guarded(httpcore.AsyncNetworkBackend):
     """Connections to the addresses that may be called, and to no others."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -131,39 +127,18 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connects to the first public address of a host; the name is resolved this once."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-        # One that is not public among public ones is no accident either.
-        if not self._allow_private and not all(is_public(one) for one in addresses):
-            raise _RefusedError
+        addresses = await self._reach.resolve(host, port)
         return await self._backend.connect_tcp(
             addresses[0], port, timeout, local_address, socket_options
         )
 
     async def connect_unix_socket(self, *_arguments: Any, **_named: Any) -> Any:
         """Refuses: nothing here speaks to a socket in the file system."""
-        raise _RefusedError
+        raise PeerOutOfReachError("Nothing here speaks to a socket in the file system.")
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
         await self._backend.sleep(seconds)
-
-
-def is_public(address: str) -> bool:
-    """Says whether an IP address can be anybody's on the internet, and not only somebody's here."""
-    try:
-        found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address):
-        # What is an IPv4 address in disguise is judged as that.
-        inner = found.ipv4_mapped or found.sixtofour
-        if found in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return found.is_global and not found.is_multicast
 
 
 def _headers(delivery: Delivery) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ class WitnessTalk:
         self._settings = settings
         self._leads = leads
         self._clock = clock
-        self._loop = Loop("witnesses", self._main)
+        self._loop = Loop("witnesses", self._main, reach=settings.peer_reach)
         self._lines: Lines | None = None
         self._wake: asyncio.Event | None = None
         self._on_published: Callable[[], None] = _nothing

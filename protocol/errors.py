@@ -20,6 +20,7 @@
     │   └── KeystoreError      a key file that cannot be read, opened or written
     ├── FederationError        a conversation with another organisation failed
     │   ├── PeerUnreachableError   no answer within the limits of time and size
+    │   │   └── PeerOutOfReachError  the address must not be called
     │   ├── PeerRefusedError       the peer answered, and said no
     │   ├── PeerMisbehavedError    the peer's answer breaks the protocol; carries the evidence
     │   └── CeremonyError          a ceremony that must be given up; names the node at fault
@@ -149,6 +150,10 @@ class FederationError(SchutznetzError):
 
 class PeerUnreachableError(FederationError):
     """No answer from the peer within the limits of time and size."""
+
+
+class PeerOutOfReachError(PeerUnreachableError):
+    """An address that the operator has not allowed to be called; nobody was."""
 
 
 class PeerRefusedError(FederationError):

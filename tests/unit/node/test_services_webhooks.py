@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from desks import Desk
+from federation.reach import is_public
 from node.services.clients import Client
 from node.services.webhooks import (
     KEY_FILE,
@@ -21,7 +22,6 @@ from node.services.webhooks import (
     sign,
 )
 from node.storage.retro import RetroMatchRecord
-from node.webhook_sender import is_public
 from protocol.errors import InvalidError, NotFoundError, SettingsError
 from simulator import NOW, media_flag
 from worlds import ANNA, items

@@ -259,3 +259,34 @@ def test_every_setting_is_described_in_the_documentation():
         assert field.description.endswith(".")
         if name.endswith(("_bytes", "_s")):
             assert field.json_schema_extra["unit"] in {"bytes", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reached", "refused"),
+    [
+        ({"url": "https://a.example"}, "8.8.8.8", "127.0.0.1"),
+        ({"url": "https://a.example", "peer_private_networks": "10.0.0.0/8"}, "10.0.0.1", "::1"),
+        ({"url": "http://127.0.0.1:8440"}, "127.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_peers_are_called_where_the_operator_allows(tmp_path, changes, reached, refused):
+    settings = Settings(directory=tmp_path, name="a.example", **changes)
+    assert settings.peer_reach.allows(reached)
+    assert not settings.peer_reach.allows(refused)
+
+
+def test_a_closed_test_network_is_reached_as_a_whole(tmp_path):
+    settings = Settings(
+        directory=tmp_path, name="a.example", url="http://10.0.0.1", allow_insecure_http=True
+    )
+    assert settings.peer_reach.allows("10.0.0.2")
+
+
+def test_what_is_no_network_stops_the_start(tmp_path):
+    with pytest.raises(ValidationError, match="has to be networks"):
+        Settings(
+            directory=tmp_path,
+            name="a.example",
+            url="https://a.example",
+            peer_private_networks="the office",
+        )
