@@ -216,6 +216,10 @@ class PeerClient:
         path = endpoints.WITNESSED.replace("{origin}", digest)
         return await self._signed("GET", path, max_bytes=limits.MAX_NOTE_BYTES)
 
+    async def tell_evidence(self, document: bytes) -> None:
+        """Hands over what proves that a node has contradicted itself."""
+        await self._signed("POST", endpoints.EVIDENCE, document)
+
     async def poke(self, poke: Poke) -> None:
         """Tells the node that the caller's log has grown."""
         await self._signed("POST", endpoints.POKE, encode_json(poke))

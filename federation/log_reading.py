@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn, Protocol
 
 from federation.descriptors import PinnedNode
+from federation.misconduct import Contradiction, find_rewritten
 from federation.run import Run
 from protocol import limits
 from protocol.checkpoint import Checkpoint
@@ -41,7 +42,17 @@ class LogSource(Protocol):
 
 
 class ContradictionError(PeerMisbehavedError):
-    """The peer contradicts what it has signed."""
+    """The peer contradicts what it has signed.
+
+    Attributes:
+        shown: what proves it to anybody, where something does.
+    """
+
+    def __init__(
+        self, message: str, *, evidence: bytes, shown: Contradiction | None = None
+    ) -> None:
+        super().__init__(message, evidence=evidence)
+        self.shown = shown
 
 
 class _MismatchError(PeerMisbehavedError):
@@ -104,7 +115,9 @@ class LogReader:
             known = self._open(note)
             if known.size == new.size and known.root != new.root:
                 raise ContradictionError(
-                    "The peer signed two logs of one size.", evidence=self.note + b"\n" + note
+                    "The peer signed two logs of one size.",
+                    evidence=self.note + b"\n" + note,
+                    shown=Contradiction((note, self.note)),
                 )
         old = None if old_note is None else self._open(old_note)
         if new.size < max(frontier.size, old.size if old else 0):
@@ -149,6 +162,20 @@ class LogReader:
                 evidence=self.note,
             )
         return page.entries
+
+    async def find_rewritten(
+        self, old_note: bytes, kept: Sequence[StatementId]
+    ) -> Contradiction | None:
+        """Returns the proof that the log was rewritten after `read` has found that it does not fit.
+
+        Args:
+            old_note: the checkpoint that was believed last.
+            kept: entries of the log as they were taken over, from the first on.
+        """
+        before, after = (old_note, self._open(old_note)), (self.note, self._open(self.note))
+        return await find_rewritten(
+            self._source, kept, before, after, most=MAX_NEW_ENTRIES, run=self._run
+        )
 
     def give_up(self, message: str, evidence: bytes = b"") -> NoReturn:
         """Ends the sync, with the newest checkpoint and then what does not go with it."""

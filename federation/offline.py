@@ -92,6 +92,7 @@ def _read_node(versions: dict[int, tuple[NodeDescriptor, bytes]]) -> FileNode:
     # What was signed before stays signed: by keys that the latest version names no longer.
     node = replace(
         versions_of_it[-1],
+        request_keys=_last_word(one.request_keys for one in versions_of_it),
         log_keys=_last_word(one.log_keys for one in versions_of_it),
         witness_keys=_last_word(one.witness_keys for one in versions_of_it),
     )

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from federation.descriptors import PinnedNode
 from federation.log_reading import ContradictionError, LogReader, LogSource, split_ids
+from federation.misconduct import Contradiction
 from federation.run import Run
 from protocol import limits
 from protocol.checkpoint import Checkpoint
@@ -136,8 +137,20 @@ class Replica(Protocol):
     def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
         """Returns what was not taken over and is still not here."""
 
-    def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
-        """Keeps the evidence that a peer has signed two logs, and freezes the peer."""
+    def entries(self, origin: str) -> Sequence[StatementId]:
+        """Returns the entries of a log as they were taken over, from the first on."""
+
+    def misbehaved(
+        self, node: str, message: str, evidence: bytes, shown: Contradiction | None = None
+    ) -> None:
+        """Keeps the evidence that a peer has signed two logs, and freezes the peer.
+
+        Args:
+            node: name of the peer.
+            message: one sentence for the operator.
+            evidence: the bytes that show it here.
+            shown: what proves it to anybody, where something does.
+        """
 
 
 async def sync_peer(
@@ -173,10 +186,12 @@ async def sync_peer(
         PeerMisbehavedError: an answer breaks the protocol.
     """
     before = source.bytes_received
+    syncing = _Sync(source, peer, replica, run)
     try:
-        return await _Sync(source, peer, replica, run).pull(before, told)
+        return await syncing.pull(before, told)
     except ContradictionError as error:
-        await run(replica.misbehaved, peer.name, str(error), error.evidence)
+        shown = error.shown or await syncing.find_rewritten()
+        await run(replica.misbehaved, peer.name, str(error), error.evidence, shown)
         raise
 
 
@@ -212,6 +227,14 @@ class _Sync:
             skipped=self._skipped,
             bytes_received=self._source.bytes_received - before,
         )
+
+    async def find_rewritten(self) -> Contradiction | None:
+        """Returns the proof that the peer has rewritten its log, where there is one."""
+        _, old_note = await self._run(self._replica.cursor, self._peer.log_origin)
+        if old_note is None:
+            return None
+        kept = await self._run(self._replica.entries, self._peer.log_origin)
+        return await self._reader.find_rewritten(old_note, kept)
 
     async def _take_page(self, frontier: Frontier, page: Sequence[StatementId]) -> Frontier:
         """Takes one page over, in as many answers as the bodies need; returns the state after."""

@@ -12,6 +12,7 @@ from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
+from node.services.accusations import Accusations
 from node.services.allowing import AllowList
 from node.services.audit import Audit
 from node.services.budgets import Budgets
@@ -81,6 +82,7 @@ class Services:
     budgets: Budgets
     peers: Peers
     witness: Witness
+    accusations: Accusations
     publication: Publication
     witness_talk: WitnessTalk
     successions: Successions

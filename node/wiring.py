@@ -7,6 +7,7 @@ from typing import Final
 
 from node.asking import Asking
 from node.conductor import Conductor
+from node.evidence_talk import EvidenceTalk
 from node.exchange import Exchange
 from node.follower import Follower
 from node.jobs import LEASE_S, Jobs
@@ -15,6 +16,7 @@ from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
+from node.services.accusations import Accusations
 from node.services.allowing import AllowList
 from node.services.answering import Answering
 from node.services.audit import Audit
@@ -150,16 +152,18 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         name=name,
         clock=clock,
     )
-    witness_talk = WitnessTalk(
+    accusations = Accusations(store, name=name, clock=clock)
+    witness_talk = _witness_talk(
         store,
         log,
         publication,
+        accusations=accusations,
+        maintenance=maintenance,
+        exchange=exchange,
         keys=keys,
         settings=settings,
-        leads=lambda: maintenance.lead(for_s=LEASE_S),
         clock=clock,
     )
-    witness_talk.on_published(lambda: exchange.log_grew(False))
     ingest.subscribe(exchange.log_grew)
     ingest.subscribe(witness_talk.log_grew)
     peers.on_poke(exchange.sync_soon)
@@ -253,6 +257,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         evaluator=evaluator,
         budgets=budgets,
         peers=peers,
+        accusations=accusations,
         publication=publication,
         witness_talk=witness_talk,
         witness=Witness(store, keys, name=name, clock=clock),
@@ -356,6 +361,37 @@ def _keys_in_use(
     )
     key_use.refresh()
     return key_use
+
+
+def _witness_talk(
+    store: Store,
+    log: OwnLog,
+    publication: Publication,
+    *,
+    accusations: Accusations,
+    maintenance: Maintenance,
+    exchange: Exchange,
+    keys: NodeKeys,
+    settings: Settings,
+    clock: Clock,
+) -> WitnessTalk:
+    def leads() -> bool:
+        return maintenance.lead(for_s=LEASE_S)
+
+    evidence = EvidenceTalk(store, accusations, name=settings.name, leads=leads, clock=clock)
+    talk = WitnessTalk(
+        store,
+        log,
+        publication,
+        keys=keys,
+        settings=settings,
+        leads=leads,
+        clock=clock,
+        evidence=evidence,
+    )
+    # Who reads only what is published has been poked in vain before.
+    talk.on_published(lambda: exchange.log_grew(False))
+    return talk
 
 
 def passphrase_of(settings: Settings) -> bytes:

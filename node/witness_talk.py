@@ -14,8 +14,10 @@ from typing import Final
 import structlog
 
 from federation.client import PeerClient
+from federation.descriptors import PinnedNode
 from federation.lines import Lines
 from federation.witness import Ahead, ask_cosignature, split_prefix
+from node.evidence_talk import EvidenceTalk
 from node.loop import Loop
 from node.services.directory import pinned
 from node.services.keys import NodeKeys
@@ -48,6 +50,7 @@ class WitnessTalk:
         settings: Settings,
         leads: Callable[[], bool],
         clock: Callable[[], float],
+        evidence: EvidenceTalk,
     ) -> None:
         """Keeps what is needed; nothing runs yet.
 
@@ -59,7 +62,9 @@ class WitnessTalk:
             settings: of the node.
             leads: takes or renews the lease; whether this process is the one to ask.
             clock: Unix time in seconds.
+            evidence: tells the peers of what was found.
         """
+        self._evidence = evidence
         self._store = store
         self._own_log = log
         self._publication = publication
@@ -78,9 +83,8 @@ class WitnessTalk:
         self._busy: dict[NoteKey, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """Opens the loop, where there is anybody to ask."""
-        if self._publication.policy is not None and self._publication.policy.witnesses:
-            self._loop.start()
+        """Opens the loop."""
+        self._loop.start()
 
     def close(self) -> None:
         """Ends every conversation."""
@@ -113,6 +117,7 @@ class WitnessTalk:
     async def _turn(self, wake: asyncio.Event) -> None:
         try:
             await self._look()
+            await self._evidence.look(self._client_of)
         except Exception as error:  # noqa: BLE001  # one failed look must not end the others
             _log.warning("witnesses_failed", error=type(error).__name__)
         # Without a call too: another process may have written.
@@ -160,18 +165,9 @@ class WitnessTalk:
 
     async def _answer(self, witness: PolicyWitness, found: Round) -> bool:
         """Asks one witness; returns whether the checkpoint is published by its answer."""
-        assert self._lines is not None
         url, prefix = split_prefix(await asyncio.to_thread(self._url_of, witness))
-        client = PeerClient(
-            self._lines,
-            url=url,
-            key=self._keys.request,
-            clock=self._clock,
-            deadline_s=self._settings.peer_timeout_s,
-            allow_insecure_http=self._settings.allow_insecure_http,
-        )
         line = await ask_cosignature(
-            client,
+            self._client_at(url),
             witness.key,
             found.note,
             size=found.size,
@@ -184,6 +180,20 @@ class WitnessTalk:
             raise PeerUnreachableError("The witness has cosigned a longer log than this one.")
         self._known[witness.key] = found.size
         return await asyncio.to_thread(self._publication.add, found.size, [line])
+
+    def _client_of(self, node: PinnedNode) -> PeerClient:
+        return self._client_at(node.url)
+
+    def _client_at(self, url: str) -> PeerClient:
+        assert self._lines is not None
+        return PeerClient(
+            self._lines,
+            url=url,
+            key=self._keys.request,
+            clock=self._clock,
+            deadline_s=self._settings.peer_timeout_s,
+            allow_insecure_http=self._settings.allow_insecure_http,
+        )
 
     def _url_of(self, witness: PolicyWitness) -> str:
         """Returns where a witness answers: as the policy says, or as the pinned node's descriptor.

@@ -34,6 +34,9 @@ ENVELOPES = "/federation/v1/envelopes"
 ACKNOWLEDGE = "/federation/v1/ack"
 """A peer says up to where it has taken over this node's log."""
 
+EVIDENCE = "/federation/v1/evidence"
+"""A peer hands over what proves that a node has contradicted itself."""
+
 POKE = "/federation/v1/poke"
 """A peer says that its log has grown."""
 

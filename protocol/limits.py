@@ -106,6 +106,9 @@ MAX_RECEIPT_BYTES = 96 << 10
 MAX_LOG_SIZE = 2**53 - 1
 """Greatest tree size that is accepted."""
 
+MAX_EVIDENCE_BYTES = 256 << 10
+"""Evidence against a node, as a file or a message."""
+
 MAX_CONSISTENCY_HASHES = 63
 """Hashes of a consistency proof that a witness is shown (C2SP tlog-witness)."""
 

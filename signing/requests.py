@@ -134,6 +134,25 @@ def sign_request(
     }
 
 
+def created_of(signature_input: str) -> int:
+    """Return when a request says that it was signed; nothing is verified.
+
+    Args:
+        signature_input: its field ``Signature-Input``, untrusted.
+
+    Raises:
+        MalformedError: the field is not of the profile's form.
+    """
+    if len(signature_input) > MAX_FIELD_CHARS:
+        raise MalformedError("A field of the signature is too long.")
+    match = _INPUT_FIELD.fullmatch(signature_input)
+    found = [] if match is None else _PARAM.findall(match["params"])
+    created = [number for name, number, _ in found if name == "created" and number]
+    if len(created) != 1:
+        raise MalformedError("The request does not say when it was signed.")
+    return int(created[0])
+
+
 def verify_request(
     *,
     method: str,

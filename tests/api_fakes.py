@@ -53,6 +53,7 @@ from protocol.errors import (
     UnavailableError,
     UnknownKeyError,
 )
+from protocol.evidence import parse_evidence
 from protocol.fields import StatementId
 from protocol.messages import (
     Descriptors,
@@ -578,7 +579,9 @@ class FakeParticipation:
 class FakeWitness:
     """Cosigns whatever it is shown for the first time."""
 
-    def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
+    def add_checkpoint(
+        self, request: AddCheckpoint, *, caller: str, said: object
+    ) -> Cosigned | OtherSize:
         if request.old_size:
             return OtherSize(0)
         return Cosigned(b"\xe2\x80\x94 hotline.example/witness AAAAAAA=\n")
@@ -587,6 +590,13 @@ class FakeWitness:
         if origin != KNOWN:
             raise NotFoundError("This node has cosigned no checkpoint of such a log.")
         return b"a note"
+
+
+class FakeAccusations:
+    """Believes whatever has the form of evidence."""
+
+    def hear(self, data: bytes, *, teller: str) -> bool:
+        return bool(parse_evidence(data))
 
 
 class FakePublication:
@@ -732,6 +742,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         successions=FakeSuccessions(),
         witness=FakeWitness(),
         publication=FakePublication(),
+        accusations=FakeAccusations(),
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),

@@ -154,6 +154,7 @@ class Peer:
     garbled: int = 0
     publication: bytes = b""
     cosigned: dict[str, bytes] = field(default_factory=dict)
+    evidence: list[bytes] = field(default_factory=list)
     generation: int = 1
     later: list[bytes] = field(default_factory=list)
     announced: list[bytes] = field(default_factory=list)
@@ -280,6 +281,10 @@ class Peer:
         line = cosign(note.text, key, name=name, now=NOW)
         self.cosigned[found.origin] = format_note(Note(note.text, (*note.signatures, line)))
         return format_signature_lines([line])
+
+    async def tell_evidence(self, document: bytes) -> None:
+        self._answer()
+        self.evidence.append(document)
 
     async def witnessed(self, origin: str) -> bytes:
         self._answer()

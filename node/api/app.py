@@ -34,8 +34,9 @@ from node.api.openapi import VERSION, Shape, describe
 from node.app import Services
 from protocol import messages
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.endpoints import ADD_CHECKPOINT, STATEMENTS
-from protocol.limits import MAX_ENVELOPE_BYTES
+from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, STATEMENTS
+from protocol.evidence import Evidence
+from protocol.limits import MAX_ENVELOPE_BYTES, MAX_EVIDENCE_BYTES
 from protocol.witnessing import MAX_REQUEST_BYTES
 
 ROUTERS: Final = (
@@ -123,6 +124,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     messages.Envelopes,
     messages.Acknowledgement,
     messages.Poke,
+    Evidence,
     messages.OprfRequest,
     messages.OprfAnswer,
 )
@@ -151,6 +153,7 @@ def build_api(services: Services) -> FastAPI:
     limits = Limits(
         body_bytes=settings.max_body_bytes,
         by_path={
+            EVIDENCE: min(settings.max_body_bytes, MAX_EVIDENCE_BYTES),
             ADD_CHECKPOINT: min(settings.max_body_bytes, MAX_REQUEST_BYTES),
             STATEMENTS: min(settings.max_body_bytes, MAX_ENVELOPE_BYTES),
             platform.MATCH_FILE: settings.max_upload_bytes,

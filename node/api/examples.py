@@ -287,6 +287,18 @@ BUDGET_USE: Final = {
     "members": {"platform-a.example": 4_000, "shop.platform-a.example": 120},
 }
 BUDGETS: Final = {"day": "2026-11-22", "budgets": [BUDGET_USE]}
+EVIDENCE: Final = {
+    "format": "schutznetz-evidence",
+    "version": 1,
+    "kind": "two-roots",
+    "node": "hotline.example",
+    "found": "2026-11-22T10:00:00Z",
+    "descriptors": ['{"payload":"…","payloadType":"…","signatures":[]}'],
+    "notes": [
+        "hotline.example/log/1\n3\nWU8CUQcpqCNXgxKfwAvfzrIYd+6MH72R2j3Ze0GwzFQ=\n\n— …\n",
+        "hotline.example/log/1\n3\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— …\n",
+    ],
+}
 NODE_STATUS: Final = {
     "name": "hotline.example",
     "url": "https://hotline.example",

@@ -1,17 +1,19 @@
-"""This node as a witness of other logs, as C2SP tlog-witness has it; for peers, signed."""
+"""Witnesses, as C2SP tlog-witness has them, and evidence of what they see; for peers, signed."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
+from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by
 from node.api.bodies import OCTETS
-from node.api.openapi import BEARER, documented
+from node.api.openapi import BEARER, content, documented
 from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, ProblemError
 from node.services.witnessing import OtherSize
-from protocol.endpoints import ADD_CHECKPOINT, PUBLISHED, WITNESSED
+from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, PUBLISHED, WITNESSED
 from protocol.errors import InvalidError, LimitError, MalformedError
+from protocol.evidence import Evidence, SaidRequest
 from protocol.witnessing import SIZE_TYPE, format_size, parse_add_checkpoint
 
 NOTE = "text/plain; charset=utf-8"
@@ -39,13 +41,15 @@ router = APIRouter(tags=["peer"])
     ),
 )
 def add_checkpoint(
+    request: Request,
     signed: Annotated[Signed, Depends(signed_by("node", body=True, types=(OCTETS,)))],
     services: ServicesDep,
 ) -> Response:
     """Cosigns a checkpoint that extends what was cosigned before (docs/protocol.md 6.6)."""
     try:
-        request = parse_add_checkpoint(signed.body)
-        answer = services.witness.add_checkpoint(request, caller=signed.name)
+        asked = parse_add_checkpoint(signed.body)
+        said = _as_said(request, signed.body, services.settings.url)
+        answer = services.witness.add_checkpoint(asked, caller=signed.name, said=said)
     except (MalformedError, LimitError, InvalidError) as error:
         # tlog-witness: 422 says that a proof does not hold, and a malformed request is 400.
         raise ProblemError(BROKEN_REQUEST, str(error)) from None
@@ -53,6 +57,23 @@ def add_checkpoint(
         # Set by hand: the framework would add a charset to the type.
         return Response(format_size(answer.size), 409, headers={"Content-Type": SIZE_TYPE})
     return Response(answer.lines, media_type=NOTE)
+
+
+@router.post(
+    EVIDENCE,
+    summary="Hand over evidence against a node",
+    **documented(
+        body=content(Evidence, examples.EVIDENCE),
+        answers={204: {"description": "It holds, or was known."}},
+        may_fail=(*BEARER, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED),
+    ),
+)
+def evidence(
+    signed: Annotated[Signed, Depends(signed_by("node", body=True))], services: ServicesDep
+) -> Response:
+    """Checks it as a stranger's would be, keeps it, and freezes the node that it is about."""
+    services.accusations.hear(signed.body, teller=signed.name)
+    return Response(status_code=204)
 
 
 @router.get(
@@ -88,3 +109,19 @@ def witnessed(
 ) -> Response:
     """Answers what this node cosigned last of one log."""
     return Response(services.witness.latest(origin), media_type=NOTE)
+
+
+def _as_said(request: Request, body: bytes, own_url: str) -> SaidRequest | None:
+    """Returns a request as its signature covers it, where it can stand in a document."""
+    header = request.headers
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    return SaidRequest(
+        url=own_url + request.scope["raw_path"].decode("latin-1"),
+        digest=header.get("content-digest", ""),
+        input=header.get("signature-input", ""),
+        signature=header.get("signature", ""),
+        body=text,
+    )

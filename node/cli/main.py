@@ -22,6 +22,7 @@ from node.cli.verbs import (
     demo,
     doctor,
     erasures,
+    evidence,
     flag,
     flagger,
     fsck,
@@ -55,7 +56,7 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (witnesses, gates, uploads, tasks, erasures):
+    for verbs in (witnesses, evidence, gates, uploads, tasks, erasures):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from federation.evidence import rewritten_entry, two_roots
+from federation.misconduct import Contradiction
 from federation.sync import Pulled
 from node.services import forgetting, waiting
-from node.services.accusations import freeze
+from node.services.accusations import accuse, checked, descriptors_of, freeze
 from node.services.budgets import day_of
 from node.services.directory import log_name, pinned
 from node.services.ingest import ENDED, Accepted, Ingest
@@ -23,6 +25,7 @@ from protocol.errors import (
     SigningError,
     UnknownTargetError,
 )
+from protocol.evidence import Evidence
 from protocol.fields import StatementId
 from protocol.limits import MAX_ENVELOPES_PER_REQUEST, MAX_TEXT_CHARS
 from protocol.merkle import Frontier
@@ -223,10 +226,32 @@ class StoredReplica:
             here = transaction.statements.by_ids(one.id for one in set_aside)
         return [one for one in set_aside if one.id not in here]
 
-    def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
+    def entries(self, origin: str) -> Sequence[StatementId]:
+        """Returns the entries of the peer's log as they were taken over, from the first on."""
+        with self._store.read() as transaction:
+            name = self._log(transaction, origin)
+            return transaction.mirrors.entries(name, 0, transaction.mirrors.size(name))
+
+    def misbehaved(
+        self, node: str, message: str, evidence: bytes, shown: Contradiction | None = None
+    ) -> None:
         """Keeps the evidence that a peer contradicts its own log, and freezes the peer."""
+        now = int(self._clock())
+        document = None if shown is None else self._document(node, shown, now)
         with self._store.write() as transaction:
-            freeze(transaction, node, message, evidence, now=int(self._clock()))
+            if document is None:
+                freeze(transaction, node, message, evidence, now=now)
+            else:
+                accuse(transaction, message, document, now=now)
+
+    def _document(self, node: str, shown: Contradiction, now: int) -> Evidence | None:
+        with self._store.read() as transaction:
+            descriptors = descriptors_of(transaction, node)
+        if shown.logs is None:
+            return checked(two_roots(node, descriptors, shown.notes, now=now))
+        # Outside of the transaction: it hashes both logs as a whole.
+        found = rewritten_entry(node, descriptors, shown.notes, shown.logs, now=now)
+        return None if found is None else checked(found)
 
 
 def retry_set_aside(store: Store, ingest: Ingest, *, now: int) -> list[Accepted]:

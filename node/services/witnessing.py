@@ -7,16 +7,16 @@ this node has the entries, or that they are any good.
 """
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Final
 
 from federation.descriptors import PinnedNode
-from node.services.accusations import freeze
+from federation.evidence import bad_proof, two_roots
+from node.services.accusations import accuse, checked, descriptors_of, freeze
 from node.services.directory import pinned
 from node.services.keys import NodeKeys
+from node.services.pace import Pace
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
 from node.storage.witnesses import NoteRecord
@@ -36,9 +36,9 @@ from protocol.errors import (
     NotFoundError,
     ProofError,
     ProtocolError,
-    RateLimitedError,
     SigningError,
 )
+from protocol.evidence import SaidRequest
 from protocol.merkle import EMPTY_ROOT, verify_consistency
 from protocol.witnessing import AddCheckpoint
 from signing.cosignatures import cosign, witness_name
@@ -47,8 +47,6 @@ from signing.notes import open_signed
 
 MAX_PER_MINUTE: Final = 240
 """Checkpoints that one caller may submit in a minute: a log grows in bursts, and each is one."""
-
-_MINUTE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,6 @@ class OtherSize:
     """The witness cosigned another size last than the caller believes."""
 
     size: int
-
-
-@dataclass(frozen=True)
-class Accusation:
-    """What a checkpoint shows against the log that signed it, with the notes that show it."""
-
-    message: str
-    first: bytes
-    second: bytes
 
 
 class Witness:
@@ -97,14 +86,16 @@ class Witness:
         self._keys = keys
         self._name = name
         self._clock = clock
-        self._pace = _Pace(MAX_PER_MINUTE)
+        self._pace = Pace(MAX_PER_MINUTE, "checkpoints")
 
     @property
     def key(self) -> PublicKey:
         """The public half of the newest key that cosigns."""
         return self._keys.witness.public
 
-    def add_checkpoint(self, request: AddCheckpoint, *, caller: str) -> Cosigned | OtherSize:
+    def add_checkpoint(
+        self, request: AddCheckpoint, *, caller: str, said: SaidRequest | None = None
+    ) -> Cosigned | OtherSize:
         """Cosigns a checkpoint that extends the one cosigned before.
 
         1. The note holds a checkpoint; its origin is the log of a pinned node that is not frozen.
@@ -118,6 +109,8 @@ class Witness:
         Args:
             request: from a caller who is known.
             caller: name of the node that asks.
+            said: the request as the caller signed it: a proof that does not hold is held against
+                the log that gave it.
 
         Raises:
             NotFoundError: step 1, no such log here.
@@ -138,27 +131,27 @@ class Witness:
             if request.old_size > new.size:
                 raise InvalidError("The old size is greater than the new one.", where="old")
             known = transaction.witnesses.witnessed(origin)
-            accusation = None
-            if known is not None:
-                accusation = _contradiction(log, known.note, new, request.note)
-            if accusation is None:
+            refusal: ProofError | None = None
+            if known is not None and _contradicts(log, known.note, new):
+                refusal = ProofError("The log signed another root of this size before.")
+                self._accuse_of_two_roots(transaction, log, known.note, request.note)
+            else:
                 # Step 4
                 size = 0 if known is None else known.size
                 if request.old_size != size:
                     return OtherSize(size)
                 # Step 5
-                _check_proof(request, new, None if known is None else _checkpoint_in(known.note))
+                try:
+                    _check_proof(request, new, None if known is None else _in(known.note))
+                except ProofError as error:
+                    refusal = error
+                    if known is not None and caller == log.name and said is not None:
+                        self._accuse_of_bad_proof(transaction, log, known.note, said)
+            if refusal is None:
                 # Step 6
                 return Cosigned(self._cosign(transaction, log, request.note, new))
-            # Kept although the request is refused: the error comes after the commit.
-            freeze(
-                transaction,
-                log.name,
-                accusation.message,
-                accusation.first + b"\n" + accusation.second,
-                now=int(self._clock()),
-            )
-        raise ProofError("The log signed another root of this size before.")
+        # What is held against the log is kept although the request is refused: it is committed.
+        raise refusal
 
     def _cosign(
         self, transaction: Transaction, log: PinnedNode, data: bytes, new: Checkpoint
@@ -178,6 +171,29 @@ class Witness:
         transaction.witnesses.put_witnessed(record)
         return format_signature_lines(lines)
 
+    def _accuse_of_two_roots(
+        self, transaction: Transaction, log: PinnedNode, first: bytes, second: bytes
+    ) -> None:
+        now = int(self._clock())
+        message = "The peer signed two logs of one size."
+        descriptors = descriptors_of(transaction, log.name)
+        document = checked(two_roots(log.name, descriptors, (first, second), now=now))
+        if document is None:
+            freeze(transaction, log.name, message, first + b"\n" + second, now=now)
+        else:
+            accuse(transaction, message, document, now=now)
+
+    def _accuse_of_bad_proof(
+        self, transaction: Transaction, log: PinnedNode, known: bytes, said: SaidRequest
+    ) -> None:
+        now = int(self._clock())
+        descriptors = descriptors_of(transaction, log.name)
+        document = checked(bad_proof(log.name, descriptors, known, said, now=now))
+        # Without a document it is this node's word alone, and the request was refused anyway.
+        if document is not None:
+            message = "The peer has a witness cosign a log that does not extend the one of before."
+            accuse(transaction, message, document, now=now)
+
     def latest(self, origin_digest: str) -> bytes:
         """Returns the latest checkpoint of a log that this node cosigned, with its cosignature.
 
@@ -194,27 +210,6 @@ class Witness:
         raise NotFoundError("This node has cosigned no checkpoint of such a log.")
 
 
-class _Pace:
-    """How often each caller may ask in a minute; the callers are pinned nodes, so they are few."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = Lock()
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def take(self, caller: str) -> None:
-        now = time.monotonic()
-        with self._lock:
-            left, at = self._left.get(caller, (float(self._most), now))
-            left = min(self._most, left + (now - at) * self._most / _MINUTE_S)
-            if left < 1:
-                raise RateLimitedError(
-                    f"At most {self._most} checkpoints a minute are cosigned for one node.",
-                    retry_after_s=1,
-                )
-            self._left[caller] = (left - 1, now)
-
-
 def _log_of(transaction: Transaction, origin: str, *, now: int) -> PinnedNode:
     """Returns whose log has this origin; each node's begins with its name."""
     record = transaction.peers.get(origin.partition("/")[0])
@@ -224,24 +219,23 @@ def _log_of(transaction: Transaction, origin: str, *, now: int) -> PinnedNode:
     return node
 
 
-def _contradiction(
-    log: PinnedNode, known: bytes, new: Checkpoint, note: bytes
-) -> Accusation | None:
-    """Returns what is to be said of a log that signed two roots of one size."""
-    try:
-        before = open_signed(known, origin=log.log_origin, keys=_keys_of(log))
-    except (ProtocolError, SigningError):
-        # Signed with an earlier key of the log: no evidence under this one, but no less binding.
-        before = _checkpoint_in(known)
-        if before.size == new.size and before.root != new.root:
-            raise ProofError("Another root of this size was cosigned before.") from None
-        return None
+def _contradicts(log: PinnedNode, known: bytes, new: Checkpoint) -> bool:
+    """Returns whether a log has signed another root of this size before.
+
+    Raises:
+        ProofError: it has, and with a key that it has no more: no evidence, but no less binding.
+    """
+    before = _in(known)
     if before.size != new.size or before.root == new.root:
-        return None
-    return Accusation("The peer signed two logs of one size.", known, note)
+        return False
+    try:
+        open_signed(known, origin=log.log_origin, keys=_keys_of(log))
+    except (ProtocolError, SigningError):
+        raise ProofError("Another root of this size was cosigned before.") from None
+    return True
 
 
-def _checkpoint_in(note: bytes) -> Checkpoint:
+def _in(note: bytes) -> Checkpoint:
     return parse_checkpoint(parse_note(note).text)
 
 

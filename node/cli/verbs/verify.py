@@ -41,6 +41,7 @@ def register(app: options.Group) -> None:
         ("receipt", receipt),
         ("log", log),
         ("erasure", erasure),
+        ("evidence", evidence),
     ):
         verbs.command(name)(verb)
     app.add_typer(verbs, name="verify")
@@ -258,6 +259,41 @@ def log(
     show(f"  all {checkpoint.size} entries and all tiles have the root that its node has signed")
     _show_cosigned(seen)
     _show_nodes(nodes)
+
+
+def evidence(
+    file: Annotated[
+        Path,
+        typer.Argument(help="The evidence, as `node evidence export` writes it.", metavar="FILE"),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Check what proves that a node has contradicted itself.
+
+    Everything that is needed stands in the file; whoever wrote it is believed in nothing. Compare
+    the fingerprint: the file says which keys are that node's, and the telephone that they are.
+    """
+    from federation.evidence import verify_evidence
+    from node.cli.key_files import read_file
+    from protocol.evidence import parse_evidence
+    from protocol.limits import MAX_EVIDENCE_BYTES
+
+    found = parse_evidence(read_file(file, MAX_EVIDENCE_BYTES))
+    shown = verify_evidence(found)
+    if as_json:
+        show_json(
+            {
+                "node": found.node,
+                "kind": shown.kind,
+                "sentence": shown.sentence,
+                "found": found.found,
+                "nodes": _nodes_json({found.node: shown.node}),
+            }
+        )
+        return
+    show(f"evidence against {found.node}")
+    show(f"  {shown.sentence}")
+    _show_nodes({found.node: shown.node})
 
 
 def _times(seen: dict[str, int]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from federation.descriptors import PinnedNode
+from federation.misconduct import Contradiction
 from federation.sync import Pulled
 from federation.trust import Target, Trusted, verify_statement
 from protocol.circles import CircleDescriptor
@@ -26,6 +27,7 @@ class MemoryNode:
         cursors: state and checkpoint of each peer's log.
         frozen: node, message and evidence of every contradiction.
         mirrors: entries of each peer's log, in their order.
+        shown: what proves the last contradiction to anybody.
         fail_after: how many more calls of `take` are committed before one fails; None: all.
     """
 
@@ -35,6 +37,7 @@ class MemoryNode:
     frozen: list[tuple[str, str, bytes]] = field(default_factory=list)
     mirrors: dict[str, list[StatementId]] = field(default_factory=dict)
     fail_after: int | None = None
+    shown: Contradiction | None = None
 
     def know(self, *peers: Peer, authority: bool = False) -> None:
         for peer in peers:
@@ -131,6 +134,12 @@ class MemoryNode:
     def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
         return [one for one in set_aside if StatementId(one.id) not in self.taken]
 
-    def misbehaved(self, node: str, message: str, evidence: bytes) -> None:
+    def entries(self, origin: str) -> Sequence[StatementId]:
+        return self.mirrors.get(origin, [])
+
+    def misbehaved(
+        self, node: str, message: str, evidence: bytes, shown: Contradiction | None = None
+    ) -> None:
+        self.shown = shown
         self.frozen.append((node, message, evidence))
         self.freeze(node)

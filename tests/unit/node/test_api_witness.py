@@ -39,7 +39,7 @@ def test_a_cosignature_is_answered_as_plain_text(services: Any) -> None:
 
 
 def test_another_size_is_answered_in_its_own_type(services: Any) -> None:
-    services.witness.add_checkpoint = lambda _request, *, caller: OtherSize(20852014)
+    services.witness.add_checkpoint = lambda _request, *, caller, said: OtherSize(20852014)
     response = post(services, GOOD)
     assert (response.status_code, response.headers["content-type"], response.content) == (
         409,
@@ -65,7 +65,7 @@ def test_another_size_is_answered_in_its_own_type(services: Any) -> None:
 def test_a_refusal_has_the_status_that_the_specification_gives(
     services: Any, error: Exception, status: int
 ) -> None:
-    def refuse(_request: AddCheckpoint, *, caller: str) -> None:
+    def refuse(_request: AddCheckpoint, *, caller: str, said: object) -> None:
         raise error
 
     services.witness.add_checkpoint = refuse

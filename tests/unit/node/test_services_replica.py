@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from desks import Desk
+from federation.evidence import verify_evidence
 from federation.sync import Pulled, SyncReport, sync_peer
 from node.services import replica as module
 from node.services.replica import StoredReplica
@@ -15,6 +16,7 @@ from node.storage.engine import Store
 from node.storage.transaction import Transaction
 from protocol.encoding import format_time
 from protocol.errors import NotFoundError, PeerMisbehavedError, UnavailableError
+from protocol.evidence import parse_evidence
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import EnvelopeAnswer
@@ -255,8 +257,9 @@ def test_a_peer_that_contradicts_its_log_is_frozen_and_the_evidence_kept(
     with either_desk.world.store.read() as transaction:
         ((message, body),) = transaction.peers.evidence(PLATFORM)
     assert message == "The peer signed two logs of one size."
-    assert honest in body
-    assert peer.note() in body
+    evidence = parse_evidence(body)
+    assert evidence.notes == (honest.decode(), peer.note().decode())
+    verify_evidence(evidence)
     assert either_desk.audited() == [
         ("node", "peer.frozen", PLATFORM, "The peer signed two logs of one size.")
     ]

@@ -10,7 +10,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 
 from desks import Desk, open_desk
-from node.services import witnessing
+from federation.evidence import verify_evidence
+from node.services import pace, witnessing
 from node.services.witnessing import Cosigned, OtherSize
 from protocol.checkpoint import (
     Checkpoint,
@@ -30,6 +31,7 @@ from protocol.errors import (
     UnavailableError,
     UnknownKeyError,
 )
+from protocol.evidence import parse_evidence
 from protocol.merkle import EMPTY_ROOT, Frontier, consistency_proof, leaf_hash
 from protocol.witnessing import AddCheckpoint
 from signing.cosignatures import cosign, verify_cosignatures, witness_name, witness_note_key
@@ -97,10 +99,9 @@ def test_another_root_of_the_same_size_is_kept_as_evidence_and_freezes_the_log(
         ask(either_desk, replace(request(0, 5, fork=2), old_size=5))
     assert state_of(either_desk) == "frozen"
     with either_desk.world.store.read() as transaction:
-        ((message, evidence),) = transaction.peers.evidence(PLATFORM)
-    assert message == "The peer signed two logs of one size."
-    assert checkpoint(5) in evidence or checkpoint(5).split(b"\n\n")[0] in evidence
-    assert checkpoint(5, fork=2) in evidence
+        (document,) = transaction.evidence.documents(PLATFORM)
+    shown = verify_evidence(parse_evidence(document))
+    assert shown.sentence == "it has signed two different logs of 5 entries"
     with pytest.raises(NotFoundError):
         ask(either_desk, request(5, 9))
 
@@ -233,14 +234,14 @@ def test_of_two_successors_that_race_only_one_is_ever_cosigned(either_desk: Desk
 def test_one_caller_cannot_keep_the_witness_busy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnessing.time, "monotonic", lambda: 1_000.0)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: 1_000.0)
     for _ in range(witnessing.MAX_PER_MINUTE):
         ask(desk, request(0, 1)) if not _ else ask(desk, request(1, 1))
     with pytest.raises(RateLimitedError) as caught:
         ask(desk, request(1, 1))
     assert caught.value.retry_after_s == 1
     assert isinstance(desk.witness.add_checkpoint(request(1, 1), caller="other.example"), Cosigned)
-    monkeypatch.setattr(witnessing.time, "monotonic", lambda: 1_001.0)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: 1_001.0)
     ask(desk, request(1, 1))
 
 
