@@ -6,13 +6,13 @@ What it is not: a look at the statements behind the entries, or at which entries
 from collections.abc import Callable
 from itertools import chain
 
-from federation.offline import FileNode, under_any_key
+from federation.offline import FileNode
 from protocol.checkpoint import Checkpoint
 from protocol.errors import MalformedError, NotFoundError, ProofError
 from protocol.limits import MAX_NOTE_BYTES
 from protocol.merkle import HASH_BYTES, Frontier, leaf_hash
 from protocol.tiles import Tile, levels_of, split_bundle, split_tile, tiles_of
-from signing.notes import open_checkpoint
+from signing.notes import open_signed
 
 CHECKPOINT_FILE = "checkpoint"
 """Name of the checkpoint among the files of a log."""
@@ -46,7 +46,7 @@ def verify_log(
     # 1.
     note = _read(read, CHECKPOINT_FILE, MAX_NOTE_BYTES)
     origin = node.node.log_origin
-    checkpoint = under_any_key(node, lambda key: open_checkpoint(note, origin=origin, key=key))
+    checkpoint = open_signed(note, origin=origin, keys=node.log_keys)
     # 2.
     frontier = Frontier.EMPTY
     above: dict[int, list[bytes]] = {}

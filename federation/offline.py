@@ -6,18 +6,24 @@ fingerprints. What it is not: a word on today. A descriptor that has expired, or
 has replaced, still shows what it showed then.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-from federation.descriptors import PinnedNode, StatementKey, follow, open_descriptor, pin
+from federation.chains import open_chain
+from federation.descriptors import PinnedNode, StatementKey, pin
 from federation.trust import Target, Trusted, verify_statement
 from protocol.checkpoint import parse_checkpoint, parse_note
 from protocol.circles import CircleDescriptor
 from protocol.descriptors import NodeDescriptor
 from protocol.encoding import parse_time
 from protocol.envelope import parse_envelope
-from protocol.errors import MalformedError, RevokedError, UnknownKeyError, UnknownTargetError
+from protocol.errors import (
+    MalformedError,
+    QuorumError,
+    RevokedError,
+    UnknownKeyError,
+    UnknownTargetError,
+)
 from protocol.fields import StatementId, organisation_of
 from protocol.statements import (
     AccountBan,
@@ -28,13 +34,12 @@ from protocol.statements import (
     Statement,
     parse_as,
 )
+from protocol.witness_policy import WitnessPolicy
 from signing.cosignatures import verify_cosignatures, witness_note_key
 from signing.envelopes import Verified, verify_envelope
 from signing.keys import PublicKey
 from signing.receipts import Logged
 from signing.receipts import verify_receipt as verify_receipt_of
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,21 +87,18 @@ def read_nodes(envelopes: Iterable[bytes]) -> dict[str, FileNode]:
 
 
 def _read_node(versions: dict[int, tuple[NodeDescriptor, bytes]]) -> FileNode:
-    (first_hint, first), *rest = (versions[number] for number in sorted(versions))
-    descriptor, latest = open_descriptor(first, now=parse_time(first_hint.issued))
-    first_id = latest
-    versions_of_it = [pin(descriptor, first_id, authority=False)]
-    for hint, data in rest:
-        descriptor, latest = follow(descriptor, latest, data, now=parse_time(hint.issued))
-        versions_of_it.append(pin(descriptor, first_id, authority=False))
+    ordered = [versions[number] for number in sorted(versions)]
+    found = open_chain([data for _, data in ordered], now=parse_time(ordered[-1][0].issued))
+    nodes = [pin(one.descriptor, found[0].id, authority=False) for one in found]
     # What was signed before stays signed: by keys that the latest version names no longer.
     node = replace(
-        versions_of_it[-1],
-        request_keys=_last_word(one.request_keys for one in versions_of_it),
-        log_keys=_last_word(one.log_keys for one in versions_of_it),
-        witness_keys=_last_word(one.witness_keys for one in versions_of_it),
+        nodes[-1],
+        request_keys=_last_word(one.request_keys for one in nodes),
+        log_keys=_last_word(one.log_keys for one in nodes),
+        witness_keys=_last_word(one.witness_keys for one in nodes),
     )
-    return FileNode(node, descriptor.version, parse_time(descriptor.expires))
+    latest = found[-1].descriptor
+    return FileNode(node, latest.version, parse_time(latest.expires))
 
 
 def _last_word(versions: Iterable[Sequence[StatementKey]]) -> tuple[StatementKey, ...]:
@@ -218,27 +220,8 @@ def verify_receipt(data: bytes, *, entry: StatementId, node: FileNode) -> Logged
     Raises:
         ProtocolError, SigningError: as `signing.receipts.verify_receipt`.
     """
-    origin = node.node.log_origin
-
-    def verify(key: PublicKey) -> Logged:
-        return verify_receipt_of(data, entry=bytes.fromhex(entry), origin=origin, key=key)
-
-    return under_any_key(node, verify)
-
-
-def under_any_key(node: FileNode, verify: Callable[[PublicKey], T]) -> T:
-    """Returns what `verify` gives for the first of the node's log keys that signed at all.
-
-    Raises:
-        UnknownKeyError: none of them did.
-    """
-    *others, last = node.log_keys
-    for key in others:
-        try:
-            return verify(key)
-        except UnknownKeyError:
-            continue
-    return verify(last)
+    origin, keys = node.node.log_origin, node.log_keys
+    return verify_receipt_of(data, entry=bytes.fromhex(entry), origin=origin, keys=keys)
 
 
 def cosigners(note_bytes: bytes, nodes: Iterable[FileNode]) -> dict[str, int]:
@@ -263,6 +246,23 @@ def cosigners(note_bytes: bytes, nodes: Iterable[FileNode]) -> dict[str, int]:
         for key, at in found.items()
         if keys[key][1].not_before <= at <= keys[key][1].not_after
     }
+
+
+def check_policy(note_bytes: bytes, policy: WitnessPolicy) -> None:
+    """Returns if a checkpoint carries the cosignatures that the reader's policy asks for.
+
+    Args:
+        note_bytes: a note whose checkpoint was verified.
+        policy: of the reader; the logs in it are not looked at.
+
+    Raises:
+        ProtocolError: the note is not of its form, or has two cosignatures of one key.
+        BadSignatureError: a cosignature of a witness in the policy does not hold.
+        QuorumError: there are too few.
+    """
+    missing = policy.missing(verify_cosignatures(parse_note(note_bytes), policy.keys).keys())
+    if missing:
+        raise QuorumError(f"The checkpoint lacks {missing} cosignatures that the policy asks for.")
 
 
 def node_of(note_bytes: bytes, nodes: Iterable[FileNode]) -> FileNode:

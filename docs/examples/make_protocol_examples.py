@@ -246,7 +246,7 @@ def _log(ids: list[StatementId]) -> dict[str, str]:
     key = NoteKey(ORIGIN, ED25519, KEYS[KeyUse.LOG].public.raw)
     proof = inclusion_proof([leaf_hash(entry) for entry in entries], 1)
     receipt = LogProof(1, proof, note).to_bytes()
-    verify_receipt(receipt, entry=entries[1], origin=ORIGIN, key=KEYS[KeyUse.LOG].public)
+    verify_receipt(receipt, entry=entries[1], origin=ORIGIN, keys=[KEYS[KeyUse.LOG].public])
     return {
         "receipt": _code(receipt.decode().removesuffix("\n")),
         "log": _code("\n".join(lines)),

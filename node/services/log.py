@@ -1,6 +1,6 @@
 """The node's own Merkle log: every accepted statement's id, in the order of acceptance."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from node.services.once import Once
@@ -27,7 +27,6 @@ class OwnLog:
         self._keys: tuple[SigningKey, ...] = (key,)
         self.origin = origin
         self._signed: tuple[int, tuple[SigningKey, ...], bytes] | None = None
-        self._published: Callable[[], bytes | None] = _nothing
 
     def sign_with(self, *keys: SigningKey) -> None:
         """Signs checkpoints with these keys from now on; the first is the newest."""
@@ -79,24 +78,16 @@ class OwnLog:
             signed = self._signed = (frontier.size, keys, note)
         return signed[0], signed[2]
 
-    def on_published(self, published: Callable[[], bytes | None]) -> None:
-        """Has receipts prove against what `published` returns, where it reaches far enough.
-
-        Args:
-            published: returns the newest checkpoint of this log that carries the cosignatures that
-                the node asks for, None if there is none. It is a signed note, believed already.
-        """
-        self._published = published
-
     def newest_note(self, index: int) -> bytes:
         """Returns the newest note to prove the entry at `index` against.
 
         That is the newest published checkpoint; where the entry is younger, one without
         cosignatures that covers it.
         """
-        note = self._published()
-        if note is not None and parse_checkpoint(parse_note(note).text).size > index:
-            return note
+        with self._store.read() as transaction:
+            published = transaction.witnesses.own(self.origin, "published")
+        if published is not None and published.size > index:
+            return published.note
         return self.checkpoint()
 
     def receipt(self, statement_id: StatementId, *, issuer: str | None = None) -> bytes:
@@ -206,7 +197,3 @@ def _whole(found: list[bytes], tile: Tile) -> list[bytes]:
     if len(found) != tile.width:
         raise UnavailableError("The stored log is damaged: see `schutznetz node fsck`.")
     return found
-
-
-def _nothing() -> None:
-    """Nothing was published."""

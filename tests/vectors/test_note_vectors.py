@@ -21,9 +21,13 @@ from protocol.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from protocol.proofs import TiledTree
+from protocol.receipts import LogProof
+from protocol.tiles import join_bundle, split_bundle, split_tile, tiles_of
 from signing.cosignatures import verify_cosignatures
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.notes import open_checkpoint, sign_checkpoint
+from signing.receipts import verify_receipt
 from vectors.shared import load_vectors
 
 TESSERA = load_vectors("c2sp_tlog_tiles_checkpoint_vectors.json")
@@ -70,6 +74,34 @@ def test_a_checkpoint_is_opened_with_the_published_key(size):
 def test_a_partial_tile_is_the_leaf_hashes(size):
     tile = b64decode(TESSERA["tile_0_000_p_base64"][str(size)])
     assert tile == b"".join(leaf_hash(entry) for entry in ENTRIES[:size])
+
+
+@pytest.mark.parametrize("size", range(1, len(NOTES)))
+def test_tiles_and_bundles_are_reproduced_byte_for_byte_and_lead_to_the_checkpoint(size):
+    (tile,) = tiles_of(size, 0)
+    assert (tile.path(), tile.bundle_path()) == (
+        f"tile/0/000.p/{size}",
+        f"tile/entries/000.p/{size}",
+    )
+    bundle = b64decode(TESSERA["entry_bundle_000_p_base64"][str(size)])
+    assert join_bundle(ENTRIES[:size]) == bundle
+    assert split_bundle(bundle, size) == tuple(ENTRIES[:size])
+    published = b64decode(TESSERA["tile_0_000_p_base64"][str(size)])
+    assert b"".join(map(leaf_hash, ENTRIES[:size])) == published
+    tree = TiledTree(size, lambda asked: split_tile(published, asked))
+    assert tree.root() == parse_checkpoint(parse_note(NOTES[size]).text).root
+
+
+@pytest.mark.parametrize("size", range(1, len(NOTES)))
+def test_a_receipt_against_each_published_checkpoint_verifies(size):
+    key = PublicKey(KeyUse.LOG, parse_vkey(TESSERA["vkey"]).public_key)
+    published = b64decode(TESSERA["tile_0_000_p_base64"][str(size)])
+    tree = TiledTree(size, lambda asked: split_tile(published, asked))
+    for index in range(size):
+        data = LogProof(index, tree.inclusion_proof(index), NOTES[size]).to_bytes()
+        logged = verify_receipt(data, entry=ENTRIES[index], origin=ORIGIN, keys=[key])
+        assert (logged.proof.index, logged.checkpoint.size) == (index, size)
+        assert logged.proof.to_bytes() == data
 
 
 def test_every_entry_is_in_the_log_and_every_checkpoint_extends_the_earlier_ones():

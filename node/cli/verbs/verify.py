@@ -28,6 +28,13 @@ NodeFiles = Annotated[
         metavar="FILE",
     ),
 ]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        help="Which witnesses have to have cosigned it, as a C2SP tlog-policy file.",
+        metavar="FILE",
+    ),
+]
 Envelope = Annotated[
     Path, typer.Argument(help="The statement, as the envelope that was signed.", metavar="FILE")
 ]
@@ -161,6 +168,7 @@ def receipt(
             callback=options.check_statement_id,
         ),
     ] = None,
+    policy: Policy = None,
     as_json: options.Json = False,
 ) -> None:
     """Check that a statement is in a node's log.
@@ -190,6 +198,7 @@ def receipt(
         data, entry=entry, node=node_of(parse_log_proof(data).note, nodes.values())
     )
     seen = cosigners(logged.proof.note, nodes.values())
+    _check_policy(logged.proof.note, policy)
     checkpoint = logged.checkpoint
     if as_json:
         show_json(
@@ -219,6 +228,7 @@ def log(
         ),
     ],
     node: NodeFiles,
+    policy: Policy = None,
     as_json: options.Json = False,
 ) -> None:
     """Check a whole log, from its first entry to its root.
@@ -244,6 +254,7 @@ def log(
     with progress("Hashing the log", tiles) as step:
         checkpoint, note_bytes = verify_log(folder.read, whose, step=lambda _entries: step())
     seen = cosigners(note_bytes, nodes.values())
+    _check_policy(note_bytes, policy)
     if as_json:
         show_json(
             {
@@ -294,6 +305,21 @@ def evidence(
     show(f"evidence against {found.node}")
     show(f"  {shown.sentence}")
     _show_nodes({found.node: shown.node})
+
+
+def _check_policy(note_bytes: bytes, policy: Path | None) -> None:
+    if policy is None:
+        return
+    from federation.offline import check_policy
+    from node.cli.key_files import about, read_file
+    from protocol.errors import ProtocolError
+    from protocol.witness_policy import MAX_POLICY_BYTES, parse_witness_policy
+
+    try:
+        asked = parse_witness_policy(read_file(policy, MAX_POLICY_BYTES))
+    except ProtocolError as error:
+        raise about(policy, error) from None
+    check_policy(note_bytes, asked)
 
 
 def _times(seen: dict[str, int]) -> dict[str, str]:

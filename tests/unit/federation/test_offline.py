@@ -8,6 +8,7 @@ from federation.descriptors import StatementKey
 from federation.offline import (
     FileDirectory,
     FileNode,
+    check_policy,
     cosigners,
     node_of,
     read_nodes,
@@ -15,12 +16,14 @@ from federation.offline import (
     verify_with_key,
 )
 from federation.trust import verify_statement
-from protocol.checkpoint import Checkpoint, Note, format_note, parse_note
+from protocol.checkpoint import Checkpoint, Note, format_note, format_vkey, parse_note
+from protocol.encoding import to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import (
     BadSignatureError,
     MalformedError,
     ProofError,
+    QuorumError,
     RevokedError,
     SigningError,
     UnknownKeyError,
@@ -29,11 +32,13 @@ from protocol.errors import (
 from protocol.kinds import KINDS
 from protocol.merkle import Frontier, inclusion_proof, leaf_hash
 from protocol.receipts import LogProof
-from signing.cosignatures import cosign, witness_name
+from protocol.witness_policy import parse_witness_policy
+from signing.cosignatures import cosign, witness_name, witness_note_key
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse
 from signing.notes import sign_checkpoint
 from simulator import DAY_S, NOW, Peer, accredit, make_key, media_flag
+from successions import Chain
 from worlds import dispute, feedback, resolve, retract
 
 HOTLINE, PLATFORM, ANNA = "hotline.example", "platform.example", "hotline.example/anna"
@@ -164,6 +169,20 @@ def test_a_receipt_is_believed_under_the_log_key_of_the_node_that_it_names():
         verify_receipt(data, entry=ID, node=NODES[PLATFORM])
 
 
+def test_a_receipt_under_a_key_that_was_replaced_since_is_believed_with_all_versions():
+    chain = Chain.of(PEERS[HOTLINE])
+    first_key = to_base64url(make_key(KeyUse.LOG, HOTLINE).public.raw)
+    chain.go_on(KeyUse.LOG)
+    kept = [one for one in chain.draft(KeyUse.LOG, generation=3).keys if one.key != first_key]
+    chain.go_on(KeyUse.LOG, generation=3, keys=tuple(kept))
+    data = receipt(note())
+    (node,) = read_nodes([chain.later[1], chain.first, chain.later[0]]).values()
+    assert (node.version, len(node.log_keys)) == (3, 3)
+    assert verify_receipt(data, entry=ID, node=node).checkpoint.size == 1
+    with pytest.raises(MalformedError, match="not the next version"):
+        read_nodes([chain.first, chain.later[1]])
+
+
 def test_a_log_of_no_node_that_was_given_is_not_looked_at():
     with pytest.raises(UnknownKeyError, match="of none of the nodes"):
         node_of(note(), [NODES[PLATFORM]])
@@ -185,3 +204,18 @@ def test_a_cosignature_that_does_not_hold_spoils_the_note():
     broken = replace(line, raw=line.raw[:-1] + bytes([line.raw[-1] ^ 1]))
     with pytest.raises(SigningError, match="does not fit"):
         cosigners(format_note(Note(signed.text, (own, broken))), WITNESSES)
+
+
+def test_a_readers_policy_says_which_cosignatures_have_to_be_there():
+    lines = [
+        f"witness {name[0]} {format_vkey(witness_note_key(name, make_key(KeyUse.WITNESS, name).public))}"
+        for name in (HOTLINE, PLATFORM)
+    ]
+    policy = parse_witness_policy(
+        "\n".join([*lines, "group all all h p", "quorum all", ""]).encode()
+    )
+    check_policy(note(HOTLINE, PLATFORM), policy)
+    with pytest.raises(QuorumError, match="lacks 1 cosignatures"):
+        check_policy(note(PLATFORM), policy)
+    with pytest.raises(QuorumError, match="lacks 2 cosignatures"):
+        check_policy(note(), policy)

@@ -105,7 +105,7 @@ def test_a_receipt_proves_a_statement_to_whoever_has_the_log_key(client):
     answer = client.get(path, headers=bearer("statements"))
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     entry = bytes.fromhex(IDS[7])
-    logged = verify_receipt(answer.content, entry=entry, origin=ORIGIN, key=KEY.public)
+    logged = verify_receipt(answer.content, entry=entry, origin=ORIGIN, keys=[KEY.public])
     assert (logged.proof.index, logged.checkpoint.size) == (7, 300)
     assert logged.proof.note == get(client, "/checkpoint").content
     assert open_checkpoint(logged.proof.note, origin=ORIGIN, key=KEY.public) == logged.checkpoint

@@ -6,13 +6,15 @@ import pytest
 
 from node.services.log import OwnLog
 from node.storage.engine import Store
+from node.storage.witnesses import NoteRecord
 from protocol.checkpoint import Checkpoint
-from protocol.errors import ProofError, UnavailableError, UnknownKeyError
+from protocol.errors import NotFoundError, ProofError, UnavailableError, UnknownKeyError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from protocol.messages import EntriesRequest
 from signing.keys import KeyUse
-from signing.notes import open_checkpoint
+from signing.notes import open_checkpoint, sign_checkpoint
+from signing.receipts import verify_receipt
 from simulator import make_key, media_flag
 from worlds import ANNA, HOTLINE, PLATFORM, World, append_entries
 
@@ -171,3 +173,22 @@ def test_a_damaged_tree_proves_nothing(long_log: tuple[OwnLog, list[StatementId]
         transaction.logs.forget_tiles()
     with pytest.raises(UnavailableError, match="node fsck"):
         log.inclusion_proof(999, 1_000)
+
+
+def test_a_receipt_is_proven_against_the_newest_published_checkpoint_that_covers_it(
+    long_log: tuple[OwnLog, list[StatementId]], store: Store
+) -> None:
+    log, entries = long_log
+    root = root_of(entries[:300])
+    note = sign_checkpoint(Checkpoint(ORIGIN, 300, root), KEY)
+    with store.write() as transaction:
+        transaction.witnesses.put_own(NoteRecord(ORIGIN, 300, note, 1), "published")
+    for index, size in ((0, 300), (299, 300), (300, 1_000), (999, 1_000)):
+        entry = bytes.fromhex(entries[index])
+        data = log.receipt(entries[index])
+        logged = verify_receipt(data, entry=entry, origin=ORIGIN, keys=[KEY.public])
+        assert (logged.proof.index, logged.checkpoint.size) == (index, size)
+    with pytest.raises(NotFoundError, match="no such statement"):
+        log.receipt(StatementId("0" * 64))
+    with pytest.raises(NotFoundError, match="no such statement"):
+        log.receipt(entries[0], issuer=PLATFORM)

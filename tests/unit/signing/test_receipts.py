@@ -32,7 +32,7 @@ def receipt(index=13, size=21, *, origin=ORIGIN, key=KEY) -> bytes:
 
 
 def verify(data: bytes, entry: bytes = ENTRIES[13]):
-    return verify_receipt(data, entry=entry, origin=ORIGIN, key=KEY.public)
+    return verify_receipt(data, entry=entry, origin=ORIGIN, keys=[KEY.public])
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 1), (13, 14), (13, 21), (20, 21)])
