@@ -36,6 +36,7 @@ from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.publication import Publication
 from node.services.quarantines import Quarantines
+from node.services.rates import Rates
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
@@ -98,6 +99,7 @@ class Services:
     audit: Audit
     remedies: Remedies
     erasures: Erasures
+    rates: Rates
     tally: Tally
     quarantines: Quarantines
     allow_list: AllowList

@@ -48,6 +48,7 @@ from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.publication import Publication, read_witness_policy
 from node.services.quarantines import Quarantines
+from node.services.rates import Rates
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
@@ -289,6 +290,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         audit=audit,
         remedies=Remedies(store, author, answering, name=name, clock=clock),
         erasures=Erasures(store, name=name),
+        rates=Rates(store, most=settings.peer_requests_per_minute, clock=clock),
         tally=tally,
         quarantines=quarantines,
         allow_list=AllowList(store, clock=clock),

@@ -501,6 +501,18 @@ class FakeRemedies:
         self.waiting.discard(number)
 
 
+class FakeRates:
+    """Lets so many requests through."""
+
+    def __init__(self) -> None:
+        self.left = 10**9
+
+    def count(self, keyid: str) -> None:
+        if not self.left:
+            raise RateLimitedError("You have made 0 requests in this minute.", retry_after_s=42)
+        self.left -= 1
+
+
 class FakeErasures:
     def get(self, statement_id: str) -> Erasure:
         if statement_id != KNOWN:
@@ -746,6 +758,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),
+        rates=FakeRates(),
         erasures=FakeErasures(),
         uploads=FakeUploads(),
         retro=FakeRetro(),

@@ -250,6 +250,8 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
     request.scope["state"][CALLER] = caller.name
     if caller.kind != kind:
         raise ProblemError(NOT_ALLOWED, f"Only a {kind} that is known here may call this.")
+    # Once the signature holds: nobody uses up another's requests.
+    services.rates.count(signed.keyid)
     return caller.name, Once(signed.keyid, signed.nonce, now)
 
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by, signed_envelope
 from node.api.bodies import ENVELOPE, JSON, message_answer
-from node.api.openapi import BEARER, documented, shaped
-from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, UNKNOWN_TARGET
+from node.api.openapi import SIGNED, documented, shaped
+from node.api.problems import CONFLICT, NOT_BELIEVED, NOT_FOUND, UNKNOWN_TARGET
 from node.api.tiles import NOTE, RECEIPT
 from protocol import limits
 from protocol.endpoints import MY_RECEIPT, MY_STATEMENTS, STATEMENTS
@@ -37,7 +37,7 @@ _ENVELOPE_CONTENT = {
             200: shaped("It was in the log before.", Receipt, examples.RECEIPT_AGAIN),
             201: shaped("It is in the log now, and durable.", Receipt, examples.RECEIPT),
         },
-        may_fail=(*BEARER, NOT_BELIEVED, CONFLICT, UNKNOWN_TARGET, RATE_LIMITED),
+        may_fail=(*SIGNED, NOT_BELIEVED, CONFLICT, UNKNOWN_TARGET),
     ),
 )
 def submit(signed: Annotated[Signed, Depends(signed_envelope)], services: ServicesDep) -> Response:
@@ -51,7 +51,7 @@ def submit(signed: Annotated[Signed, Depends(signed_envelope)], services: Servic
     summary="What became of the caller's statements",
     **documented(
         answers={200: shaped("Newest first.", StatementStatuses, examples.STATUSES)},
-        may_fail=BEARER,
+        may_fail=SIGNED,
     ),
 )
 def my_statements(
@@ -69,7 +69,7 @@ def my_statements(
 @router.get(
     MY_RECEIPT,
     summary="Proof that one of the caller's statements is in the node's log",
-    **documented(answers=RECEIPT, may_fail=(*BEARER, NOT_FOUND)),
+    **documented(answers=RECEIPT, may_fail=(*SIGNED, NOT_FOUND)),
 )
 def my_receipt(
     signed: Annotated[Signed, Depends(signed_by("flagger", body=False))],

@@ -36,6 +36,9 @@ ALWAYS: Final = (
 BEARER: Final = (problems.NOT_AUTHENTICATED, problems.NOT_ALLOWED)
 """What every address with a bearer key or a signature may answer besides."""
 
+SIGNED: Final = (*BEARER, problems.RATE_LIMITED)
+"""What every address with a signature may."""
+
 WITH_BODY: Final = (problems.TOO_SLOW, problems.WRONG_TYPE)
 """What every address that reads a body may answer besides."""
 

@@ -9,8 +9,8 @@ from node.api import examples
 from node.api.auth import ServicesDep, Signed, SignedOnce, SignedRead, signed_by
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.one_hop import OneHop
-from node.api.openapi import BEARER, content, documented, shaped
-from node.api.problems import CONFLICT, NOT_FOUND, RATE_LIMITED
+from node.api.openapi import SIGNED, content, documented, shaped
+from node.api.problems import CONFLICT, NOT_FOUND
 from node.api.tiles import NOTE
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.endpoints import ACKNOWLEDGE, CEREMONY, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
@@ -42,7 +42,7 @@ Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             }
         },
-        may_fail=BEARER,
+        may_fail=SIGNED,
     ),
 )
 def checkpoint(
@@ -58,7 +58,7 @@ def checkpoint(
     **documented(
         body=content(EntriesRequest, examples.ENTRIES_REQUEST),
         answers={200: shaped("As far as the log reaches.", Entries, examples.ENTRIES)},
-        may_fail=BEARER,
+        may_fail=SIGNED,
     ),
 )
 def entries(signed: Peer, services: ServicesDep) -> Response:
@@ -72,7 +72,7 @@ def entries(signed: Peer, services: ServicesDep) -> Response:
     **documented(
         body=content(EnvelopesRequest, examples.ENVELOPES_REQUEST),
         answers={200: shaped("In the order asked.", Envelopes, examples.ENVELOPES)},
-        may_fail=BEARER,
+        may_fail=SIGNED,
     ),
 )
 def envelopes(signed: Peer, services: ServicesDep) -> Response:
@@ -87,7 +87,7 @@ def envelopes(signed: Peer, services: ServicesDep) -> Response:
     **documented(
         body=content(Acknowledgement, examples.ACKNOWLEDGEMENT),
         answers={204: {"description": "Noted."}},
-        may_fail=(*BEARER, CONFLICT),
+        may_fail=(*SIGNED, CONFLICT),
     ),
 )
 def acknowledge(signed: Peer, services: ServicesDep) -> Response:
@@ -102,7 +102,7 @@ def acknowledge(signed: Peer, services: ServicesDep) -> Response:
     **documented(
         body=content(Poke, examples.POKE),
         answers={204: {"description": "Noted; a sync follows."}},
-        may_fail=(*BEARER, RATE_LIMITED),
+        may_fail=SIGNED,
     ),
 )
 def poke(signed: Peer, services: ServicesDep) -> Response:
@@ -117,7 +117,7 @@ def poke(signed: Peer, services: ServicesDep) -> Response:
     **documented(
         body=content(OprfRequest, examples.OPRF_REQUEST),
         answers={200: shaped("With one proof for all.", OprfAnswer, examples.OPRF_ANSWER)},
-        may_fail=(*BEARER, NOT_FOUND, CONFLICT, RATE_LIMITED),
+        may_fail=(*SIGNED, NOT_FOUND, CONFLICT),
     ),
 )
 def evaluate(
@@ -134,7 +134,7 @@ def evaluate(
     **documented(
         body=content(CeremonyRequest, examples.CEREMONY_REQUEST),
         answers={200: shaped("How far this node is.", CeremonyAnswer, examples.CEREMONY_ANSWER)},
-        may_fail=(*BEARER, CONFLICT, RATE_LIMITED),
+        may_fail=(*SIGNED, CONFLICT),
     ),
 )
 def ceremony(signed: Peer, services: ServicesDep) -> Response:

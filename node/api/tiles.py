@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from node.api.auth import ServicesDep, Signed, signed_by
-from node.api.openapi import BEARER, documented
+from node.api.openapi import SIGNED, documented
 from node.api.problems import NOT_FOUND
 from protocol.endpoints import BUNDLE, TILE
 from protocol.errors import MalformedError, NotFoundError
@@ -50,7 +50,7 @@ Place = Annotated[
 @router.get(
     BUNDLE.replace("{place}", "{place:path}"),
     summary="Entries of the node's log",
-    **documented(answers=_BYTES, may_fail=(*BEARER, NOT_FOUND)),
+    **documented(answers=_BYTES, may_fail=(*SIGNED, NOT_FOUND)),
 )
 def bundle(_signed: Peer, services: ServicesDep, place: Place) -> Response:
     """Answers up to 256 statement ids, each after its length as two bytes."""
@@ -60,7 +60,7 @@ def bundle(_signed: Peer, services: ServicesDep, place: Place) -> Response:
 @router.get(
     TILE.replace("{place}", "{place:path}"),
     summary="Hashes of the node's log",
-    **documented(answers=_BYTES, may_fail=(*BEARER, NOT_FOUND)),
+    **documented(answers=_BYTES, may_fail=(*SIGNED, NOT_FOUND)),
 )
 def tile(_signed: Peer, services: ServicesDep, level: Level, place: Place) -> Response:
     """Answers up to 256 hashes of 32 bytes each."""

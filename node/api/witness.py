@@ -8,8 +8,8 @@ from starlette.responses import Response
 from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by
 from node.api.bodies import OCTETS
-from node.api.openapi import BEARER, content, documented
-from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED, ProblemError
+from node.api.openapi import SIGNED, content, documented
+from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, ProblemError
 from node.services.witnessing import OtherSize
 from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, PUBLISHED, WITNESSED
 from protocol.errors import InvalidError, LimitError, MalformedError
@@ -37,7 +37,7 @@ router = APIRouter(tags=["peer"])
                 "content": {SIZE_TYPE: {"schema": {"type": "string"}}},
             },
         },
-        may_fail=(*BEARER, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED),
+        may_fail=(*SIGNED, NOT_BELIEVED, NOT_FOUND),
     ),
 )
 def add_checkpoint(
@@ -65,7 +65,7 @@ def add_checkpoint(
     **documented(
         body=content(Evidence, examples.EVIDENCE),
         answers={204: {"description": "It holds, or was known."}},
-        may_fail=(*BEARER, NOT_BELIEVED, NOT_FOUND, RATE_LIMITED),
+        may_fail=(*SIGNED, NOT_BELIEVED, NOT_FOUND),
     ),
 )
 def evidence(
@@ -81,7 +81,7 @@ def evidence(
     summary="The latest checkpoint with enough cosignatures",
     **documented(
         answers={200: {"description": "A C2SP signed note, cosigned.", "content": _TEXT}},
-        may_fail=(*BEARER, NOT_FOUND),
+        may_fail=(*SIGNED, NOT_FOUND),
     ),
 )
 def published(
@@ -96,7 +96,7 @@ def published(
     summary="The checkpoint of a log that was cosigned last",
     **documented(
         answers={200: {"description": "A C2SP signed note, cosigned.", "content": _TEXT}},
-        may_fail=(*BEARER, NOT_FOUND),
+        may_fail=(*SIGNED, NOT_FOUND),
     ),
 )
 def witnessed(

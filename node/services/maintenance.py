@@ -11,6 +11,7 @@ from node.services import forgetting
 from node.services.ageing import Ageing
 from node.services.budgets import REPEAT_S
 from node.services.ingest import Ingest
+from node.services.rates import WINDOW_S
 from node.services.replica import retry_set_aside
 from node.storage.engine import Store
 from protocol.limits import MAX_REVIEW_DAYS, NONCE_KEPT_S
@@ -96,6 +97,7 @@ class Maintenance:
                 before=now - _COUNTERS_KEPT_S, rates_before=now - _RATES_KEPT_S
             )
             transaction.gates.forget_allowed(before=now - _RATES_KEPT_S)
+            transaction.access.forget_requests(before=now // WINDOW_S)
             transaction.access.forget_nonces(before=now - NONCE_KEPT_S)
             transaction.budgets.forget_paid(before=now - REPEAT_S)
             transaction.peers.forget_set_aside(

@@ -6,13 +6,15 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from node.storage.access_rows import RequestCountRow
 from node.storage.rows import ClientRow, LeaseRow, NonceRow
-from node.storage.sql import insert_new, join_list, split_list, table, upsert
+from node.storage.sql import add_to, insert_new, join_list, split_list, table, upsert
 from protocol.errors import ConflictError
 
 _CLIENT = table(ClientRow)
 _NONCE = table(NonceRow)
 _LEASE = table(LeaseRow)
+_REQUESTS = table(RequestCountRow)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,26 @@ class AccessRepository:
     def use_nonce(self, keyid: str, nonce: str, *, now: int) -> bool:
         """Remembers a request nonce; returns False if it was used before."""
         return insert_new(self._connection, _NONCE, {"keyid": keyid, "nonce": nonce, "at": now})
+
+    def count_requests(self, keyid: str, minute: int, times: int) -> int:
+        """Counts requests of a key in a minute; returns how many there were altogether."""
+        add_to(
+            self._connection,
+            _REQUESTS,
+            [{"keyid": keyid, "minute": minute, "count": times, "last": minute}],
+            counter="count",
+            last="last",
+        )
+        found = self._connection.execute(
+            select(_REQUESTS.c["count"]).where(
+                _REQUESTS.c.keyid == keyid, _REQUESTS.c.minute == minute
+            )
+        )
+        return int(found.scalar_one())
+
+    def forget_requests(self, *, before: int) -> None:
+        """Deletes the counts of minutes before one."""
+        self._connection.execute(delete(_REQUESTS).where(_REQUESTS.c.minute < before))
 
     def forget_nonces(self, *, before: int) -> None:
         """Deletes nonces that are too old to be replayed."""

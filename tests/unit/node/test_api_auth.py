@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 import api_fakes
 from api_fakes import FLAGGER_KEY, NODE_KEY, NOW, STRANGER_KEY, bearer, signed
+from api_table import ENDPOINTS
 from node.api.app import build_api
 from signing.keys import KeyUse, SigningKey
 
@@ -43,6 +44,30 @@ def test_a_replayed_request_is_refused(client):
     again = poke(client, header)
     assert again.status_code == 401
     assert "new nonce" in again.json()["detail"]
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(client, services):
+    services.rates.left = 1
+    assert poke(client, sign_poke()).status_code == 204
+    refused = poke(client, sign_poke())
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "42")
+    assert len(services.peers.pokes) == 1
+
+
+def test_every_call_that_is_signed_is_counted_and_no_other(client, services):
+    before = services.rates.left
+    signed_ones = [one for one in ENDPOINTS if one.caller in {"node", "flagger"}]
+    for one in ENDPOINTS:
+        header = one.header(URL)
+        client.request(one.method, one.target, content=one.data, headers=header)
+    assert before - services.rates.left == len(signed_ones)
+
+
+def test_a_request_whose_signature_does_not_hold_is_not_counted(client, services):
+    before = services.rates.left
+    poke(client, sign_poke(), body=POKE.replace(b"3", b"4"))
+    poke(client, sign_poke(key=STRANGER_KEY))
+    assert services.rates.left == before
 
 
 def test_a_changed_body_is_refused(client, services):

@@ -9,6 +9,7 @@ import pytest
 from desks import Desk, ban_of
 from node.services import maintenance as module
 from node.services.maintenance import Maintenance
+from node.services.once import Once
 from node.storage.engine import Store
 from node.storage.peers import SetAsideRecord
 from node.storage.transaction import Transaction
@@ -151,7 +152,7 @@ def test_nonces_and_answers_are_forgotten_when_they_cannot_matter_any_more(
     either_desk: Desk,
 ) -> None:
     desk = either_desk
-    desk.peers.remember_nonce("ab" * 16, "nonce", NOW)
+    desk.peers.remember(Once("ab" * 16, "nonce", NOW))
     with desk.world.store.write() as transaction:
         transaction.budgets.pay(b"digest", now=NOW)
     for later, left in ((NONCE_KEPT_S, (1, 1)), (NONCE_KEPT_S + 1, (0, 1)), (600, (0, 1))):

@@ -1,4 +1,4 @@
-"""What was acted on for whom, what others made good or erased, and what feedback is about.
+"""What was acted on for whom, what others made good or erased; feedback's topic; requests.
 
 Revision ID: 0019
 Revises: 0017
@@ -55,6 +55,14 @@ def upgrade() -> None:
         _big("issued"),
         _big("log_index"),
         sa.PrimaryKeyConstraint("target_index", "node"),
+    )
+    op.create_table(
+        "request_count",
+        _text("keyid"),
+        _big("minute"),
+        _big("count"),
+        _big("last"),
+        sa.PrimaryKeyConstraint("keyid", "minute"),
     )
     op.add_column("remedy", sa.Column("note", sa.String(), nullable=True))
     op.add_column("webhook_message", _big("task", nullable=True))
