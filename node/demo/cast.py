@@ -35,6 +35,9 @@ FLAGGER = f"{HOTLINE}/anna"
 CHEAP = Cost(1, 8192)
 """Cost of opening the demo's key files, which are deleted with it."""
 
+PROGRAM = "from node.cli.main import run; run()"
+"""The command, in the words of the interpreter."""
+
 _BUDGET = 5_000
 _DAYS = 30
 _THRESHOLD = 2
@@ -118,12 +121,17 @@ def alone(
     hash_workers: int = 1,
     port: int | None = None,
     poll_interval_s: int = 1,
+    program: str = PROGRAM,
 ) -> Iterator[Member]:
     """Starts one node that was made, and ends it when the block ends."""
     port = port or free_port()
     local = f"http://127.0.0.1:{port}"
     with _serving(
-        directory, port, hash_workers=hash_workers, poll_interval_s=poll_interval_s
+        directory,
+        port,
+        hash_workers=hash_workers,
+        poll_interval_s=poll_interval_s,
+        program=program,
     ) as process:
         member = Member(directory.name, directory, local, local, node, process)
         _wait_until_ready(member)
@@ -173,7 +181,12 @@ def _knows_circle(services: Services) -> bool:
 
 @contextmanager
 def _serving(
-    directory: Path, port: int, *, hash_workers: int = 1, poll_interval_s: int = 1
+    directory: Path,
+    port: int,
+    *,
+    hash_workers: int = 1,
+    poll_interval_s: int = 1,
+    program: str = PROGRAM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("SCHUTZNETZ_")
@@ -183,7 +196,6 @@ def _serving(
         "SCHUTZNETZ_POLL_INTERVAL_S": str(poll_interval_s),
         "SCHUTZNETZ_HASH_WORKERS": str(hash_workers),
     }
-    program = "from node.cli.main import run; run()"
     with (directory / "log.jsonl").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # this very program
             [sys.executable, "-c", program, "node", "serve", str(directory)],

@@ -17,6 +17,7 @@ from node.services.authoring import Author
 from node.services.circles import CONTRADICTED
 from node.services.clients import Client
 from node.services.epochs import Key, Standing, Standings, newest_key
+from node.services.evenness import Evenness
 from node.services.gates import Gates
 from node.services.leads import NOWHERE, Lead, Leads, Mark, applying, strongest
 from node.storage.engine import Store
@@ -102,6 +103,7 @@ class Accounts:
     ) -> None:
         self._store = store
         self._standings = Standings(store)
+        self._evenness = Evenness()
         self._review_unchecked = review_unchecked
         self._author = author
         self._policy = policy
@@ -221,6 +223,7 @@ class Accounts:
             # Counted, but not waited for: the database may be what is slow.
             self._audit.note(client.name, action, detail=f"{about} unavailable")
             raise
+        begun = self._evenness.begin()
         with self._store.read() as transaction:
             found = self._leads.find(transaction, marks, avatars, standing.nodes, now=now)
         shown = [
@@ -244,6 +247,7 @@ class Accounts:
             if standing.contradicted:
                 detail += f" without={','.join(standing.contradicted)}"
             transaction.journal.audit(client.name, action, at=now, subject=None, detail=detail)
+        self._evenness.hold(begun)
         return answers
 
     def _ask_about(

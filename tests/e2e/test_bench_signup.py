@@ -1,22 +1,26 @@
 """The sign-up bench with few questions: real holders answer, and every figure has a value."""
 
 from node.bench import signup, signup_floor
+from node.bench.signup import Load
+
+FEW = Load(checks=4, rounds={1: 2, 8: 1}, thresholds=(3,))
+FEWER = Load(checks=2, rounds={1: 1}, thresholds=(1,))
 
 
-def test_five_holders_are_measured_over_http_and_in_batches(monkeypatch):
+def test_holders_are_measured_over_http_and_in_batches_with_both_backends(monkeypatch):
     monkeypatch.setattr(signup_floor, "figures", list)
-    monkeypatch.setattr(signup, "PLATFORMS", {3: "platform-3.example"})
-    monkeypatch.setattr(signup, "_CHECKS", 4)
-    monkeypatch.setattr(signup, "_WARM_UP", 1)
-    monkeypatch.setattr(signup, "_ROUNDS", {1: 2, 8: 2, 64: 2})
-    document = signup.measure(say=lambda _text: None).to_json()
+    monkeypatch.setattr(signup, "_WARM_UP", 2)
+    document = signup.measure(say=lambda _text: None, load=FEW, portable=FEWER).to_json()
     figures = {one["name"]: one for one in document["figures"]}
     assert set(figures) == {
+        "signup.hit_miss_auc",
         "signup.p50_ms_t3",
         "signup.batch_p50_ms_t3_m1",
         "signup.batch_p50_ms_t3_m8",
-        "signup.batch_p50_ms_t3_m64",
+        "signup.p50_ms_t1_pynacl",
+        "signup.batch_p50_ms_t1_m1_pynacl",
     }
-    assert figures["signup.p50_ms_t3"]["beside"]["unanswered"] == 0
     assert all(one["value"] > 0 for one in figures.values())
+    assert figures["signup.p50_ms_t3"]["beside"]["unanswered"] == 0
+    assert 0.5 <= figures["signup.hit_miss_auc"]["value"] <= 1
     assert document["machine"]["cores"] >= 1
