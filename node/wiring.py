@@ -35,6 +35,7 @@ from node.services.flaggers import Flaggers
 from node.services.flags import Flags
 from node.services.fsck import Check, Fsck, IndexCheck, UploadsCheck
 from node.services.fsck_log import LogCheck
+from node.services.fsck_mirrors import MirrorsCheck
 from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
@@ -342,6 +343,7 @@ def _fsck(store: Store, catalogue: Catalogue, uploads: UploadIndex, *, origin: s
         {
             "log": Check(of_log.look, of_log.mend),
             "statements": Check(StatementsCheck(store, origin=origin).look),
+            "mirrors": Check(MirrorsCheck(store, origin=origin).look),
             "index": Check(of_index.look, of_index.mend),
             "uploads": Check(of_uploads.look, of_uploads.mend),
         }

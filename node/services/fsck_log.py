@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.services.fsck import Finding, Step
+from node.services.log import hashes_of
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
+from node.storage.witnesses import Stage
+from protocol.checkpoint import parse_checkpoint, parse_note
+from protocol.errors import ProtocolError, UnavailableError
 from protocol.merkle import TILE_HEIGHT, Frontier
+from protocol.proofs import TiledTree
 
 _PAGE: Final = 16_384
 
@@ -45,7 +50,27 @@ class LogCheck:
         with self._store.read() as transaction:
             wrong += self._strays(transaction)
         entries = f"The {kept.size} entries of the log lead to its root."
-        return [Finding("entries", ok=True, sentence=entries), _tree(wrong)]
+        found = [Finding("entries", ok=True, sentence=entries), _tree(wrong)]
+        return [*found, self._checkpoints()]
+
+    def _checkpoints(self) -> Finding:
+        """Compares what witnesses were shown of this log with what it is."""
+        with self._store.read() as transaction:
+            size = transaction.logs.size(self._origin)
+            stages: tuple[Stage, ...] = ("asked", "published")
+            shown = [transaction.witnesses.own(self._origin, stage) for stage in stages]
+            for one in shown:
+                if one is None:
+                    continue
+                try:
+                    checkpoint = parse_checkpoint(parse_note(one.note).text)
+                except ProtocolError:
+                    return _other("A checkpoint that was shown to witnesses is none any more.")
+                if checkpoint.size > size:
+                    return _other("The log has lost entries that its witnesses have seen.")
+                if _root(transaction, checkpoint.size) != checkpoint.root:
+                    return _other("The log is another one than its witnesses have seen.")
+        return Finding("checkpoints", ok=True, sentence="Its witnesses were shown this log.")
 
     def _strays(self, transaction: Transaction) -> int:
         size = transaction.logs.size(self._origin)
@@ -83,6 +108,18 @@ def _wrong_tiles(transaction: Transaction, size: int, full: dict[int, list[bytes
         kept = transaction.logs.tiles_at(level, first, len(roots))
         wrong += sum(kept.get(first + at) != root for at, root in enumerate(roots))
     return wrong
+
+
+def _root(transaction: Transaction, size: int) -> bytes | None:
+    """Returns the root that the log had; None where its tree is damaged, which is told anyway."""
+    try:
+        return TiledTree(size, lambda tile: hashes_of(transaction, tile)).root()
+    except UnavailableError:
+        return None
+
+
+def _other(sentence: str) -> Finding:
+    return Finding("checkpoints", ok=False, sentence=sentence)
 
 
 def _gap(place: int) -> Finding:

@@ -39,6 +39,11 @@ class LogRepository:
             return LogRecord(origin, Frontier.EMPTY, None)
         return LogRecord(origin, Frontier.from_bytes(row.frontier), row.checkpoint)
 
+    def origins(self) -> list[str]:
+        """Returns every log of which anything is known, by the name under which it is kept."""
+        found = self._connection.execute(select(_LOG.c.origin).order_by(_LOG.c.origin))
+        return [row.origin for row in found]
+
     def put(self, record: LogRecord) -> None:
         """Stores what is known of a log."""
         upsert(

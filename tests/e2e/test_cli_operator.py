@@ -337,12 +337,14 @@ def test_fsck_says_whether_index_and_database_agree_and_mends_the_index(node):
     assert fine.out.splitlines() == [
         "The 0 entries of the log lead to its root.",
         "The tree over the log fits its entries.",
+        "Its witnesses were shown this log.",
         "Every statement has the body that its id asks for, and none that is gone.",
         "Every body is signed by whom it names, as far as the keys are known here.",
         "Every statement is described as it was signed.",
         "Every media hash stands in a body, and every one of a body is here.",
         "Every fingerprint stands in a body, and every one of a body is here.",
         "What was withdrawn matches no more, and nothing else was taken out.",
+        "What is kept of the peers' logs leads to the roots that they signed.",
         "The index finds every entry of the database, and nothing else that matches.",
         "The index of uploads finds all of them.",
     ]

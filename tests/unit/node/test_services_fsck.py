@@ -10,11 +10,18 @@ from sqlalchemy import text
 from films import film
 from node.services.fsck import Check, Finding, Fsck
 from node.services.fsck_log import LogCheck
+from node.services.fsck_mirrors import MirrorsCheck
 from node.services.fsck_statements import StatementsCheck
 from node.storage.engine import Store
+from node.storage.logs import LogRecord
+from node.storage.witnesses import NoteRecord
+from protocol.checkpoint import Checkpoint
+from protocol.merkle import Frontier
+from protocol.messages import EntriesRequest
 from protocol.statements import Avatar
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse
+from signing.notes import sign_checkpoint
 from simulator import account_ban, make_key, media_flag
 from worlds import (
     ANNA,
@@ -97,7 +104,7 @@ def test_a_node_that_was_left_alone_agrees_with_itself(world: World) -> None:
     fill(world)
     found = checks_of(world).run()
     assert [one.check for one in found] == [
-        "entries", "tiles", "bodies", "signatures", "statements", "items", "accounts", "withdrawn",
+        "entries", "tiles", "checkpoints", "bodies", "signatures", "statements", "items", "accounts", "withdrawn",
     ]  # fmt: skip
     assert all(one.ok for one in found), found
     assert not any("no key is known" in one.sentence for one in found)
@@ -271,7 +278,7 @@ def test_the_tree_is_compared_and_made_anew(full: World) -> None:
         noise=b"\x5a" * 32,
     )
     fsck = checks_of(full)
-    _, tiles = LogCheck(full.store, origin=full.log.origin).look(lambda _done, _of: None)
+    _, tiles, _ = LogCheck(full.store, origin=full.log.origin).look(lambda _done, _of: None)
     assert tiles == Finding(
         "tiles",
         ok=False,
@@ -287,6 +294,65 @@ def test_a_tree_is_not_made_over_entries_that_are_wrong(full: World) -> None:
     damage(full, "UPDATE statement SET id = :noise WHERE log_index = 2", noise=b"\x5a" * 32)
     (found,) = LogCheck(full.store, origin=full.log.origin).mend()
     assert (found.check, found.ok, found.mendable) == ("entries", False, False)
+
+
+def note_of(world: World, entries: Sequence[str], size: int | None = None) -> bytes:
+    root = Frontier.EMPTY.append(bytes.fromhex(one) for one in entries).root()
+    checkpoint = Checkpoint(world.log.origin, size or len(entries), root)
+    return sign_checkpoint(checkpoint, make_key(KeyUse.LOG, HOTLINE))
+
+
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [
+        (13, "Its witnesses were shown this log."),
+        (14, "The log has lost entries that its witnesses have seen."),
+        (12, "The log is another one than its witnesses have seen."),
+        (0, "A checkpoint that was shown to witnesses is none any more."),
+    ],
+)
+def test_the_log_is_compared_with_what_its_witnesses_have_seen(
+    full: World, size: int, sentence: str
+) -> None:
+    entries = full.log.entries(EntriesRequest(start=0, limit=100)).entries
+    note = note_of(full, entries, size) if size else b"a letter to my aunt"
+    with full.store.write() as transaction:
+        transaction.witnesses.put_own(NoteRecord(full.log.origin, size, note, 1), "published")
+    found = {one.check: one for one in checks_of(full).run()}["checkpoints"]
+    assert (found.ok, found.sentence) == (size == 13, sentence)
+
+
+def test_what_is_kept_of_a_peers_log_is_compared_with_what_was_taken_over(full: World) -> None:
+    ids = [f"{at:064x}" for at in range(600)]
+    known = Frontier.EMPTY.append(bytes.fromhex(one) for one in ids)
+    check = MirrorsCheck(full.store, origin=full.log.origin)
+
+    def is_right() -> bool:
+        (found,) = check.look(lambda _done, _of: None)
+        return found.ok
+
+    with full.store.write() as transaction:
+        transaction.logs.put(LogRecord("old", known, None))
+        transaction.logs.put(LogRecord("peer", known, None))
+        transaction.mirrors.extend("peer", 0, ids)
+    assert is_right()
+    for command in (
+        "UPDATE mirror SET ids = CAST(:noise || substr(ids, 33) AS BLOB) WHERE number = 1",
+        "DELETE FROM mirror WHERE number = 1",
+        "UPDATE mirror SET ids = substr(ids, 1, 64) WHERE number = 2",
+        "UPDATE mirror SET ids = CAST(ids || :noise AS BLOB) WHERE number = 2",
+    ):
+        with full.store.read() as transaction:
+            before = transaction._connection.execute(text("SELECT * FROM mirror")).fetchall()
+        damage(full, command, noise=b"\x5a" * 32)
+        assert not is_right(), command
+        damage(full, "DELETE FROM mirror")
+        for log, number, body in before:
+            damage(
+                full, "INSERT INTO mirror VALUES (:log, :number, :ids)",
+                log=log, number=number, ids=body,
+            )  # fmt: skip
+        assert is_right()
 
 
 def test_progress_is_told_by_check(full: World) -> None:
