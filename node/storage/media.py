@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Select, delete, func, select, tuple_, update
+from sqlalchemy import Connection, CursorResult, Select, delete, func, select, text, tuple_, update
 
 from node.storage import rows
 from node.storage.sql import insert_many, table
@@ -43,6 +43,12 @@ class PdqColumns(NamedTuple):
     def __repr__(self) -> str:
         return "PdqColumns(hidden)"
 
+
+_BY_THE_KEY = text(
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"
+)
+"""PostgreSQL, before it has counted a table that was just filled, would sort all of it for each
+page. The rest of the transaction reads in the order of keys as well."""
 
 _COLUMNS = tuple(_HASH.c[name] for name in MediaHash._fields)
 
@@ -135,6 +141,8 @@ class MediaRepository:
     def _page(
         self, chosen: Select[Any], log_index: int, kinds: Sequence[str], limit: int
     ) -> CursorResult[Any]:
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_BY_THE_KEY)
         wanted = _HASH.c.kind.in_(kinds) & _HASH.c.active & (_HASH.c.log_index >= log_index)
         last = self._connection.execute(
             select(_HASH.c.log_index)
