@@ -12,6 +12,7 @@ from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
+from node.services.accuracy import Accuracies
 from node.services.accusations import Accusations
 from node.services.allowing import AllowList
 from node.services.audit import Audit
@@ -99,6 +100,7 @@ class Services:
     audit: Audit
     remedies: Remedies
     erasures: Erasures
+    accuracies: Accuracies
     rates: Rates
     tally: Tally
     quarantines: Quarantines

@@ -16,6 +16,7 @@ from node.matching.film_process import FilmHasher
 from node.matching.pool import HashPool
 from node.policy.file import PolicyFile
 from node.services.accounts import Accounts
+from node.services.accuracy import Accuracies
 from node.services.accusations import Accusations
 from node.services.allowing import AllowList
 from node.services.answering import Answering
@@ -291,6 +292,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         audit=audit,
         remedies=Remedies(store, author, answering, name=name, clock=clock),
         erasures=Erasures(store, name=name),
+        accuracies=Accuracies(store),
         rates=Rates(store, most=settings.peer_requests_per_minute, clock=clock),
         tally=tally,
         quarantines=quarantines,

@@ -16,6 +16,7 @@ from node.api.app import build_api
 from node.api.server import server_config
 from node.matching.variant_names import VariantPdq
 from node.services.accounts import CheckAnswer
+from node.services.accuracy import Accuracy
 from node.services.budgets import Allowance, Usage
 from node.services.clients import SCOPES, Client
 from node.services.erasures import Erasure, Proof
@@ -513,6 +514,16 @@ class FakeRates:
         self.left -= 1
 
 
+class FakeAccuracies:
+    def of_year(self, year: int, *, flagger: str | None, full: bool) -> list[Accuracy]:
+        counts = (9, 1, 2, 90) if full else (None,) * 4
+        return [
+            Accuracy(
+                flagger or "hotline.example/anna", "csam.act.prepub", year, 5, 1, None, *counts
+            )
+        ]
+
+
 class FakeErasures:
     def get(self, statement_id: str) -> Erasure:
         if statement_id != KNOWN:
@@ -758,6 +769,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         clients=FakeClients(),
         audit=FakeAudit(),
         remedies=FakeRemedies(),
+        accuracies=FakeAccuracies(),
         rates=FakeRates(),
         erasures=FakeErasures(),
         uploads=FakeUploads(),

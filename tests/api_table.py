@@ -171,6 +171,14 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/admin/set-aside", "admin"),
     Endpoint("GET", "/v1/admin/remedies", "admin"),
     Endpoint("GET", "/v1/admin/erasures/{statement_id}", "admin"),
+    Endpoint(
+        "GET",
+        "/v1/admin/accuracy",
+        "admin",
+        200,
+        None,
+        "year=2026&flagger=hotline.example&detail=full",
+    ),
     Endpoint("GET", "/v1/admin/restore-tasks", "admin", 200, None, "state=all"),
     Endpoint("GET", "/v1/admin/restore-tasks/{task_id}", "admin"),
     Endpoint(

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from node.api import account_shapes as account_s
 from node.api import (
+    accuracy,
     flagger,
     gates,
     operator,
@@ -54,6 +55,7 @@ ROUTERS: Final = (
     operator.router,
     gates.router,
     remedies.router,
+    accuracy.router,
 )
 
 SHAPES: Final[tuple[Shape, ...]] = (
@@ -109,6 +111,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     gate_s.AllowedEntry,
     gate_s.AllowedEntries,
     gate_s.SourceLines,
+    accuracy.AccuracyLines,
     remedy_s.Erasure,
     remedy_s.RestoreTask,
     remedy_s.RestoreTasks,

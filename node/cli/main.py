@@ -16,6 +16,7 @@ from node.cli.options import Group, group
 from node.cli.verbs import (
     accounts,
     accreditation,
+    accuracy,
     bench,
     circles,
     clients,
@@ -56,7 +57,7 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (witnesses, evidence, gates, uploads, tasks, erasures):
+    for verbs in (witnesses, evidence, gates, uploads, tasks, erasures, accuracy):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

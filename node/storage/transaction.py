@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from node.storage.access import AccessRepository
 from node.storage.accounts import AccountRepository
+from node.storage.accuracy import AccuracyRepository
 from node.storage.budgets import BudgetRepository
 from node.storage.ceremonies import CeremonyRepository
 from node.storage.descriptors import DescriptorRepository
@@ -74,6 +75,11 @@ class Transaction:
     def peers(self) -> PeerRepository:
         """Pinned nodes, and what was set aside of theirs."""
         return PeerRepository(self._connection)
+
+    @cached_property
+    def accuracy(self) -> AccuracyRepository:
+        """Sums over feedback."""
+        return AccuracyRepository(self._connection)
 
     @cached_property
     def evidence(self) -> EvidenceRepository:
