@@ -69,6 +69,14 @@ async def ask_all(request: CeremonyRequest, ask: Mapping[str, Asker]) -> dict[st
     return dict(zip(ask, heard, strict=True))
 
 
+def naming(culprit: str | None) -> str:
+    """Returns whom somebody blames, in words that leave it to that one.
+
+    What another node says of a fault is a claim: who reads it must see whose.
+    """
+    return f", naming {culprit}" if culprit else ""
+
+
 def missing_admins(
     agreed: Sequence[str], plan: Plan, admins_before: Sequence[str], threshold_before: int
 ) -> int:
@@ -98,7 +106,8 @@ def given_up(
         short = missing_admins(left, plan, admins_before, threshold_before) > 0
         if answer.state == "failed" or name in holders_of(plan) or short:
             what = "refused" if answer.state == "refused" else "ended it"
-            return f"{name} {what}: {answer.reason or 'it did not say why.'}", answer.culprit
+            why = answer.reason or "it did not say why."
+            return f"{name} {what}{naming(answer.culprit)}: {why}", answer.culprit
     return None
 
 

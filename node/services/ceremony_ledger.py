@@ -24,7 +24,12 @@ from protocol.circles import Epoch
 from protocol.encoding import convert, from_base64url, parse_json, parse_time
 from protocol.envelope import parse_envelope
 from protocol.errors import NotAllowedError, RateLimitedError
-from protocol.limits import MAX_ENVELOPE_BYTES, MAX_OPEN_CEREMONIES, MAX_TEXT_CHARS
+from protocol.limits import (
+    MAX_CEREMONY_DAYS,
+    MAX_ENVELOPE_BYTES,
+    MAX_OPEN_CEREMONIES,
+    MAX_TEXT_CHARS,
+)
 from protocol.statements import parse_as
 
 SIGNATURE: Final = "signature"
@@ -32,6 +37,13 @@ SIGNATURE: Final = "signature"
 
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
+
+GIVEN_UP: Final = ("failed", "refused")
+"""States of a ceremony that came to nothing."""
+
+KEPT_S: Final = (MAX_CEREMONY_DAYS + 1) * _DAY_S
+"""How long that is remembered; longer than any plan may be open."""
+
 _EVIDENCE: Final = "gave something in a ceremony that does not hold"
 
 
@@ -65,7 +77,10 @@ class Ledger:
             if known is not None:
                 return known
             current = StoredDirectory(transaction).circle(plan.circle)
-            before = () if current is None else current.admins
+            before: tuple[str, ...] = ()
+            # Who has no part in a circle does not learn who its admins are, or that there is one.
+            if current is not None and plan.coordinator in (*current.readers, *current.admins):
+                before = current.admins
             if self._name not in participants_of(plan, before):
                 raise NotAllowedError("This node has no part in that ceremony.")
             check_time(plan, int(self._clock()))
@@ -98,10 +113,12 @@ class Ledger:
         """Ends ceremonies whose time is over, whether or not anybody asks about them again.
 
         Else their plans would keep out others for ever, and the static key of one that was never
-        finished would lie here for ever.
+        finished would lie here for ever. What came to nothing is forgotten `KEPT_S` later: by then
+        its plan's time is over too, so that it cannot come back.
         """
         with self._store.write() as transaction:
             ended = self._end_late(transaction)
+            transaction.ceremonies.forget(GIVEN_UP, before=int(self._clock()) - KEPT_S)
         for ceremony in ended:
             forget_ceremony_key(self._directory, ceremony)
 
@@ -116,6 +133,14 @@ class Ledger:
                 )
                 ended.append(one.id)
         return ended
+
+    def before(self, plan: Plan) -> tuple[tuple[str, ...], int]:
+        """Returns the admins of the version before, and how many of them must sign."""
+        with self._store.read() as transaction:
+            current = StoredDirectory(transaction).circle(plan.circle)
+        if current is None or current.version >= plan.version:
+            return (), 0
+        return current.admins, current.admin_threshold
 
     def own_message(self, record: CeremonyRecord) -> bytes:
         """Returns what this node has said in round 1."""

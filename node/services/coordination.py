@@ -121,7 +121,7 @@ class Coordination:
         """
         record = self._record(ceremony)
         plan = parse_plan(record.plan)
-        before, _ = self._before(plan)
+        before, _ = self._ledger.before(plan)
         with self._store.read() as transaction:
             directory = StoredDirectory(transaction)
             return {name: directory.node(name) for name in participants_of(plan, before)}
@@ -155,12 +155,20 @@ class Coordination:
         moved = False
         with self._store.write() as transaction:
             known = transaction.ceremonies.parts(record.id)
+            find_node = StoredDirectory(transaction).node
             for name, one in heard.items():
                 for step, body in _said(one.answer).items():
-                    if (name, step) not in known and _is_own(name, step, body):
+                    if (name, step) in known:
+                        continue
+                    # A signature that does not hold is not kept: a good one may follow.
+                    if (
+                        _signature(record, find_node(name), body) is not None
+                        if step == SIGNATURE
+                        else _is_own(name, step, body)
+                    ):
                         transaction.ceremonies.put_part(record.id, name, step, body)
                         moved = True
-        before, threshold = self._before(plan)
+        before, threshold = self._ledger.before(plan)
         lost = given_up(plan, heard, before, threshold)
         if lost is not None:
             # Where this node has signed already, its own record stays: it signs nothing else.
@@ -187,7 +195,7 @@ class Coordination:
             find_node = StoredDirectory(transaction).node
             said: dict[str, tuple[bytes, ...]] = {}
             holders = holders_of(plan)
-            before, threshold = self._before(plan)
+            before, threshold = self._ledger.before(plan)
             agreed = [node for node, step in parts if step == Confirmation.KIND]
             everybody = {*holders, *agreed} == set(agreed)
             if everybody and not missing_admins(agreed, plan, before, threshold):
@@ -247,25 +255,15 @@ class Coordination:
         if record.descriptor is None:
             return None
         kind = payload_type(CircleDescriptor.KIND)
-        message = pae(kind, record.descriptor)
-        good: dict[str, Signature] = {}
         with self._store.read() as transaction:
-            directory = StoredDirectory(transaction)
-            for (name, step), body in transaction.ceremonies.parts(record.id).items():
-                if step != SIGNATURE:
-                    continue
-                keyid, _, text = body.decode().partition(":")
-                node = directory.node(name)
-                keys = () if node is None else [one.key for one in node.statement_keys]
-                raw = from_base64url(text)
-                for key in keys:
-                    try:
-                        if key.kid == keyid:
-                            key.verify(message, raw)
-                            good[name] = Signature(keyid, raw)
-                    except SigningError:
-                        continue
-        before, threshold = self._before(plan)
+            find_node = StoredDirectory(transaction).node
+            found = {
+                name: _signature(record, find_node(name), body)
+                for (name, step), body in transaction.ceremonies.parts(record.id).items()
+                if step == SIGNATURE
+            }
+        good = {name: one for name, one in found.items() if one is not None}
+        before, threshold = self._ledger.before(plan)
         if self._name not in good or missing_admins(list(good), plan, before, threshold):
             return None
         # The issuer's own first; then whoever decides about this version or the one before.
@@ -277,14 +275,6 @@ class Coordination:
         )
         audited = self._audit.with_statement("operator", "ceremony.publish", subject=plan.circle)
         return self._ingest.submit(envelope, caller=self._name, also=audited)
-
-    def _before(self, plan: Plan) -> tuple[tuple[str, ...], int]:
-        """Returns the admins of the version before, and how many of them must sign."""
-        with self._store.read() as transaction:
-            current = StoredDirectory(transaction).circle(plan.circle)
-        if current is None or current.version >= plan.version:
-            return (), 0
-        return current.admins, current.admin_threshold
 
     def _record(self, ceremony: str) -> CeremonyRecord:
         with self._store.read() as transaction:
@@ -312,12 +302,28 @@ def _is_own(name: str, step: str, body: bytes) -> bool:
 
     Whether it is signed as it should is asked when all have spoken (`federation.ceremony`).
     """
-    if step == SIGNATURE:
-        return True
     try:
         return parse_as(STEPS[step], parse_envelope(body).payload).issuer == name
     except ProtocolError:
         return False
+
+
+def _signature(record: CeremonyRecord, node: PinnedNode | None, body: bytes) -> Signature | None:
+    """Returns what a node signed the descriptor with, if it holds under a key of that node."""
+    if record.descriptor is None or node is None:
+        return None
+    message = pae(payload_type(CircleDescriptor.KIND), record.descriptor)
+    keyid, _, text = body.decode().partition(":")
+    for one in node.statement_keys:
+        if one.key.kid != keyid:
+            continue
+        try:
+            raw = from_base64url(text)
+            one.key.verify(message, raw)
+        except (ProtocolError, SigningError):
+            continue
+        return Signature(keyid, raw)
+    return None
 
 
 def _shown(heard: Heard) -> str:

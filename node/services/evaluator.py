@@ -25,7 +25,6 @@ from protocol.circles import CircleDescriptor, Epoch
 from protocol.encoding import encode_json, from_base64url, parse_time, to_base64url
 from protocol.errors import (
     ConflictError,
-    NotAllowedError,
     NotFoundError,
     SigningError,
     UnavailableError,
@@ -83,8 +82,7 @@ class Evaluator:
 
         Raises:
             MalformedError: an element is none; nothing was taken.
-            NotFoundError: this node holds no share of that circle.
-            NotAllowedError: the caller is no member.
+            NotFoundError: this node holds no share of such a circle, or the caller is no member.
             ConflictError: that epoch is not current.
             UnavailableError: this node's share is not the one that the descriptor describes.
             RateLimitedError: the budget of the member's party is used up, of the day or the minute.
@@ -138,10 +136,14 @@ class Evaluator:
     def _check(
         self, circle: CircleDescriptor | None, request: OprfRequest, member: str, now: int
     ) -> tuple[CircleDescriptor, Epoch]:
-        if circle is None or (request.circle, request.epoch) not in self._keys.shares:
-            raise NotFoundError("This node holds no share of that circle and epoch.")
-        if member not in {one.node for one in circle.members}:
-            raise NotAllowedError("Only members of the circle may ask for evaluations.")
+        # One answer for both: who is no member does not learn which circles there are.
+        is_member = circle is not None and member in {one.node for one in circle.members}
+        if (
+            circle is None
+            or not is_member
+            or (request.circle, request.epoch) not in self._keys.shares
+        ):
+            raise NotFoundError("This node holds no share of such a circle and epoch for you.")
         for epoch in circle.epochs:
             # By the clock of who asks, which may differ: else checks fail whenever a key changes.
             begins = parse_time(epoch.not_before) - REQUEST_SKEW_S

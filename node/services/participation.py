@@ -21,6 +21,7 @@ from federation.ceremony import (
     read_confirmations,
     witnessed_epoch,
 )
+from federation.conduct import missing_admins, naming
 from node.services.ceremony_ledger import SIGNATURE, Ledger, stored_epoch
 from node.services.ceremony_plans import AGREED, OPEN, check_first, check_rivals, check_time, say
 from node.services.directory import StoredDirectory
@@ -109,7 +110,9 @@ class Participation:
         record = self._ledger.file(plan, data)
         if request.failed is not None and record.state in OPEN:
             self._ledger.fail(
-                record.id, f"{caller} gave it up: {request.failed}", culprit=request.culprit
+                record.id,
+                f"{caller} gave it up{naming(request.culprit)}: {request.failed}",
+                culprit=request.culprit,
             )
         elif record.state in AGREED:
             self._advance(record, plan, request)
@@ -143,6 +146,11 @@ class Participation:
         if record.state == "committed" and not request.commitments:
             return record  # to open the key file takes memory and time: not for every question
         roll = self._roll(record, plan, request)
+        if missing_admins(sorted(roll.confirmed), plan, *self._ledger.before(plan)):
+            # Without them nobody would sign for this key, and a share of it is no use to anybody.
+            raise CeremonyError(
+                "Round 1 was begun before enough admins had agreed.", culprit=plan.coordinator
+            )
         seat = self._seat(record, roll)
         if record.state == "confirmed":
             envelope = say(

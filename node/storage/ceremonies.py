@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, or_, select, update
 
 from node.storage.rows import CeremonyPartRow, CeremonyRow
 from node.storage.sql import insert_new, table, upsert
@@ -121,6 +121,14 @@ class CeremonyRepository:
             .values(state=after, at=at, **values)
         )
         return done.rowcount == 1
+
+    def forget(self, states: Collection[str], *, before: int) -> None:
+        """Deletes the ceremonies in these states that came into them before an instant."""
+        old = select(_CEREMONY.c.id).where(
+            _CEREMONY.c.state.in_(list(states)), _CEREMONY.c.at < before
+        )
+        self._connection.execute(delete(_PART).where(_PART.c.ceremony.in_(old)))
+        self._connection.execute(delete(_CEREMONY).where(_CEREMONY.c.id.in_(old)))
 
     def keep_descriptor(self, ceremony: str, descriptor: bytes) -> bool:
         """Stores what is to be signed, unless there is something already."""

@@ -19,10 +19,10 @@ from protocol.ceremonies import (
     encode_plan,
     parse_plan,
 )
-from protocol.circles import Stretch
+from protocol.circles import Member, Stretch
 from protocol.encoding import format_time
 from protocol.envelope import parse_envelope
-from protocol.errors import ConflictError, RateLimitedError
+from protocol.errors import ConflictError, NotAllowedError, RateLimitedError
 from protocol.limits import MAX_OPEN_CEREMONIES
 from protocol.statements import parse_as
 from rings import DAY_S, Ring, new_epoch, open_ring
@@ -299,3 +299,95 @@ def test_the_key_of_a_ceremony_that_nobody_ends_is_gone_with_its_time(ring, monk
     services.maintenance.forget()
     assert not file.exists()
     assert ring.state(name, ceremony) == "failed"
+
+
+def test_no_holder_begins_before_enough_admins_have_agreed(ring):
+    names = ring.names
+    ceremony = ring.propose(ring.plan(generate=new_epoch(names[:2], 2), admin_threshold=3))
+    through(ring, ceremony)
+
+    async def leave_out_the_third(name, request, direct):
+        return await direct(replace(request, confirmations=request.confirmations[:2]))
+
+    ring.between = leave_out_the_third
+    ring.drive(ceremony)
+    found = ring.services[names[1]].ceremonies.get(ceremony)
+    assert (found.state, found.culprit) == ("failed", names[0])
+    assert "before enough admins had agreed" in found.reason
+    assert "ceremony-commitment" not in found.said.get(names[1], ())
+
+
+def test_a_signature_that_does_not_hold_leaves_room_for_one_that_does(ring):
+    ceremony = ring.propose(ring.plan(admin_threshold=3))
+    through(ring, ceremony)
+    garbled = []
+
+    async def garble_once(name, request, direct):
+        answer = await direct(request)
+        if name == ring.names[1] and answer.signature is not None and not garbled:
+            garbled.append(answer.signature)
+            return replace(answer, signature="A" * len(answer.signature))
+        return answer
+
+    ring.between = garble_once
+    done = ring.drive(ceremony)
+    if done.state == "waiting":
+        done = ring.drive(ceremony)
+    assert garbled
+    assert done.state == "published"
+
+
+def test_what_came_to_nothing_is_forgotten_after_a_month(ring, monkeypatch):
+    ceremony = ring.propose()
+    ring.drive(ceremony)
+    victim = ring.services[ring.names[1]]
+    victim.ceremonies.refuse(ceremony)
+    ledger = victim.participation._ledger
+    for days, is_there in ((31, True), (32, False)):
+        at_time(ring, monkeypatch, time.time() + days * DAY_S - 60)
+        ledger.end_late()
+        assert (ceremony in {one.id for one in victim.ceremonies.list()}) is is_there
+    with victim.store.read() as transaction:
+        assert transaction.ceremonies.parts(ceremony) == {}
+    # Nor does it come back: the time of its plan is over.
+    data = encode_plan(ring.first.ceremonies.get(ceremony).plan)
+    request = CeremonyRequest(ceremony=ceremony, plan=data.decode())
+    with pytest.raises(ConflictError, match="time for this ceremony is over"):
+        victim.participation.answer(request, caller=ring.names[0])
+
+
+def test_a_stranger_does_not_learn_who_the_admins_of_a_circle_are(ring):
+    *insiders, stranger = ring.names
+    members = tuple(Member(node=name, budget_per_day=1) for name in insiders)
+    plan = ring.plan(members=members, admins=tuple(insiders), generate=new_epoch(insiders, 2))
+    ceremony = ring.propose(plan)
+    ring.drive(ceremony)
+    ring.confirm(ceremony, insiders[1])
+    assert ring.drive(ceremony).state == "published"
+    heard = set()
+    for circle in (ring.circle, f"{insiders[0]}/there-is-none"):
+        probe = ring.plan(
+            circle=circle,
+            version=2,
+            previous="ab" * 32,
+            coordinator=stranger,
+            members=(Member(node=stranger, budget_per_day=1),),
+            admins=(stranger,),
+            admin_threshold=1,
+            generate=new_epoch((stranger,), 1),
+        )
+        with pytest.raises(NotAllowedError, match="no part") as caught:
+            ring.services[insiders[1]].participation.answer(request_of(probe), caller=stranger)
+        heard.add(str(caught.value))
+    assert len(heard) == 1
+
+
+def test_a_fault_that_another_node_tells_of_is_told_as_its_word(ring):
+    ceremony = ring.propose()
+    ring.drive(ceremony)
+    victim = ring.services[ring.names[1]]
+    plan = victim.ceremonies.get(ceremony).plan
+    request = request_of(plan, failed="It sent nothing.", culprit=ring.names[2])
+    victim.participation.answer(request, caller=ring.names[0])
+    told = f"{ring.names[0]} gave it up, naming {ring.names[2]}: It sent nothing."
+    assert victim.ceremonies.get(ceremony).reason == told

@@ -16,7 +16,6 @@ from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.errors import (
     ConflictError,
     MalformedError,
-    NotAllowedError,
     NotFoundError,
     RateLimitedError,
     ReplayedError,
@@ -273,7 +272,7 @@ def epoch(**changes: Any) -> Callable[[Desk], None]:
 
 BLINDED = request().blinded
 REFUSED = {
-    "somebody who is no member": Refused(NotAllowedError, "Only members", member="third.example"),
+    "somebody who is no member": Refused(NotFoundError, "holds no share", member="third.example"),
     "another circle": Refused(
         NotFoundError,
         "holds no share",
@@ -320,6 +319,17 @@ def test_it_is_refused_to_evaluate_for(desk: Desk, refused: Refused) -> None:
         evaluate(desk, refused.asked, member=refused.member)
     with desk.world.store.read() as transaction:
         assert transaction.budgets.uses_of_day("2026-11-22") == []
+
+
+def test_who_is_no_member_hears_the_same_of_every_circle(desk: Desk) -> None:
+    hold(desk)
+    heard = set()
+    for circle in (CIRCLE, OTHER_CIRCLE):
+        asked = OprfRequest(circle=circle, epoch=1, blinded=BLINDED)
+        with pytest.raises(NotFoundError, match="holds no share") as caught:
+            evaluate(desk, asked, member="third.example")
+        heard.add(str(caught.value))
+    assert len(heard) == 1
 
 
 def test_a_circle_that_is_not_known_is_not_evaluated_for_though_its_share_lies_here(
