@@ -35,6 +35,13 @@ from simulator import Peer, make_key
 Manner = Literal["whole", "stall", "flood", "cut", "trickle"]
 _DAY_S = 86_400
 _TURNS = 3
+_ROUTES = (
+    endpoints.CHECKPOINT,
+    endpoints.ENTRIES,
+    endpoints.ENVELOPES,
+    endpoints.ACKNOWLEDGE,
+    endpoints.POKE,
+)
 _CHUNK = b"[" * (64 << 10)
 _DROP_BYTES = 64
 _BETWEEN_DROPS_S = 0.02
@@ -123,6 +130,11 @@ class Liar(Peer):
                     await writer.drain()
             finally:
                 writer.transport.abort()  # nobody waits for the rest
+        if path not in _ROUTES:
+            writer.write(
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            return
         answer = await self._route(path, body)
         announced = len(answer) + (1 if self.manner == "cut" else 0)
         status = "200 OK" if answer else "204 No Content"
