@@ -281,14 +281,20 @@ def _taken(rows: Sequence[Row], start: int, most: int) -> int:
 
 
 def _ask(platform: Platform, batch: Sequence[Row], about: dict[str, Any]) -> list[Any]:
-    accounts = [
-        {"identifiers": [{"kind": kind, "value": value} for kind, value in row.identifiers]}
-        for row in batch
-    ]
+    accounts = [_account(row) for row in batch]
     found = platform.post(_PATH, {"accounts": accounts, **about}).get("results")
     if not isinstance(found, list) or len(found) != len(batch):
         raise PeerMisbehavedError("The node's answer is not about what was asked.", evidence=b"")
     return found
+
+
+def _account(row: Row) -> dict[str, Any]:
+    account: dict[str, Any] = {
+        "identifiers": [{"kind": kind, "value": value} for kind, value in row.identifiers]
+    }
+    if row.avatar is not None:
+        account["avatar"] = {"pdq": row.avatar[0], "quality": row.avatar[1]}
+    return account
 
 
 def _smaller(error: PeerRefusedError, most: int) -> int:

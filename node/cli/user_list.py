@@ -1,7 +1,8 @@
 """A list of accounts as a platform exports it: strict CSV, held in memory and nowhere else.
 
 Every row has an id of the platform's own and the account's identifiers, in columns that are named
-after their kinds. What is wrong with a row is told by line and column, and never by value.
+after their kinds; it may have the pdq of the account's picture and its quality in two more. What is
+wrong with a row is told by line and column, and never by value.
 """
 
 import csv
@@ -26,7 +27,10 @@ MAX_FILE_BYTES: Final = 64 << 20
 STANDARD_INPUT: Final = Path("-")
 
 _ID: Final = "id"
+_AVATAR: Final = ("avatar_pdq", "avatar_quality")
 _KINDS: Final = tuple(one.value for one in IdentifierKind)
+_PDQ_FORM: Final = re.compile(r"[0-9a-f]{64}")
+_QUALITY_FORM: Final = re.compile(r"100|[1-9]?[0-9]")
 _ID_FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _DELIMITERS: Final = ",;\t"
 
@@ -40,12 +44,14 @@ class Row:
         id: the platform's own reference; it never leaves this command but to the output.
         identifiers: 1 to 8 of (kind, value).
         columns: the column of each, from 1.
+        avatar: pdq and quality of the account's picture, if it is given.
     """
 
     line: int
     id: str
     identifiers: tuple[tuple[str, str], ...]
     columns: tuple[int, ...]
+    avatar: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -151,14 +157,18 @@ def _kinds(header: Sequence[str]) -> list[str]:
             address, so it is not repeated.
     """
     names = [one.strip().lower() for one in header]
-    known = f"{_ID}, {', '.join(_KINDS)}"
+    known = ", ".join((_ID, *_KINDS, *_AVATAR))
     for number, name in enumerate(names, start=1):
-        if name != _ID and name not in _KINDS:
+        if name not in (_ID, *_KINDS, *_AVATAR):
             raise InvalidError(f"line 1, column {number}: the name of a column is one of {known}.")
     if names.count(_ID) != 1:
         raise InvalidError(f"line 1: exactly one column is named {_ID}.")
-    if len(names) == 1:
-        raise InvalidError(f"line 1: there is no column beside {_ID}; name some of {known}.")
+    if [names.count(one) for one in _AVATAR] not in ([0, 0], [1, 1]):
+        raise InvalidError(f"line 1: {' and '.join(_AVATAR)} stand there once each, or not at all.")
+    if not set(names) & set(_KINDS):
+        raise InvalidError(
+            f"line 1: there is no column of an identifier; name some of {', '.join(_KINDS)}."
+        )
     return names
 
 
@@ -168,13 +178,31 @@ def _row(line: int, cells: Sequence[str], kinds: Sequence[str]) -> Row | Fault:
     own = cells[kinds.index(_ID)].strip()
     found: dict[tuple[str, str], int] = {}
     for number, (kind, cell) in enumerate(zip(kinds, cells, strict=True), start=1):
-        if kind != _ID and (value := cell.strip()):
+        if kind in _KINDS and (value := cell.strip()):
             found.setdefault((kind, value), number)
     if wrong := _wrong_id(own, found):
         return Fault(line, None, f"column {_ID}: {wrong}")
     if wrong := _wrong_identifiers(found):
         return Fault(line, own, wrong)
-    return Row(line, own, tuple(found), tuple(found.values()))
+    pdq, quality = (_cell(name, cells, kinds) for name in _AVATAR)
+    if wrong := _wrong_avatar(pdq, quality):
+        return Fault(line, own, wrong)
+    avatar = (pdq, int(quality)) if pdq else None
+    return Row(line, own, tuple(found), tuple(found.values()), avatar)
+
+
+def _cell(name: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
+    return cells[kinds.index(name)].strip() if name in kinds else ""
+
+
+def _wrong_avatar(pdq: str, quality: str) -> str:
+    if not pdq and not quality:
+        return ""
+    if not _PDQ_FORM.fullmatch(pdq):
+        return f"column {_AVATAR[0]}: this is no pdq, 64 characters of 0-9 and a-f."
+    if not _QUALITY_FORM.fullmatch(quality):
+        return f"column {_AVATAR[1]}: a quality is 0 to 100, as `schutznetz hash` gives it."
+    return ""
 
 
 def _wrong_id(own: str, found: Collection[tuple[str, str]]) -> str:

@@ -110,8 +110,9 @@ def check(
     one line each: then it does not stand in the shell's history.
 
     A list has a column id, with a reference of your own that is no identifier, and columns named
-    email, phone, device, payment, username or invite. Neither the results nor the state hold any
-    of those. The same command again goes on where the last one ended (exit code 3).
+    email, phone, device, payment, username or invite; avatar_pdq and avatar_quality may give the
+    account's picture. Neither the results nor the state hold any of those. The same command again
+    goes on where the last one ended (exit code 3).
     """
     from node.cli.own_node import Platform
     from node.cli.passphrases import read_api_key

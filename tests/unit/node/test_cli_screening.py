@@ -31,6 +31,7 @@ class FakeNode:
         trouble: what is answered in place of results, one for each request; None for nothing.
         paid: sizes of the requests that were answered.
         asked: values asked about, in order.
+        avatars: pictures that came with them.
     """
 
     day: int = 10_000
@@ -38,6 +39,7 @@ class FakeNode:
     trouble: list[httpx.Response | Exception | None] = field(default_factory=list)
     paid: list[int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    avatars: list[dict[str, Any]] = field(default_factory=list)
     used_today: int = 0
     used_in_minute: int = 0
     slept: list[float] = field(default_factory=list)
@@ -59,6 +61,7 @@ class FakeNode:
         body = json.loads(request.content)
         assert body["region"] == "DE"
         values = [[i["value"] for i in one["identifiers"]] for one in body["accounts"]]
+        self.avatars += [one["avatar"] for one in body["accounts"] if "avatar" in one]
         many = sum(map(len, values))
         size = min(one for one in SIZES if one >= many)
         day, minute = self.day - self.used_today, self.minute - self.used_in_minute
@@ -375,3 +378,12 @@ def test_an_answer_about_something_else_is_refused(stage: Stage, answer: dict[st
     stage.node.trouble = [httpx.Response(200, json=answer)]
     with pytest.raises(PeerMisbehavedError, match="not about what was asked"):
         stage.run()
+
+
+def test_a_picture_goes_along_with_its_account_and_into_no_file(stage: Stage) -> None:
+    pdq = "0123456789abcdef" * 4
+    header = "id,email,avatar_pdq,avatar_quality"
+    stage.write(f"u1,good@example.com,{pdq},98", f"u2,{BANNED},,", header=header)
+    assert stage.run().left == 0
+    assert stage.node.avatars == [{"pdq": pdq, "quality": 98}]
+    assert pdq not in stage.output.read_text(encoding="utf-8")

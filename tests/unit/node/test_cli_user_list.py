@@ -87,7 +87,7 @@ def test_a_row_has_eight_identifiers_at_most(tmp_path: Path) -> None:
         (f"7,{SECRET}\n", "line 1, column 1: the name of a column"),
         ("email,phone\na,b\n", "line 1: exactly one column is named id"),
         ("id,id,email\n7,7,a\n", "line 1: exactly one column is named id"),
-        ("id\n7\n", "line 1: there is no column beside id"),
+        ("id\n7\n", "line 1: there is no column of an identifier"),
         ("id,email\n", "There is no account"),
         ("", "exactly one column is named id"),
         (f'id,email\n7,"{SECRET}\n', "line 2: this is no CSV from here on"),
@@ -120,3 +120,55 @@ def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_neither_a_list_nor_a_row_shows_itself(tmp_path: Path) -> None:
     users = read(tmp_path, f"id,email\n7,{SECRET}\n")
     assert SECRET not in f"{users!r}{users.rows!r}"
+
+
+PDQ = "0123456789abcdef" * 4
+
+
+def test_a_row_may_have_the_picture_of_the_account(tmp_path: Path) -> None:
+    header = "id,email,avatar_pdq,avatar_quality"
+    users = read(tmp_path, f"{header}\n7,{SECRET},{PDQ},98\n8,b@b.example,,\n")
+    assert [one.avatar for one in users.rows] == [(PDQ, 98), None]
+    assert users.rows[0].identifiers == (("email", SECRET),)
+    assert PDQ not in repr(users.rows)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        (f"{PDQ},", "avatar_quality"),
+        (f"{PDQ},101", "avatar_quality"),
+        (f"{PDQ},-1", "avatar_quality"),
+        (f"{PDQ},007", "avatar_quality"),
+        (f"{PDQ},९", "avatar_quality"),
+        (",98", "avatar_pdq"),
+        (f"{PDQ[1:]},98", "avatar_pdq"),
+        (f"{PDQ.upper()},98", "avatar_pdq"),
+    ],
+)
+def test_a_picture_that_is_none_is_told_by_its_column(
+    tmp_path: Path, cells: str, column: str
+) -> None:
+    header = "id,email,avatar_pdq,avatar_quality"
+    (fault,) = faults(tmp_path, f"7,{SECRET},{cells}", header=header)
+    assert (fault.line, fault.id) == (2, "7")
+    assert fault.message.startswith(f"column {column}: ")
+    assert PDQ[1:] not in fault.message
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,email,avatar_pdq",
+        "id,email,avatar_quality",
+        "id,email,avatar_pdq,avatar_pdq,avatar_quality",
+    ],
+)
+def test_pdq_and_quality_stand_in_a_list_together(tmp_path: Path, header: str) -> None:
+    with pytest.raises(InvalidError, match="stand there once each"):
+        read(tmp_path, f"{header}\n")
+
+
+def test_a_picture_alone_identifies_nobody(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="no column of an identifier"):
+        read(tmp_path, "id,avatar_pdq,avatar_quality\n")
