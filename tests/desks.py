@@ -24,6 +24,7 @@ from node.services.circles import Circles, mark_of
 from node.services.clients import Client, Clients
 from node.services.directory import StoredDirectory
 from node.services.epochs import Standing
+from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
@@ -343,6 +344,10 @@ class Desk:
             origin=self.world.log.origin,
             clock=self.clock,
         )
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        return Erasures(self.world.store, name=self.world.name)
 
     @cached_property
     def maintenance(self) -> Maintenance:
