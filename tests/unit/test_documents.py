@@ -223,7 +223,7 @@ def test_the_tables_of_performance_are_made_from_the_figures():
     text = (DOCS / "performance.md").read_text(encoding="utf-8")
     assert script.rewritten(text) == text, "run: python docs/examples/make_performance.py"
     named = set(re.findall(r"<!-- figures: ([a-z0-9-]+) -->", text))
-    assert named == {path.stem for path in (DOCS / "figures").glob("*.json")}
+    assert named | {"variants"} == {path.stem for path in (DOCS / "figures").glob("*.json")}
 
 
 def test_the_table_of_faults_is_made_from_what_the_suite_wrote():
@@ -231,3 +231,9 @@ def test_the_table_of_faults_is_made_from_what_the_suite_wrote():
     found = load_script("make_faults")
     assert found.rewritten(text) == text, "run: python docs/examples/make_faults.py"
     assert '"lost": 0' in found.FOUND.read_text(encoding="utf-8")
+
+
+def test_the_tables_of_matching_are_made_from_the_figures():
+    text = (DOCS / "matching.md").read_text(encoding="utf-8")
+    rewritten = load_script("make_matching").rewritten(text)
+    assert rewritten == text, "run: python docs/examples/make_matching.py"
