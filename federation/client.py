@@ -40,6 +40,8 @@ from protocol.messages import (
     Message,
     OprfAnswer,
     OprfRequest,
+    OwnLogAnswer,
+    OwnLogRequest,
     Poke,
     Receipt,
     StatementStatuses,
@@ -210,10 +212,15 @@ class PeerClient:
             media_type="application/octet-stream",
         )
 
-    async def witnessed(self, origin: str) -> bytes:
+    async def own_log(self, start: int, limit: int) -> OwnLogAnswer:
+        """Returns the caller's own log as the node took it over, from index `start` on."""
+        question = OwnLogRequest(start=start, limit=limit)
+        return await self._ask(endpoints.OWN_LOG, question, OwnLogAnswer)
+
+    async def witnessed(self, origin: str, *, prefix: str = "") -> bytes:
         """Returns the checkpoint of a log that the node cosigned last, unverified."""
         digest = hashlib.sha256(origin.encode()).hexdigest()
-        path = endpoints.WITNESSED.replace("{origin}", digest)
+        path = prefix + endpoints.WITNESSED.replace("{origin}", digest)
         return await self._signed("GET", path, max_bytes=limits.MAX_NOTE_BYTES)
 
     async def tell_evidence(self, document: bytes) -> None:

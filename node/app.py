@@ -54,6 +54,7 @@ def running(services: Services) -> Iterator[None]:
         for follower in services.followers:
             follower.close()
         services.jobs.close()
+        services.standing_talk.close()
         services.witness_talk.close()
         services.exchange.close()
         services.asking.close()

@@ -44,6 +44,7 @@ from node.services.retro import Retro
 from node.services.rotation import Rotation
 from node.services.serving import Serving
 from node.services.sources import Sources
+from node.services.standing import Standing
 from node.services.streams import Streams
 from node.services.successions import Successions
 from node.services.tally import Tally
@@ -52,6 +53,7 @@ from node.services.uploads import Uploads
 from node.services.webhooks import Webhooks
 from node.services.witnessing import Witness
 from node.settings import Settings
+from node.standing_talk import StandingTalk
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
 from node.witness_talk import WitnessTalk
@@ -85,6 +87,8 @@ class Services:
     peers: Peers
     witness: Witness
     accusations: Accusations
+    standing: Standing
+    standing_talk: StandingTalk
     publication: Publication
     witness_talk: WitnessTalk
     successions: Successions
@@ -126,6 +130,8 @@ class Services:
     def start(self) -> None:
         """Begins everything that runs by itself: the audit's writer, conversations and jobs."""
         self.audit.start()
+        # First of all conversations: before it has answers, nothing is signed or taken in.
+        self.standing_talk.start()
         self.tally.start()
         self.asking.start()
         self.exchange.start()

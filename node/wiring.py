@@ -7,7 +7,6 @@ from typing import Final
 
 from node.asking import Asking
 from node.conductor import Conductor
-from node.evidence_talk import EvidenceTalk
 from node.exchange import Exchange
 from node.follower import Follower
 from node.jobs import LEASE_S, Jobs
@@ -68,7 +67,7 @@ from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
 from node.wired import Clock, Services
-from node.witness_talk import WitnessTalk
+from node.witness_wiring import health_of, standing_of, witness_talk_of
 from protocol.categories import builtin_vocabulary
 from protocol.errors import SettingsError
 
@@ -155,20 +154,30 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         name=name,
         clock=clock,
     )
+    standing, standing_talk = standing_of(
+        store,
+        log,
+        publication,
+        ingest,
+        maintenance=maintenance,
+        keys=keys,
+        settings=settings,
+        clock=clock,
+    )
     accusations = Accusations(store, name=name, clock=clock)
-    witness_talk = _witness_talk(
+    witness_talk = witness_talk_of(
         store,
         log,
         publication,
         accusations=accusations,
         maintenance=maintenance,
         exchange=exchange,
+        ingest=ingest,
         keys=keys,
         settings=settings,
         clock=clock,
     )
     ingest.subscribe(exchange.log_grew)
-    ingest.subscribe(witness_talk.log_grew)
     peers.on_poke(exchange.sync_soon)
     vocabulary = builtin_vocabulary()
     tally = Tally(store, policy, clock=clock)
@@ -261,6 +270,8 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         budgets=budgets,
         peers=peers,
         accusations=accusations,
+        standing=standing,
+        standing_talk=standing_talk,
         publication=publication,
         witness_talk=witness_talk,
         witness=Witness(store, keys, name=name, clock=clock),
@@ -299,7 +310,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         allow_list=AllowList(store, clock=clock),
         sources=Sources(store, policy),
         maintenance=maintenance,
-        health=Health(store, policy, peers.own, clock=clock),
+        health=health_of(Health(store, policy, peers.own, clock=clock), standing),
         films=FilmHasher(
             max(1, settings.hash_workers // settings.processes),
             interval_ms=settings.film_interval_ms,
@@ -367,37 +378,6 @@ def _keys_in_use(
     )
     key_use.refresh()
     return key_use
-
-
-def _witness_talk(
-    store: Store,
-    log: OwnLog,
-    publication: Publication,
-    *,
-    accusations: Accusations,
-    maintenance: Maintenance,
-    exchange: Exchange,
-    keys: NodeKeys,
-    settings: Settings,
-    clock: Clock,
-) -> WitnessTalk:
-    def leads() -> bool:
-        return maintenance.lead(for_s=LEASE_S)
-
-    evidence = EvidenceTalk(store, accusations, name=settings.name, leads=leads, clock=clock)
-    talk = WitnessTalk(
-        store,
-        log,
-        publication,
-        keys=keys,
-        settings=settings,
-        leads=leads,
-        clock=clock,
-        evidence=evidence,
-    )
-    # Who reads only what is published has been poked in vain before.
-    talk.on_published(lambda: exchange.log_grew(False))
-    return talk
 
 
 def passphrase_of(settings: Settings) -> bytes:

@@ -34,6 +34,9 @@ ENVELOPES = "/federation/v1/envelopes"
 ACKNOWLEDGE = "/federation/v1/ack"
 """A peer says up to where it has taken over this node's log."""
 
+OWN_LOG = "/federation/v1/own-log"
+"""A node that was restored asks a peer for its own log, as the peer took it over."""
+
 EVIDENCE = "/federation/v1/evidence"
 """A peer hands over what proves that a node has contradicted itself."""
 

@@ -125,6 +125,26 @@ class Poke(Message, frozen=True, kw_only=True):
     size: LogSize
 
 
+class OwnLogRequest(Message, frozen=True, kw_only=True):
+    """Asks a peer for the caller's own log as the peer took it over, from index `start` on."""
+
+    start: LogSize
+    limit: Annotated[int, Meta(ge=1, le=limits.MAX_ENTRIES_PER_REQUEST)]
+
+
+class OwnLogAnswer(Message, frozen=True, kw_only=True):
+    """The caller's own log: how far it was taken over, and the greatest checkpoint known of it.
+
+    The checkpoint is the caller's own word, signed by it: nothing else here need be believed.
+    """
+
+    origin: Text
+    size: LogSize
+    start: LogSize
+    entries: Annotated[tuple[Digest256, ...], Meta(max_length=limits.MAX_ENTRIES_PER_REQUEST)]
+    checkpoint: Annotated[str, Meta(max_length=limits.MAX_NOTE_BYTES)] | None = None
+
+
 class OprfRequest(Message, frozen=True, kw_only=True):
     """Asks for the evaluation of blinded elements (RFC 9497 section 3.3.2)."""
 

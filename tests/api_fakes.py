@@ -62,6 +62,8 @@ from protocol.messages import (
     EnvelopeAnswer,
     Envelopes,
     OprfAnswer,
+    OwnLogAnswer,
+    OwnLogRequest,
     Receipt,
     StatementStatus,
     StatementStatuses,
@@ -622,6 +624,15 @@ class FakeAccusations:
         return bool(parse_evidence(data))
 
 
+class FakeStanding:
+    """Has taken over one entry of everybody's log."""
+
+    def own_log(self, request: OwnLogRequest, *, reader: str) -> OwnLogAnswer:
+        entries = (KNOWN,) if request.start == 0 else ()
+        origin = f"{reader}/log/1"
+        return OwnLogAnswer(origin=origin, size=1, start=request.start, entries=entries)
+
+
 class FakePublication:
     """Has a checkpoint with enough cosignatures, and gathers for the next."""
 
@@ -765,6 +776,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         successions=FakeSuccessions(),
         witness=FakeWitness(),
         publication=FakePublication(),
+        standing=FakeStanding(),
         accusations=FakeAccusations(),
         clients=FakeClients(),
         audit=FakeAudit(),

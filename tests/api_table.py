@@ -143,6 +143,7 @@ ENDPOINTS = (
     Endpoint("POST", "/add-checkpoint", "node", 200, ADD_CHECKPOINT, "", OCTETS),
     Endpoint("GET", "/witness/{origin}/checkpoint", "node"),
     Endpoint("GET", "/federation/v1/published", "node"),
+    Endpoint("POST", "/federation/v1/own-log", "node", 200, examples.OWN_LOG_REQUEST),
     Endpoint("POST", "/federation/v1/evidence", "node", 204, examples.EVIDENCE),
     Endpoint("POST", "/federation/v1/poke", "node", 204, examples.POKE),
     Endpoint("POST", "/federation/v1/oprf", "node", 200, examples.OPRF_REQUEST),

@@ -35,6 +35,7 @@ from protocol.messages import (
     Envelopes,
     OprfAnswer,
     OprfRequest,
+    OwnLogAnswer,
     Poke,
     Receipt,
     StatementStatus,
@@ -286,7 +287,12 @@ class Peer:
         self._answer()
         self.evidence.append(document)
 
-    async def witnessed(self, origin: str) -> bytes:
+    async def own_log(self, start: int, limit: int) -> OwnLogAnswer:
+        """Has taken over nothing of anybody's log."""
+        self._answer()
+        return OwnLogAnswer(origin="", size=0, start=start, entries=()[:limit])
+
+    async def witnessed(self, origin: str, *, prefix: str = "") -> bytes:
         self._answer()
         if origin not in self.cosigned:
             raise PeerRefusedError("Nothing of it was cosigned.", status=404)

@@ -127,6 +127,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
     messages.Envelopes,
     messages.Acknowledgement,
     messages.Poke,
+    messages.OwnLogRequest,
+    messages.OwnLogAnswer,
     Evidence,
     messages.OprfRequest,
     messages.OprfAnswer,

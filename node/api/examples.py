@@ -287,6 +287,14 @@ BUDGET_USE: Final = {
     "members": {"platform-a.example": 4_000, "shop.platform-a.example": 120},
 }
 BUDGETS: Final = {"day": "2026-11-22", "budgets": [BUDGET_USE]}
+OWN_LOG_REQUEST: Final = {"start": 0, "limit": 4_096}
+OWN_LOG: Final = {
+    "origin": "a.example/log/1",
+    "size": 1,
+    "start": 0,
+    "entries": [STATEMENT],
+    "checkpoint": "a.example/log/1\n1\nWU8CUQcpqCNXgxKfwAvfzrIYd+6MH72R2j3Ze0GwzFQ=\n\n— …\n",
+}
 EVIDENCE: Final = {
     "format": "schutznetz-evidence",
     "version": 1,

@@ -7,13 +7,14 @@ from starlette.responses import Response
 
 from node.api import examples
 from node.api.auth import ServicesDep, Signed, signed_by
-from node.api.bodies import OCTETS
-from node.api.openapi import SIGNED, content, documented
+from node.api.bodies import OCTETS, message_answer, parse_peer_message
+from node.api.openapi import SIGNED, content, documented, shaped
 from node.api.problems import BROKEN_REQUEST, NOT_BELIEVED, NOT_FOUND, ProblemError
 from node.services.witnessing import OtherSize
-from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, PUBLISHED, WITNESSED
+from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, OWN_LOG, PUBLISHED, WITNESSED
 from protocol.errors import InvalidError, LimitError, MalformedError
 from protocol.evidence import Evidence, SaidRequest
+from protocol.messages import OwnLogAnswer, OwnLogRequest
 from protocol.witnessing import SIZE_TYPE, format_size, parse_add_checkpoint
 
 NOTE = "text/plain; charset=utf-8"
@@ -57,6 +58,23 @@ def add_checkpoint(
         # Set by hand: the framework would add a charset to the type.
         return Response(format_size(answer.size), 409, headers={"Content-Type": SIZE_TYPE})
     return Response(answer.lines, media_type=NOTE)
+
+
+@router.post(
+    OWN_LOG,
+    summary="The caller's own log, as it was taken over here",
+    **documented(
+        body=content(OwnLogRequest, examples.OWN_LOG_REQUEST),
+        answers={200: shaped("As far as it was taken over.", OwnLogAnswer, examples.OWN_LOG)},
+        may_fail=(*SIGNED, NOT_FOUND),
+    ),
+)
+def own_log(
+    signed: Annotated[Signed, Depends(signed_by("node", body=True))], services: ServicesDep
+) -> Response:
+    """Answers a node that was restored, and asks what it has signed before."""
+    asked = parse_peer_message(OwnLogRequest, signed.body)
+    return message_answer(services.standing.own_log(asked, reader=signed.name))
 
 
 @router.post(

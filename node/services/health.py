@@ -30,6 +30,7 @@ class Health:
         self._policy = policy
         self._descriptor = descriptor
         self._clock = clock
+        self._ask_standing: Callable[[], str | None] = _fine
 
     def reasons(self) -> list[str]:
         """Returns a sentence for everything without which look-ups or statements would fail."""
@@ -45,7 +46,18 @@ class Health:
         if ends is not None:
             now = int(self._clock())
             found += [f"{what} has expired: peers refuse it." for what, end in ends if end <= now]
+        found += filter(None, [self._standing()])
         return found
+
+    def on_standing(self, standing: Callable[[], str | None]) -> None:
+        """Has `standing` asked whether the log may be signed; it returns why not, or None."""
+        self._ask_standing = standing
+
+    def _standing(self) -> str | None:
+        try:
+            return self._ask_standing()
+        except SchutznetzError:
+            return None  # the database is away, which is a reason of its own
 
     def warnings(self) -> list[str]:
         """Returns a sentence for everything that will be a reason soon, and what to do by then."""
@@ -76,3 +88,7 @@ def _with_command(ends: list[tuple[str, int]]) -> list[tuple[str, int, str]]:
         verb = "key renew DIR" if use == "descriptor" else f"key rotate DIR --use {use}"
         found.append((what, end, f"schutznetz node {verb}"))
     return found
+
+
+def _fine() -> None:
+    """Nothing is known against the log."""

@@ -71,8 +71,13 @@ class Ingest:
         name: str,
         clock: Callable[[], float],
         limits: Callable[[], Limits] = Limits,
+        wakes: bool = True,
     ) -> None:
-        """Takes in no more of anybody than `limits`, asked each time, allows."""
+        """Takes in no more of anybody than `limits`, asked each time, allows.
+
+        Without `wakes`, what waited for a statement goes on waiting when that comes.
+        """
+        self._wakes = wakes
         self._limits = limits
         self._store = store
         self._log = log
@@ -190,6 +195,8 @@ class Ingest:
 
         So a body that an issuer has erased does not count for an instant, whoever serves it.
         """
+        if not self._wakes:
+            return ()
         cured: list[Accepted] = []
         for what in waiting.wakes(statement, statement_id):
             for record in transaction.peers.waiting_for(what, limit=_MOST_WOKEN):

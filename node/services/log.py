@@ -27,6 +27,37 @@ class OwnLog:
         self._keys: tuple[SigningKey, ...] = (key,)
         self.origin = origin
         self._signed: tuple[int, tuple[SigningKey, ...], bytes] | None = None
+        self._held: str | None = None
+        self._is_guarded = True
+
+    def unguarded(self) -> "OwnLog":
+        """Returns the same log for whoever brings it back to where it was; it signs nothing."""
+        other = OwnLog(self._store, self._keys[0], origin=self.origin)
+        other._is_guarded = False
+        return other
+
+    def hold(self, reason: str | None) -> None:
+        """Has this process sign nothing and take nothing in, for a reason; None: no longer."""
+        self._held = reason
+
+    @property
+    def held(self) -> str | None:
+        """Why this process waits with the log; None while it does not."""
+        return self._held
+
+    def _guard(self, transaction: Transaction, size: int) -> None:
+        """Returns if the log may grow and be signed (docs/protocol.md section 6.10).
+
+        Raises:
+            UnavailableError: it is behind what it has signed, or nobody has said yet that it is
+                not.
+        """
+        if not self._is_guarded:
+            return
+        if self._held is not None:
+            raise UnavailableError(self._held)
+        if transaction.witnesses.is_barred(self.origin, size):
+            raise UnavailableError("The log is not where it was when it was signed last.")
 
     def sign_with(self, *keys: SigningKey) -> None:
         """Signs checkpoints with these keys from now on; the first is the newest."""
@@ -37,8 +68,12 @@ class OwnLog:
 
         The log's state and the statements commit together. A crash before the commit leaves
         neither; there is nothing to repair.
+
+        Raises:
+            UnavailableError: the log must not grow now.
         """
         known = transaction.logs.get(self.origin)
+        self._guard(transaction, known.frontier.size)
         grown, full = known.frontier.grow(bytes.fromhex(one) for one in ids)
         transaction.logs.put(LogRecord(self.origin, grown, None))
         if full:
@@ -71,6 +106,7 @@ class OwnLog:
             transaction: one that has not written to the log: only what was committed may be signed.
         """
         frontier = transaction.logs.get(self.origin).frontier
+        self._guard(transaction, frontier.size)
         # What a read transaction sees has been committed, and a commit is on disk (FULL).
         signed, keys = self._signed, self._keys
         if signed is None or signed[:2] != (frontier.size, keys):
@@ -166,6 +202,14 @@ class OwnLog:
             if not 0 <= size <= transaction.logs.size(self.origin):
                 raise ProofError("The log has not grown to this size.")
             yield TiledTree(size, lambda tile: hashes_of(transaction, tile))
+
+    def root_at(self, transaction: Transaction, size: int) -> bytes:
+        """Returns the root that the log had at one of its earlier sizes.
+
+        Raises:
+            UnavailableError: the stored tree is damaged.
+        """
+        return TiledTree(size, lambda tile: hashes_of(transaction, tile)).root()
 
     def size(self) -> int:
         """Returns the number of entries."""

@@ -30,7 +30,8 @@ class WitnessedRow(SQLModel, table=True):
 class PublishedRow(SQLModel, table=True):
     """A checkpoint of the node's own log with what witnesses have put on it.
 
-    `stage` is ``asked`` while cosignatures are gathered, and ``published`` once there are enough.
+    `stage` is ``asked`` while cosignatures are gathered, and ``published`` once there are enough;
+    ``behind`` and ``forked`` is what others have kept of it and it does not have, or not so.
     """
 
     __tablename__ = "published"

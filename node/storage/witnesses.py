@@ -11,7 +11,7 @@ from node.storage.witness_rows import PublishedRow, WitnessedRow
 _WITNESSED = table(WitnessedRow)
 _PUBLISHED = table(PublishedRow)
 
-Stage = Literal["asked", "published"]
+Stage = Literal["asked", "published", "behind", "forked"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,17 @@ class WitnessRepository:
     def put_witnessed(self, record: NoteRecord) -> None:
         """Stores the checkpoint of a log that this node cosigns; the schema lets none shrink."""
         upsert(self._connection, _WITNESSED, vars(record))
+
+    def is_barred(self, origin: str, size: int) -> bool:
+        """Whether the node's own log, being this long, is known not to be what it has signed."""
+        at = _PUBLISHED.c
+        found = self._connection.execute(
+            select(at.stage).where(
+                at.origin == origin,
+                (at.stage == "forked") | ((at.stage == "behind") & (at.size > size)),
+            )
+        )
+        return found.first() is not None
 
     def own(self, origin: str, stage: Stage) -> NoteRecord | None:
         """Returns the checkpoint of the node's own log at a stage, with its cosignatures."""
