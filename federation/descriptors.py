@@ -23,7 +23,7 @@ from protocol.errors import (
     VersionError,
 )
 from protocol.fields import StatementId
-from protocol.statements import Statement, parse_as
+from protocol.statements import Revocation, Statement, parse_as
 from signing.envelopes import Verified, verify_envelope
 from signing.keys import KeyUse, PublicKey
 
@@ -36,6 +36,7 @@ class StatementKey(NamedTuple):
     key: PublicKey
     not_before: int
     not_after: int
+    revoked: Revocation | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,7 @@ def _keys(descriptor: NodeDescriptor, use: KeyUse) -> tuple[StatementKey, ...]:
             PublicKey(use, from_base64url(one.key, where="keys")),
             parse_time(one.not_before),
             min(parse_time(one.not_after), expires),
+            one.revoked,
         )
         for one in descriptor.keys
         if one.use == use

@@ -31,6 +31,7 @@ from protocol.statements import (
     Dispute,
     Erased,
     MediaFlag,
+    Revocation,
     Statement,
     parse_as,
 )
@@ -141,6 +142,10 @@ class FileDirectory:
             return None
         items = len(found.items) if isinstance(found, MediaFlag) else isinstance(found, AccountBan)
         return Target(found.issuer, found.KIND, int(items))
+
+    def stands_before(self, _statement: StatementId, _node: str, _mark: Revocation) -> bool:
+        """Returns False: files do not say when a statement came, so it is not believed."""
+        return False
 
     def may_read(self, reader: str, statement: StatementId) -> bool:
         """Returns whether a node is named by a statement; of circles nothing is known here."""

@@ -12,9 +12,16 @@ from functools import cache
 from typing import Protocol
 
 from federation.descriptors import PinnedNode
+from federation.validity import (
+    TARGET_KINDS,
+    check_flagger,
+    check_node_key,
+    flagger_key,
+    is_valid,
+)
 from protocol import limits
 from protocol.circles import CircleDescriptor
-from protocol.encoding import from_base64url, parse_time
+from protocol.encoding import parse_time
 from protocol.errors import (
     EquivocationError,
     LimitError,
@@ -27,27 +34,20 @@ from protocol.errors import (
 from protocol.fields import StatementId, organisation_of
 from protocol.kinds import KINDS
 from protocol.statements import (
-    AccountBan,
     Accredit,
     Dispute,
     Erase,
     Erased,
     Feedback,
-    MediaFlag,
     Remedied,
     Resolve,
     Retract,
+    Revocation,
     Statement,
 )
 from protocol.succession import check_succession, check_thresholds
 from signing.envelopes import Verified, verify_envelope
-from signing.keys import KeyUse, PublicKey
-
-TARGET_KINDS = frozenset({MediaFlag.KIND, AccountBan.KIND})
-"""What a retract, erase, dispute, resolve, feedback, remedied or erased may point at."""
-
-FLAGGER_KINDS = TARGET_KINDS | {Retract.KIND, Erase.KIND, Resolve.KIND}
-"""What a flagger may sign; everything else speaks for an organisation, and is signed by a node."""
+from signing.keys import PublicKey
 
 CONFIDENTIAL_KINDS = frozenset({Remedied.KIND, Erased.KIND})
 """What is said about a statement to its issuer alone, and not to everybody who may read it."""
@@ -108,6 +108,9 @@ class Directory(Protocol):
     def may_read(self, reader: str, statement: StatementId) -> bool:
         """Returns whether a node, by its name, is in the audience of a statement that is known."""
 
+    def stands_before(self, statement: StatementId, node: str, mark: Revocation) -> bool:
+        """Returns whether a statement is known to stand in a node's log before a revocation."""
+
     def dispute_target(self, dispute: StatementId) -> str | None:
         """Returns the target of a dispute that is known here."""
 
@@ -129,6 +132,7 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
        within it, the kind is one that flaggers sign (media-flag, account-ban, retract, erase,
        resolve), and the category of a media-flag or account-ban is within its scope: equal to one
        of its categories, below a branch such as ``csam.*``, or anything under ``*``.
+       A key that is revoked as of a size still counts for what is known to stand before it.
     3. `issued` lies at most `limits.MAX_FUTURE_S` ahead of the reader's clock.
     4. accredit: the issuer is a node, the flagger's name begins with that node's name and a slash,
        and the key is one that may be used.
@@ -174,10 +178,18 @@ def verify_statement(data: bytes, directory: Directory, *, now: int) -> Trusted:
     # 2. Allowed to speak.
     if node.state != "active":
         raise RevokedError("The node behind the statement is frozen here.")
+
+    def stood(mark: Revocation | None) -> bool:
+        return (
+            mark is not None
+            and mark.log == node.log_origin
+            and directory.stands_before(verified.id, organisation, mark)
+        )
+
     if statement.issuer == organisation:
-        _check_node_key(node, statement, own)
+        check_node_key(node, statement, own, stood)
     else:
-        _check_flagger(keys.accreditations(statement.issuer), statement, own)
+        check_flagger(keys.accreditations(statement.issuer), statement, own, stood)
     # 3. The clock.
     if parse_time(statement.issued) > now + limits.MAX_FUTURE_S:
         raise LimitError("The statement is dated ahead of this node's clock.", where="issued")
@@ -220,7 +232,7 @@ class _Keys:
             return []
         if name == node.name:
             return [one.key for one in node.statement_keys]
-        return [_flagger_key(one) for one in self.accreditations(name)]
+        return [flagger_key(one) for one in self.accreditations(name)]
 
     def own(self, verified: Verified) -> str:
         """Returns the id of a key of the issuer's own; others may have signed before it."""
@@ -237,14 +249,10 @@ class _Keys:
             if (
                 node is not None
                 and node.state == "active"
-                and _is_valid(node, verified.statement, keyid)
+                and is_valid(node, verified.statement, keyid)
             ):
                 found[node.name] = keyid
         return found
-
-
-def _flagger_key(accredit: Accredit) -> PublicKey:
-    return PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key, where="key"))
 
 
 def _speakers(statement: Statement, find_version: _FindVersion) -> dict[str, None]:
@@ -257,48 +265,12 @@ def _speakers(statement: Statement, find_version: _FindVersion) -> dict[str, Non
     return names
 
 
-def _is_valid(node: PinnedNode, statement: Statement, keyid: str) -> bool:
-    issued = parse_time(statement.issued)
-    return any(
-        one.not_before <= issued <= one.not_after
-        for one in node.statement_keys
-        if one.key.kid == keyid
-    )
-
-
-def _check_node_key(node: PinnedNode, statement: Statement, keyid: str) -> None:
-    if not _is_valid(node, statement, keyid):
-        raise RevokedError("The node's key was not valid when the statement was issued.")
-
-
-def _check_flagger(accreditations: Sequence[Accredit], statement: Statement, keyid: str) -> None:
-    accredit = next(one for one in accreditations if _flagger_key(one).kid == keyid)
-    if accredit.status != "active":
-        raise RevokedError(f"The flagger's accreditation is {accredit.status}.")
-    # All times have one length and sort as the instants do.
-    if not accredit.not_before <= statement.issued <= accredit.not_after:
-        raise RevokedError("The flagger's accreditation was not valid when this was issued.")
-    if statement.KIND not in FLAGGER_KINDS:
-        raise RevokedError("This kind of statement is for nodes, not for flaggers.")
-    if isinstance(statement, MediaFlag | AccountBan) and not any(
-        _covers(pattern, statement.category) for pattern in accredit.categories
-    ):
-        raise RevokedError("The category is outside the scope of the flagger's accreditation.")
-
-
-def _covers(pattern: str, category: str) -> bool:
-    """Returns whether a category lies within a pattern; a branch does not contain its own name."""
-    if pattern.endswith("*"):
-        return category.startswith(pattern[:-1])
-    return category == pattern
-
-
 def _check_accredit(statement: Accredit) -> None:
     if statement.flagger == statement.issuer or (
         organisation_of(statement.flagger) != statement.issuer
     ):
         raise RevokedError("A node vouches only for flaggers under its own name.")
-    _flagger_key(statement)
+    flagger_key(statement)
 
 
 def _check_pointer(statement: _Pointer, directory: Directory) -> None:

@@ -41,6 +41,7 @@ from node.services.rates import Rates
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
+from node.services.revocations import Revocations
 from node.services.rotation import Rotation
 from node.services.serving import Serving
 from node.services.sources import Sources
@@ -96,6 +97,7 @@ class Services:
     rotation: Rotation
     clients: Clients
     flaggers: Flaggers
+    revocations: Revocations
     circles: Circles
     ceremonies: Ceremonies
     participation: Participation

@@ -53,6 +53,7 @@ from node.services.rates import Rates
 from node.services.reissue import Reissues
 from node.services.remedies import Remedies
 from node.services.retro import Retro
+from node.services.revocations import Revocations
 from node.services.rotation import Rotation
 from node.services.serving import Serving
 from node.services.sources import Sources
@@ -98,8 +99,8 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         raise SettingsError("require_witnessed: there is no file witness_policy_file.")
     publication = Publication(store, log, witness_policy, clock=clock)
     author = Author(ingest, keys, name=name, clock=clock)
-    index = PdqEngine(settings.directory / INDEX_FOLDER)
-    catalogue = Catalogue(store, index, origin=log.origin)
+    flaggers = Flaggers(store, author, audit, name=name, clock=clock)
+    catalogue = Catalogue(store, PdqEngine(settings.directory / INDEX_FOLDER), origin=log.origin)
     most = Allowance(settings.oprf_budget_per_day, settings.oprf_burst_per_minute)
     budgets = Budgets(store, name=name, most=most, clock=clock)
     evaluator = Evaluator(store, keys, budgets, name=name, clock=clock)
@@ -286,7 +287,17 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
             clock=clock,
         ),
         clients=Clients(store, clock=clock),
-        flaggers=Flaggers(store, author, audit, name=name, clock=clock),
+        flaggers=flaggers,
+        revocations=Revocations(
+            store,
+            log,
+            author,
+            audit,
+            flaggers,
+            name=name,
+            published=publication.size,
+            clock=clock,
+        ),
         circles=Circles(
             store,
             author,

@@ -13,7 +13,7 @@ from protocol import limits
 from protocol.encoding import check_order, parse_time
 from protocol.errors import MalformedError
 from protocol.fields import Bytes32, Digest256, StatementId, Text, TimeField, Url, check_url
-from protocol.statements import Statement
+from protocol.statements import Revocation, Statement
 from protocol.structs import ContradictionError, Hidden
 
 _FINGERPRINT_BYTES = 20
@@ -21,16 +21,23 @@ _GROUP = 4
 _CHECK_CHARS = 4
 
 
-class NodeKey(Hidden, frozen=True, kw_only=True):
-    """One operational key of a node: what it is for, and from when until when."""
+class NodeKey(Hidden, frozen=True, kw_only=True, omit_defaults=True):
+    """One operational key of a node: what it is for, and from when until when.
+
+    A statement key that was revoked says so: what it signed before still counts. A key for another
+    use is just named no longer.
+    """
 
     use: Literal["request", "log", "witness", "statement"]
     key: Bytes32
     not_before: TimeField
     not_after: TimeField
+    revoked: Revocation | None = None
 
     def __post_init__(self) -> None:
         check_order(self.not_before, self.not_after)
+        if self.revoked is not None and self.use != "statement":
+            raise ContradictionError("Only a statement key is revoked as of a size of the log.")
 
 
 class NodeDescriptor(Statement, frozen=True, kw_only=True, omit_defaults=True):

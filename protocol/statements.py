@@ -29,6 +29,7 @@ from protocol.fields import (
     IssuerName,
     Jurisdiction,
     Language,
+    LogSize,
     Milliseconds,
     Nonce,
     Quality,
@@ -306,8 +307,38 @@ class Erased(Statement, frozen=True, kw_only=True, omit_defaults=True):
         parse_time(self.erased, where="erased")
 
 
+class Revocation(Hidden, frozen=True, kw_only=True):
+    """From where on nothing that a key has signed counts: as of a size of its node's log.
+
+    Attributes:
+        at: from when on.
+        log: origin of the log of the node that revokes.
+        size: what the key signed counts where its place in that log is below.
+        reason: why.
+    """
+
+    at: TimeField
+    log: Text
+    size: LogSize
+    reason: Literal["compromised", "lost", "misused", "other"]
+
+    def __post_init__(self) -> None:
+        parse_time(self.at, where="revoked.at")
+
+
 class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
-    """A node vouches for a flagger under its own name; the latest one for a key counts."""
+    """A node vouches for a flagger under its own name; the latest one for a key counts.
+
+    Attributes:
+        flagger: whom it vouches for.
+        key: of the flagger.
+        categories: what the flagger may flag: categories, branches such as ``csam.*``, or ``*``.
+        not_before: from when on.
+        not_after: until when.
+        status: ``suspended`` and ``revoked``: nothing new is believed.
+        languages: for information.
+        revoked: with status ``revoked``: what was said before still counts, and nothing else.
+    """
 
     KIND: ClassVar[str] = "accredit"
 
@@ -318,10 +349,13 @@ class Accredit(Statement, frozen=True, kw_only=True, omit_defaults=True):
     not_after: TimeField
     status: Literal["active", "suspended", "revoked"]
     languages: Annotated[tuple[Language, ...], Meta(max_length=64)] = ()
+    revoked: Revocation | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_order(self.not_before, self.not_after)
+        if self.revoked is not None and self.status != "revoked":
+            raise ContradictionError("Only a revoked accreditation says from where on.")
 
 
 S = TypeVar("S", bound=Statement)

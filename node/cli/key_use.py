@@ -94,6 +94,8 @@ def show_difference(found: "Difference") -> None:
         note(f"  a new {use} key {kid}")
     for use, kid, end in found.shortened:
         note(f"  the {use} key {kid} ends {end}")
+    for kid, size in found.revoked:
+        note(f"  the statement key {kid} IS REVOKED as of size {size} of the log")
     for use, kid in found.dropped:
         note(f"  the {use} key {kid} is named no longer")
     if found.new_root is not None:

@@ -1,8 +1,8 @@
 """What this node knows, as `federation.trust` looks it up: inside one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from federation.descriptors import PinnedNode, State, pin
 from federation.trust import CONFIDENTIAL_KINDS, Target
@@ -13,9 +13,22 @@ from protocol.circles import CircleDescriptor
 from protocol.descriptors import NodeDescriptor
 from protocol.envelope import parse_envelope
 from protocol.fields import StatementId, organisation_of
-from protocol.statements import AccountBan, Accredit, Statement, parse_as
+from protocol.statements import AccountBan, Accredit, Revocation, Statement, parse_as
 
 S = TypeVar("S", bound=Statement)
+
+
+class Served(NamedTuple):
+    """Where a statement was found that a peer serves.
+
+    Attributes:
+        by: name of the peer.
+        places: in that peer's own log, by statement id, as far as its entries are being read.
+    """
+
+    by: str
+    places: Mapping[StatementId, int]
+
 
 _KEPT: Final = 512
 
@@ -23,8 +36,10 @@ _KEPT: Final = 512
 class StoredDirectory:
     """Looks up pinned nodes, accreditations, targets and circles in the database."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, *, served: "Served | None" = None) -> None:
+        """Looks up inside one transaction; `served` says where what is judged was found."""
         self._transaction = transaction
+        self._served = served
         self._nodes: dict[str, PinnedNode | None] = {}
 
     def node(self, name: str) -> PinnedNode | None:
@@ -48,7 +63,23 @@ class StoredDirectory:
         """
         node = self.node(organisation)
         keys = () if node is None else [one.key.kid for one in node.statement_keys]
-        return self._transaction.trust.signed_by(places, keys)
+        found = self._transaction.trust.signed_by(places, keys)
+        return found - self._transaction.revocations.among_void(found)
+
+    def stands_before(self, statement: StatementId, node: str, mark: Revocation) -> bool:
+        """Returns whether a statement is known to stand in a node's log before a revocation.
+
+        Where a peer serves it, only that peer's own log says so, as it is read: to look through
+        what is kept of a log for each statement would let anybody keep this node busy.
+        """
+        if self._served is not None:
+            place = self._served.places.get(statement)
+            return self._served.by == node and place is not None and place < mark.size
+        pinned_node = self.node(node)
+        if pinned_node is None:
+            return False
+        log = log_name(pinned_node)
+        return bool(self._transaction.mirrors.before(log, mark.size, [statement]))
 
     def accreditation_at(self, log_index: int) -> Accredit:
         """Returns the accreditation at one place in the log."""

@@ -9,6 +9,8 @@ from operator import attrgetter
 from typing import cast
 
 from node.services import forgetting, restoring
+from node.services.directory import log_name, pinned
+from node.services.voiding import REASON, void_after
 from node.storage.accounts import FingerprintRecord
 from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.remedies import ErasureProof, RemedyAnswer
@@ -127,7 +129,7 @@ def _retract(
     transaction: Transaction, record: StatementRecord, statement: Statement, now: int
 ) -> None:
     retract = cast("Retract", statement)
-    _withdraw(transaction, _target(record), retract.items, reason=retract.reason, now=now)
+    withdraw(transaction, _target(record), retract.items, reason=retract.reason, now=now)
 
 
 def _erase(
@@ -172,10 +174,10 @@ def _resolve(
             for one in transaction.statements.disputes([target])
             if one.log_index == found.log_index
         )
-        _withdraw(transaction, target, items, reason="dispute upheld", now=now)
+        withdraw(transaction, target, items, reason="dispute upheld", now=now)
 
 
-def _withdraw(
+def withdraw(
     transaction: Transaction, log_index: int, items: Sequence[int], *, reason: str, now: int
 ) -> None:
     """Takes items (none named: all) out of the matching, and asks for remedy where we acted.
@@ -234,13 +236,23 @@ def _erased(
 
 
 def _accredit(
-    transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
+    transaction: Transaction, record: StatementRecord, statement: Statement, now: int
 ) -> None:
     accredit = cast("Accredit", statement)
     key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
     transaction.trust.accredit(
         accredit.flagger, key.kid, log_index=record.log_index, issued=record.issued
     )
+    node = transaction.peers.get(organisation_of(accredit.flagger))
+    if accredit.revoked is not None and node is not None:
+        void_after(
+            transaction,
+            issuer=accredit.flagger,
+            keyid=key.kid,
+            log=log_name(pinned(node)),
+            mark=accredit.revoked,
+            withdraw=lambda place: withdraw(transaction, place, (), reason=REASON, now=now),
+        )
 
 
 def _circle(

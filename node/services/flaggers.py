@@ -11,7 +11,7 @@ from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.errors import InvalidError, NotFoundError
 from protocol.fields import organisation_of
 from protocol.messages import Receipt
-from protocol.statements import Accredit
+from protocol.statements import Accredit, Revocation
 from signing.keys import KeyUse, PublicKey
 
 _SECONDS_PER_DAY = 86_400
@@ -95,17 +95,31 @@ class Flaggers:
         """Returns every flagger of this node, with every key."""
         return [_state(one) for one in self._latest()]
 
-    def set_status(self, name: str, status: str) -> Sequence[Receipt]:
-        """Suspends, revokes or restores a flagger with all keys; what was said before stays.
+    def set_status(
+        self,
+        name: str,
+        status: str,
+        *,
+        keyid: str | None = None,
+        revoked: Revocation | None = None,
+    ) -> Sequence[Receipt]:
+        """Suspends, revokes or restores a flagger's keys; what was said before stays.
 
         Args:
             name: of the flagger.
             status: ``active``, ``suspended`` or ``revoked``.
+            keyid: of one key; None for all of them.
+            revoked: with ``revoked``: from where on what was said counts no more, here and at
+                everybody else.
 
         Raises:
-            NotFoundError: no key of this flagger is known.
+            NotFoundError: no such key of this flagger is known.
         """
-        known = [one for one in self._latest() if one.flagger == name]
+        known = [
+            one
+            for one in self._latest()
+            if one.flagger == name and keyid in (None, _state(one).keyid)
+        ]
         if not known:
             raise NotFoundError("There is no flagger of this name.")
         return [
@@ -121,6 +135,7 @@ class Flaggers:
                 not_before=one.not_before,
                 not_after=one.not_after,
                 status=status,
+                revoked=revoked,
             )
             for one in known
         ]

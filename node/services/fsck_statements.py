@@ -279,7 +279,9 @@ class _Page:
         )
 
     def _withdrawn_items(self, place: int, count: int) -> set[int]:
-        """Returns which items of a statement its issuer has taken back, by what stands here."""
+        """Returns which items of a statement count no more, by what stands here."""
+        if self._transaction.revocations.among_void([place]):
+            return set(range(count))
         found: set[int] = set()
         pointing = self._withdrawals.get(place, [])
         for body in self._transaction.statements.envelopes(pointing).values():

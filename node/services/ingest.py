@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from federation.trust import CONFIDENTIAL_KINDS, Trusted, verify_statement
 from node.policy.gates import Limits
 from node.services import ageing, contradictions, effects, fitness, forgetting, intake, waiting
-from node.services.directory import StoredDirectory
+from node.services.directory import Served, StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
 from node.storage.peers import SetAsideRecord
@@ -219,7 +219,13 @@ class Ingest:
         return accepted.with_cured() if accepted.is_new else []
 
     def believe(
-        self, transaction: Transaction, envelope: bytes, *, source: str, now: int
+        self,
+        transaction: Transaction,
+        envelope: bytes,
+        *,
+        source: str,
+        now: int,
+        served: Served | None = None,
     ) -> Accepted:
         """Verifies and accepts a statement that a peer served; raises as `submit` does.
 
@@ -228,7 +234,8 @@ class Ingest:
         """
         try:
             with transaction.savepoint():
-                trusted = verify_statement(envelope, StoredDirectory(transaction), now=now)
+                directory = StoredDirectory(transaction, served=served)
+                trusted = verify_statement(envelope, directory, now=now)
                 return self.accept(transaction, trusted, source=source, now=now)
         except EquivocationError as error:
             contradictions.keep(transaction, envelope, error, now=now)

@@ -110,7 +110,9 @@ class KeysInUse:
             (self._keys.request, node.request_keys),
             (self._keys.statement, node.statement_keys),
         ):
-            left = [one.not_after for one in among if one.key.kid == key.kid]
+            left = [
+                one.not_after for one in among if one.key.kid == key.kid and one.revoked is None
+            ]
             if not left or left[0] - LEFT_S <= now:
                 return True
         return False
@@ -153,7 +155,7 @@ class KeysInUse:
         now: int,
     ) -> SigningKey:
         """Returns the newest key of the version in use that the latest one still lets sign."""
-        valid = _still_valid(used, latest, now) or list(valid_at(latest, now))
+        valid = _still_valid(used, latest, now) or _still_valid(latest, latest, now)
         return self._open(newest(valid).key) if valid else before
 
     def _open(self, key: PublicKey) -> SigningKey:
@@ -171,7 +173,7 @@ class KeysInUse:
 def _still_valid(
     used: Iterable[StatementKey], latest: Iterable[StatementKey], now: int
 ) -> list[StatementKey]:
-    kids = {one.key.kid for one in valid_at(latest, now)}
+    kids = {one.key.kid for one in valid_at(latest, now) if one.revoked is None}
     return [one for one in valid_at(used, now) if one.key.kid in kids]
 
 

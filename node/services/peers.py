@@ -138,7 +138,7 @@ class Peers:
                 record = replace(known, authority=authority)
             transaction.peers.put(record)
             for one in chain[1:] if known is None else ():
-                advance(transaction, one, statement_id)
+                advance(transaction, one, statement_id, now=now)
             transaction.journal.audit(
                 actor, "peer.add", at=now, subject=node.name, detail=f"authority={authority}"
             )

@@ -118,6 +118,11 @@ class Publication:
         with self._store.read() as transaction:
             return self.state_in(transaction)
 
+    def size(self) -> int | None:
+        """Returns how many entries are published; None where nobody's cosignature is asked for."""
+        state = self.state()
+        return state.size if state.is_asked else None
+
     def state_in(self, transaction: Transaction) -> PublicationState:
         """Does what `state` does, in a transaction that is open."""
         if self.policy is None:

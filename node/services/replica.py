@@ -9,7 +9,7 @@ from federation.sync import Pulled
 from node.services import forgetting, waiting
 from node.services.accusations import accuse, checked, descriptors_of, freeze
 from node.services.budgets import day_of
-from node.services.directory import log_name, pinned
+from node.services.directory import Served, log_name, pinned
 from node.services.ingest import ENDED, Accepted, Ingest
 from node.storage.engine import Store
 from node.storage.logs import LogRecord
@@ -113,11 +113,21 @@ class StoredReplica:
         accepted: list[Accepted] = []
         refused: list[SetAside] = []
         later: list[StatementId] = []
+        start = frontier.size - len(entries)
+        places = {one: start + at for at, one in enumerate(entries)}
+        served = Served(self._node, places)
         with self._store.write() as transaction:
             room = _MOST_SKIPPED - transaction.peers.count_skipped(self._node)
             for one in pulled:
                 if not one.has_no_body:
-                    self._take_one(transaction, one, accepted, refused, later)
+                    self._take_one(
+                        transaction,
+                        one,
+                        served,
+                        accepted=accepted,
+                        refused=refused,
+                        later=later,
+                    )
                 elif room > 0:
                     # Only to know later that what points at it is no surprise.
                     room -= 1
@@ -144,6 +154,8 @@ class StoredReplica:
         self,
         transaction: Transaction,
         one: Pulled,
+        served: Served,
+        *,
         accepted: list[Accepted],
         refused: list[SetAside],
         later: list[StatementId],
@@ -153,7 +165,9 @@ class StoredReplica:
             record = self._record(one, one.problem or "What came is no envelope.", now)
         else:
             try:
-                found = self._ingest.believe(transaction, one.envelope, source=self._node, now=now)
+                found = self._ingest.believe(
+                    transaction, one.envelope, source=self._node, now=now, served=served
+                )
             except (ProtocolError, SigningError, NodeError) as error:
                 if isinstance(error, InvalidError) and error.where == ENDED:
                     return  # as if the peer had said so

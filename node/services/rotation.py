@@ -6,7 +6,7 @@ node. Nothing of a proposal is in force before `Rotation.install`; until then it
 in the folder of keys and are used by nobody.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ from protocol.encoding import (
 )
 from protocol.errors import ConflictError, InvalidError, KeystoreError, MalformedError
 from protocol.limits import MAX_DESCRIPTOR_BYTES, MAX_DESCRIPTORS, MAX_KEYS
-from protocol.statements import encode_statement, parse_as
+from protocol.statements import Revocation, encode_statement, parse_as
 from protocol.structs import Hidden
 from signing.envelopes import add_signature, new_nonce, sign_statement
 from signing.keys import KeyUse, PublicKey, SigningKey
@@ -77,6 +77,7 @@ class Difference:
         expires: end of the new descriptor.
         new: use and key id of each new key.
         shortened: use, key id and new end of each key that ends sooner.
+        revoked: key id of each statement key that is revoked, and as of which size of the log.
         dropped: use and key id of each key that is named no longer.
         new_root: key id of another root key; None where it stays.
     """
@@ -88,6 +89,7 @@ class Difference:
     expires: str
     new: tuple[tuple[str, str], ...]
     shortened: tuple[tuple[str, str, str], ...]
+    revoked: tuple[tuple[str, int], ...]
     dropped: tuple[tuple[str, str], ...]
     new_root: str | None
 
@@ -117,6 +119,7 @@ class Rotation:
         uses: Sequence[KeyUse],
         *,
         overlap_days: int = OVERLAP_DAYS,
+        revoke: Mapping[str, Revocation] | None = None,
         cost: Cost = INTERACTIVE,
     ) -> bytes:
         """Makes new keys for some uses, and what the root key is to sign; nothing changes by it.
@@ -125,6 +128,8 @@ class Rotation:
             uses: for which there is to be a new key; none only renews the descriptor, under the
                 address that the settings say.
             overlap_days: how long the old keys may still be used.
+            revoke: by key id, keys that end now. A statement key says as of where; another one is
+                named no longer.
             cost: of opening the new key files.
 
         Raises:
@@ -135,10 +140,16 @@ class Rotation:
         with self._store.read() as transaction:
             current, current_id, envelope = self._latest(transaction)
         made = [SigningKey.generate(use) for use in dict.fromkeys(uses)]
+        revoked = dict(revoke or {})
+        if unknown := revoked.keys() - {_kid(one) for one in current.keys}:
+            raise InvalidError(f"The node's descriptor names no key {min(unknown)}.")
         kept = tuple(
-            _shortened(one, now + overlap_days * _DAY_S) if one.use in uses else one
+            kept
             for one in current.keys
             if not _is_over(one, now)
+            for kept in _kept(
+                one, now, revoked.get(_kid(one)), overlap_days if one.use in uses else None
+            )
         )
         if len(kept) + len(made) > MAX_KEYS:
             raise InvalidError(
@@ -193,7 +204,7 @@ class Rotation:
                 raise ConflictError("Another version was installed at the same time: look again.")
             record = transaction.peers.get(self._name)
             assert record is not None  # `node init` stored it
-            advance(transaction, Version(new, new_id, data), record.descriptor_id)
+            advance(transaction, Version(new, new_id, data), record.descriptor_id, now=now)
             transaction.journal.audit(
                 "operator",
                 "key.install",
@@ -202,6 +213,31 @@ class Rotation:
                 detail=f"version {new.version}",
             )
         return new
+
+    def revoke(
+        self, keyid: str, mark: Revocation, root: SigningKey, *, cost: Cost = INTERACTIVE
+    ) -> NodeDescriptor:
+        """Ends one of the node's keys at once, and puts a new one in its place.
+
+        Args:
+            keyid: of the key.
+            mark: of a statement key, as of where; of another one, nothing.
+            root: the root key.
+            cost: of opening the new key's file.
+
+        Raises:
+            InvalidError: the node's descriptor names no such key, or it is revoked already.
+            KeystoreError: it is not the root key, or a file cannot be written.
+        """
+        with self._store.read() as transaction:
+            current = self._latest(transaction).descriptor
+        found = [one for one in current.keys if _kid(one) == keyid]
+        if not found or found[0].revoked is not None:
+            raise InvalidError("The node's descriptor names no such key that is in force.")
+        if current.root != to_base64url(root.public.raw):
+            raise KeystoreError("This is not the root key of the node's latest descriptor.")
+        proposal = self.propose([KeyUse(found[0].use)], revoke={keyid: mark}, cost=cost)
+        return self.install(sign_proposal(proposal, root, now=int(self._clock())))
 
     def _latest(self, transaction: Transaction) -> Version:
         found = transaction.descriptors.latest(self._name)
@@ -274,6 +310,11 @@ def difference(data: bytes, new_root: PublicKey | None = None) -> Difference:
             for key, one in after.items()
             if key in before and one.not_after < before[key].not_after
         ),
+        revoked=tuple(
+            (_kid(one), one.revoked.size)
+            for key, one in after.items()
+            if one.revoked is not None and (key not in before or before[key].revoked is None)
+        ),
         dropped=tuple((one.use, _kid(one)) for key, one in before.items() if key not in after),
         new_root=None if root == old.root else PublicKey(KeyUse.ROOT, from_base64url(root)).kid,
     )
@@ -316,6 +357,17 @@ def _new_key(key: SigningKey, now: int) -> NodeKey:
         not_before=format_time(now),
         not_after=format_time(now + KEY_DAYS * _DAY_S),
     )
+
+
+def _kept(
+    key: NodeKey, now: int, revoked: Revocation | None, overlap_days: int | None
+) -> list[NodeKey]:
+    """Returns what the next descriptor says of a key; nothing where it names it no longer."""
+    if revoked is None:
+        return [key if overlap_days is None else _shortened(key, now + overlap_days * _DAY_S)]
+    if key.use != KeyUse.STATEMENT.value:
+        return []
+    return [msgspec.structs.replace(key, revoked=revoked)]
 
 
 def _shortened(key: NodeKey, end: int) -> NodeKey:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from federation.chains import Version, go_on
 from federation.descriptors import parse_descriptor, pin
 from node.services.accusations import freeze
-from node.services.directory import pinned
+from node.services.directory import log_name, pinned
+from node.services.effects import withdraw
 from node.services.ingest import Accepted, Ingest
+from node.services.voiding import REASON, void_after
 from node.storage.descriptors import DescriptorRecord
 from node.storage.engine import Store
 from node.storage.transaction import Transaction
@@ -108,7 +110,7 @@ class Successions:
 
         new = go_on(as_version(latest), find, envelopes, now=now)
         for one in new:
-            advance(transaction, one, record.descriptor_id)
+            advance(transaction, one, record.descriptor_id, now=now)
             transaction.journal.audit(
                 "node",
                 "peer.descriptor",
@@ -131,13 +133,14 @@ class Successions:
             freeze(transaction, name, message, error.evidence, now=now)
 
 
-def advance(transaction: Transaction, new: Version, first_id: StatementId) -> None:
+def advance(transaction: Transaction, new: Version, first_id: StatementId, *, now: int) -> None:
     """Goes on to the next version of a pinned node's descriptor, which was believed.
 
     Args:
         transaction: the caller's.
         new: the version behind the latest one.
         first_id: statement id of the node's first descriptor.
+        now: Unix time in seconds.
 
     Raises:
         ConflictError: it claims a request key of another pinned node.
@@ -150,6 +153,16 @@ def advance(transaction: Transaction, new: Version, first_id: StatementId) -> No
         DescriptorRecord(descriptor.issuer, descriptor.version, new.id, new.envelope),
         [*older, newest],
     )
+    for key in node.statement_keys:
+        if key.revoked is not None:
+            void_after(
+                transaction,
+                issuer=node.name,
+                keyid=key.key.kid,
+                log=log_name(node),
+                mark=key.revoked,
+                withdraw=lambda place: withdraw(transaction, place, (), reason=REASON, now=now),
+            )
 
 
 def as_version(record: DescriptorRecord) -> Version:

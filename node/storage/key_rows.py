@@ -37,3 +37,11 @@ class DescriptorToldRow(SQLModel, table=True):
     pulled: int = Field(
         default=0, sa_column=Column(BigInteger, autoincrement=False, nullable=False)
     )
+
+
+class VoidRow(SQLModel, table=True):
+    """A statement that does not count: its key was revoked as of a size of the log before it."""
+
+    __tablename__ = "void_statement"
+
+    log_index: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

@@ -4,7 +4,7 @@ It holds what a frontier cannot give back: which entry stood where. A log that w
 there were mirrors has none until it is fetched from its first entry.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from sqlalchemy import Connection, func, select
@@ -70,6 +70,27 @@ class MirrorRepository:
             StatementId(data[place : place + _ENTRY_BYTES].hex())
             for place in range(0, min(len(data), limit * _ENTRY_BYTES), _ENTRY_BYTES)
         ]
+
+    def before(self, log: str, size: int, wanted: Collection[str]) -> set[StatementId]:
+        """Returns those of some statements that stand in a log at a place below `size`.
+
+        Every row is read, 32 MB for a million entries: not for every statement that a peer serves.
+        """
+        at = _MIRROR.c
+        left = {bytes.fromhex(one) for one in wanted}
+        found: set[StatementId] = set()
+        rows = self._connection.execute(
+            select(at.number, at.ids)
+            .where(at.log == log, at.number * _PER_ROW < size)
+            .order_by(at.number)
+        )
+        for row in rows:
+            room = min(len(row.ids) // _ENTRY_BYTES, size - row.number * _PER_ROW)
+            for place in range(room):
+                entry = row.ids[place * _ENTRY_BYTES : (place + 1) * _ENTRY_BYTES]
+                if entry in left:
+                    found.add(StatementId(bytes(entry).hex()))
+        return found
 
     def _row(self, log: str, number: int) -> bytes:
         at = _MIRROR.c

@@ -22,6 +22,7 @@ from node.storage.mirrors import MirrorRepository
 from node.storage.peers import PeerRepository
 from node.storage.remedies import RemedyRepository
 from node.storage.retro import RetroRepository
+from node.storage.revocations import RevocationRepository
 from node.storage.statements import StatementRepository
 from node.storage.streams import StreamRepository
 from node.storage.trust import TrustRepository
@@ -85,6 +86,11 @@ class Transaction:
     def evidence(self) -> EvidenceRepository:
         """What shows that peers broke the protocol."""
         return EvidenceRepository(self._connection)
+
+    @cached_property
+    def revocations(self) -> RevocationRepository:
+        """What revoked keys have said."""
+        return RevocationRepository(self._connection)
 
     @cached_property
     def descriptors(self) -> DescriptorRepository:

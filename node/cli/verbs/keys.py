@@ -9,6 +9,7 @@ import typer
 from node.cli import options
 from node.cli.key_use import KeyChoice, RootKeyFile, RootPassphraseFile, load_root, show_difference
 from node.cli.output import show, show_fields, show_json, show_table
+from node.cli.verbs import revocation
 
 if TYPE_CHECKING:
     from node.app import Services
@@ -48,6 +49,7 @@ def register(app: options.Group) -> None:
     verbs.command("request")(request)
     verbs.command("sign")(sign)
     verbs.command("install")(install)
+    revocation.register(verbs)
     app.add_typer(verbs, name="key")
 
 

@@ -13,7 +13,7 @@ from protocol.errors import ProtocolError, SigningError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import SetAside
-from protocol.statements import Accredit, Dispute, MediaFlag, Statement
+from protocol.statements import Accredit, Dispute, MediaFlag, Revocation, Statement
 from simulator import NOW, Peer
 
 
@@ -26,6 +26,7 @@ class MemoryNode:
         taken: statements that were believed, in order.
         cursors: state and checkpoint of each peer's log.
         frozen: node, message and evidence of every contradiction.
+        places: where a statement stands in a node's log, by node and id.
         mirrors: entries of each peer's log, in their order.
         shown: what proves the last contradiction to anybody.
         fail_after: how many more calls of `take` are committed before one fails; None: all.
@@ -35,6 +36,7 @@ class MemoryNode:
     taken: dict[StatementId, Trusted] = field(default_factory=dict)
     cursors: dict[str, tuple[Frontier, bytes | None]] = field(default_factory=dict)
     frozen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    places: dict[tuple[str, StatementId], int] = field(default_factory=dict)
     mirrors: dict[str, list[StatementId]] = field(default_factory=dict)
     fail_after: int | None = None
     shown: Contradiction | None = None
@@ -68,6 +70,9 @@ class MemoryNode:
         found = self.taken[statement].verified.statement
         items = len(found.items) if isinstance(found, MediaFlag) else 1
         return Target(found.issuer, found.KIND, items)
+
+    def stands_before(self, statement: StatementId, node: str, mark: Revocation) -> bool:
+        return self.places.get((node, statement), mark.size) < mark.size
 
     def may_read(self, reader: str, statement: StatementId) -> bool:
         if statement not in self.taken:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from federation.trust import FLAGGER_KINDS, TARGET_KINDS
+from federation.validity import FLAGGER_KINDS, TARGET_KINDS
 from protocol.encoding import format_time, to_base64url
 from protocol.envelope import Envelope, Signature, encode_envelope, pae, parse_envelope
 from protocol.errors import (

@@ -16,13 +16,14 @@ from node.storage.engine import Store
 from node.storage.logs import LogRecord
 from node.storage.witnesses import NoteRecord
 from protocol.checkpoint import Checkpoint
+from protocol.encoding import format_time
 from protocol.merkle import Frontier
 from protocol.messages import EntriesRequest
-from protocol.statements import Avatar
+from protocol.statements import Avatar, Revocation
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse
 from signing.notes import sign_checkpoint
-from simulator import account_ban, make_key, media_flag
+from simulator import NOW, account_ban, accredit, make_key, media_flag
 from worlds import (
     ANNA,
     HOTLINE,
@@ -359,3 +360,11 @@ def test_progress_is_told_by_check(full: World) -> None:
     told: list[tuple[str, int, int]] = []
     checks_of(full).run(progress=lambda *one: told.append(one))
     assert told == [("log", 13, 13), ("statements", 13, 13)]
+
+
+def test_what_a_revoked_key_has_said_since_is_withdrawn_rightly(world: World) -> None:
+    world.submit(media_flag(ANNA, 71, items=items(2)))
+    mark = Revocation(at=format_time(NOW), log=world.log.origin, size=1, reason="compromised")
+    later = format_time(NOW + 1)
+    world.submit(accredit(ANNA, 72, issued=later, status="revoked", revoked=mark))
+    assert wrong(world) == {}

@@ -41,6 +41,11 @@ def upgrade() -> None:
         sa.Column("pulled", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "void_statement",
+        sa.Column("log_index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("log_index"),
+    )
     # Until now a node was pinned by its first descriptor, and had one request key.
     op.execute(
         "INSERT INTO node_descriptor (name, version, id, body) "
