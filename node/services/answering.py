@@ -22,7 +22,16 @@ from node.storage.transaction import Transaction
 from protocol.encoding import format_time
 from protocol.errors import SchutznetzError
 from protocol.fields import StatementId, organisation_of
-from protocol.statements import AccountBan, Erase, Erased, Outcome, Remedied, Resolve, Retract
+from protocol.statements import (
+    AccountBan,
+    Erase,
+    Erased,
+    MediaFlag,
+    Outcome,
+    Remedied,
+    Resolve,
+    Retract,
+)
 
 Says = Literal["acted", "settled", "nothing"]
 
@@ -32,6 +41,7 @@ PLACES: Final = ("body", "media-hashes", "fingerprints", "set-aside", "evidence"
 _CURSOR: Final = "remedies"
 _KINDS: Final = (Retract.KIND, Resolve.KIND, Erase.KIND)
 _AT_ONCE: Final = 64
+_CLEAR_EVERY_S: Final = 15
 _log = structlog.get_logger("node.answering")
 
 
@@ -82,6 +92,7 @@ class Answering:
         self._origin = origin
         self._clock = clock
         self._looked_at = 0
+        self._cleared_at = float("-inf")
         self._idle_at: int | None = None
 
     def is_behind(self) -> bool:
@@ -99,14 +110,18 @@ class Answering:
         return False
 
     def step(self) -> bool:
-        """Answers some; returns False where that has to wait, or there was nothing."""
+        """Answers some; returns False where that has to wait, or there was nothing.
+
+        Who still reads an older state keeps SQLite from emptying its log: then it is tried again.
+        """
         with self._store.read() as transaction:
             records = transaction.statements.of_kinds(
                 _KINDS, self._start(transaction), limit=_AT_ONCE
             )
             due = _read(transaction, records)
         erased = [one for one in due if one.record.kind == Erase.KIND]
-        if erased and not self._is_gone([one.target.log_index for one in erased]):
+        flags = [one.target.log_index for one in erased if one.target.kind == MediaFlag.KIND]
+        if erased and not (self._is_cleared(flags) and self._store.forget_deleted()):
             return False
         for one in due:
             self._answer(one)
@@ -143,12 +158,20 @@ class Answering:
     def _start(self, transaction: Transaction) -> int:
         return max(self._looked_at, transaction.retro.cursor(_CURSOR))
 
-    def _is_gone(self, places: Sequence[int]) -> bool:
-        """Whether nothing is left of erased statements, neither in the index nor in deleted pages.
+    def _is_cleared(self, places: Sequence[int]) -> bool:
+        """Whether nothing of erased flags is left in the index, nor in its files.
 
-        Who still reads an older state keeps SQLite from emptying its log: then it is tried again.
+        That may take a new file of everything, so it is done now and then, for all that wait.
         """
-        return self._catalogue.clear(places) and self._store.forget_deleted()
+        now = self._clock()
+        if not places:
+            return True
+        if 0 <= now - self._cleared_at < _CLEAR_EVERY_S:
+            return False
+        if not self._catalogue.clear(places):
+            return False
+        self._cleared_at = now
+        return True
 
     def _answer(self, due: Due) -> None:
         def note(transaction: Transaction, _statement: StatementId) -> None:

@@ -170,8 +170,9 @@ class Catalogue:
         Returns False where another process is at work on the files: then ask again.
         """
         self.refresh()
-        keys, _ = self._index.entries()
-        self._index.remove(keys[np.isin(keys >> _SLOT_BITS, log_indices)].tolist())
+        for log_index in log_indices:
+            # Which slots it had, its rows would say, and they are deleted.
+            self._index.remove(range(log_index << _SLOT_BITS, (log_index + 1) << _SLOT_BITS))
         # Also where nothing was found: what has left this index may still stand in a file.
         return self._index.flush()
 

@@ -1,9 +1,13 @@
 """What issuers are told when they take something back, and what the operator is asked to restore."""
 
+from pathlib import Path
+
 import pytest
 
-from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, picture
+from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
+from node.matching.engine import PdqEngine
 from node.services.answering import Says
+from node.services.catalogue import Catalogue
 from node.services.clients import Client
 from node.services.lookups import MediaQuery
 from node.services.remedies import Remedy
@@ -217,6 +221,52 @@ def test_no_proof_is_given_while_somebody_still_reads_the_deleted_pages(
         assert said(desk) == []
     answer(desk, "settled")
     assert [type(one) for one in said(desk)] == [Remedied, Erased]
+
+
+def test_a_flood_of_erasures_is_cleared_away_together(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared: list[list[int]] = []
+    whole = Catalogue.clear
+
+    def clear(catalogue: Catalogue, places: list[int]) -> bool:
+        cleared.append(places)
+        return whole(catalogue, places)
+
+    monkeypatch.setattr(Catalogue, "clear", clear)
+    answering = desk.new_answering("nothing")
+    flags = [
+        desk.world.submit(media_flag(PLATFORM, number, items=items(1))) for number in range(1, 6)
+    ]
+    for number, flagged in enumerate(flags):
+        desk.world.submit(erase(flagged.id, by=PLATFORM))
+        assert answering.is_behind()
+        assert answering.step() is (number == 0)
+    desk.world.clock.tick(15)
+    assert answering.step()
+    assert cleared == [[flags[0].index], [one.index for one in flags[1:]]]
+    assert len(said(desk)) == len(flags)
+
+
+def test_what_is_erased_is_no_more_in_the_files_of_the_index(desk: Desk, tmp_path: Path) -> None:
+    # More than are only scanned: so there are files.
+    engine = PdqEngine(tmp_path / "index", small_rows=0)
+    catalogue = Catalogue(desk.world.store, engine, origin=desk.world.log.origin)
+    kept, gone = (
+        desk.world.submit(media_flag(PLATFORM, number, items=(picture(pdq_at(number)),)))
+        for number in (1, 2)
+    )
+    catalogue.refresh()
+    assert engine.flush()
+    traces = [bytes.fromhex(pdq_at(number)) for number in (1, 2)]
+    desk.world.submit(erase(gone.id, by=PLATFORM))
+    assert catalogue.clear([gone.index])
+    catalogue.close()
+    del kept
+    reopened = PdqEngine(tmp_path / "index", small_rows=0)
+    _keys, pdqs = reopened.entries()
+    assert [bytes(one) for one in pdqs] == traces[:1]
+    reopened.close()
 
 
 def test_tasks_that_never_stop_changing_are_left_open(
