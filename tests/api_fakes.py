@@ -94,31 +94,35 @@ def token_for(scope: str) -> str:
 
 class FakeClients:
     def __init__(self) -> None:
-        self.known = {
+        self.keys = {
             token_for(one): Client(n, one, frozenset({one})) for n, one in enumerate(SCOPES, 1)
         }
         self.revoked: set[int] = set()
 
+    def known(self, token: str) -> Client | None:
+        client = self.keys.get(token)
+        return None if client is None or client.id in self.revoked else client
+
     def authenticate(self, token: str) -> Client:
-        if token not in self.known or self.known[token].id in self.revoked:
+        if token not in self.keys or self.keys[token].id in self.revoked:
             raise NotAllowedError("This key opens nothing here.")
-        return self.known[token]
+        return self.keys[token]
 
     def create(self, name: str, scopes: Any, *, actor: str) -> tuple[Client, str]:
-        if name in {one.name for one in self.known.values()}:
+        if name in {one.name for one in self.keys.values()}:
             raise ConflictError("The name is taken.")
         token = token_for(f"{name[:20]}!")
-        self.known[token] = Client(len(self.known) + 1, name, frozenset(scopes))
-        return self.known[token], token
+        self.keys[token] = Client(len(self.keys) + 1, name, frozenset(scopes))
+        return self.keys[token], token
 
     def list(self) -> list[ClientRecord]:
         return [
             ClientRecord(one.id, one.name, one.scopes, NOW, NOW if one.id in self.revoked else None)
-            for one in self.known.values()
+            for one in self.keys.values()
         ]
 
     def revoke(self, number: int, *, actor: str) -> None:
-        if number <= len(SCOPES) or number > len(self.known):
+        if number <= len(SCOPES) or number > len(self.keys):
             raise NotFoundError("There is no client of this number with access.")
         self.revoked.add(number)
 
@@ -288,6 +292,13 @@ class FakeLookups:
         self.down = False
         self.asked: list[Any] = []
         self.variants: frozenset[str] = frozenset()
+        self.nothing_like: set[str] = set()
+
+    def match_at_once(self, item: Any, *, surface: str, client: Client) -> MatchAnswer | None:
+        if item.md5 not in self.nothing_like:
+            return None
+        assert client.scopes == {"match"}
+        return MatchAnswer((MediaResult("none", None, (), ()),), self.list_state())
 
     def families(self, surface: str) -> frozenset[str]:
         return self.variants if surface == "public" else frozenset()

@@ -42,6 +42,7 @@ from protocol.witnessing import MAX_REQUEST_BYTES
 
 ROUTERS: Final = (
     public.router,
+    platform.match_router,
     platform.quick_router,
     peer.quick_router,
     platform.router,

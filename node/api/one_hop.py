@@ -5,6 +5,9 @@ one, the body parsed in the next, the handler run in a third. Each hop costs mor
 `OneHop` route does the same three things, by the same functions and in the same order, in one
 thread, so that still nothing of them runs on the event loop.
 
+The one exception are requests whose answer is known without waiting: no database, no disk, no key
+that is used, one search. Even one hop costs more than that (`AtOnce`; docs/adr/0021).
+
 Only for handlers whose arguments are the caller or a signed request, a JSON body, the services and
 the figures, and only for no body or short ones, which are read before the key is checked; every
 other request goes FastAPI's way.
@@ -32,14 +35,27 @@ _MAX_LENGTH_DIGITS: Final = 9
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
+AtOnce = Callable[[Request, bytes], Response | None]
+"""Answers a request on the event loop if it need wait for nothing, else returns None.
+
+It raises nothing, and does nothing that shows where it returns None.
+"""
+
+AT_ONCE_BYTES: Final = 1 << 10
+"""Body that may be tried on the event loop."""
+
+
 class OneHop(APIRoute):
     """A route whose dependencies and handler run in one worker thread."""
+
+    at_once: AtOnce | None = None
 
     def get_route_handler(self) -> Handler:
         """Returns what serves a request; called once, when the route is added."""
         whole: Any = super().get_route_handler()
         arguments = _dependencies(self.endpoint)
 
+        at_once = type(self).at_once
         reads = any(isinstance(one, SignedRead) for one in arguments.values())
         is_quick = _is_empty if reads else _is_short
 
@@ -53,6 +69,10 @@ class OneHop(APIRoute):
                 body: bytes | ProblemError = await json_bytes(request)
             except ProblemError as problem:
                 body = problem  # told after the key was checked, as everywhere
+            if at_once is not None and isinstance(body, bytes) and len(body) <= AT_ONCE_BYTES:
+                answered = at_once(request, body)
+                if answered is not None:
+                    return answered
             return await run_in_threadpool(serve, request, body)
 
         def serve(request: Request, body: bytes | ProblemError) -> Response:
@@ -61,6 +81,17 @@ class OneHop(APIRoute):
             return response
 
         return handle
+
+
+def at_once_by(first: AtOnce) -> type[OneHop]:
+    """Returns a route that asks `first` before it takes a thread."""
+
+    class AtOnceRoute(OneHop):
+        """A route whose commonest answer needs no thread at all."""
+
+        at_once = staticmethod(first)
+
+    return AtOnceRoute
 
 
 def _dependencies(endpoint: Callable[..., Any]) -> dict[str, Any]:

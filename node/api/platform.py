@@ -22,7 +22,7 @@ from node.api.account_shapes import (
 from node.api.auth import MetricsDep, ServicesDep, require
 from node.api.bodies import OCTETS, answer, json_body, media_type, message_answer, raw_body
 from node.api.multipart import MULTIPART, one_file
-from node.api.one_hop import OneHop
+from node.api.one_hop import OneHop, at_once_by
 from node.api.openapi import BEARER, content, documented, shaped
 from node.api.platform_shapes import (
     FileAnswer,
@@ -30,9 +30,9 @@ from node.api.platform_shapes import (
     FlagRequest,
     MatchAnswer,
     MatchRequest,
-    UploadHashes,
 )
 from node.api.problems import CONFLICT, RATE_LIMITED, UNAVAILABLE, ProblemError
+from node.api.quick_match import MAY_MATCH, match_at_once, media_query
 from node.app import Services
 from node.matching.containers import HEAD_BYTES, container_of
 from node.services import accounts as account_service
@@ -75,7 +75,10 @@ quick_router = APIRouter(tags=["platform"], route_class=OneHop)
 upload_bytes = raw_body("image/*", "video/*", OCTETS, MULTIPART)
 
 
-@quick_router.post(
+match_router = APIRouter(tags=["platform"], route_class=at_once_by(match_at_once))
+
+
+@match_router.post(
     "/v1/media/match",
     summary="Look up the media hashes of uploads",
     **documented(
@@ -85,7 +88,7 @@ upload_bytes = raw_body("image/*", "video/*", OCTETS, MULTIPART)
     ),
 )
 def match(
-    client: Annotated[Client, Depends(require("match"))],
+    client: Annotated[Client, Depends(MAY_MATCH)],
     services: ServicesDep,
     metrics: MetricsDep,
     body: Annotated[MatchRequest, Depends(json_body(MatchRequest))],
@@ -329,14 +332,6 @@ def media_item(body: FlaggedHashes) -> MediaItem:
     """Returns the item of a statement that a body names; its form was checked already."""
     values = dict(body) | {"frames": tuple(Frame(**dict(one)) for one in body.frames)}
     return MediaItem(**values)
-
-
-def media_query(body: UploadHashes) -> MediaQuery:
-    """Returns the query for what a body names."""
-    values = dict(body) | {"frames": tuple(QueryFrame(**dict(one)) for one in body.frames)}
-    values["variants"] = tuple(QueryVariant(**dict(one)) for one in body.variants)
-    del values["reference"]
-    return MediaQuery(**values)
 
 
 def padded(response: Response, *, blocks: int = 1) -> Response:

@@ -82,7 +82,7 @@ class Catalogue:
             version: of the database, `Store.version`; while it stays the same there is nothing new.
         """
         # The index may have gone over to what another process made, and be behind again.
-        if version is not None and self._seen == (version, self._index.reached):
+        if self.is_current(version):
             return
         with self._store.read() as transaction:
             reached = self._index.reached
@@ -98,6 +98,10 @@ class Catalogue:
                 following = found.log_indices[-1] + 1 if found else size
                 self._index.add(*_arrays(found), _reached(transaction, following))
             self._seen = (version, reached)
+
+    def is_current(self, version: int | None) -> bool:
+        """Whether `refresh` would find nothing new at this version of the database."""
+        return version is not None and self._seen == (version, self._index.reached)
 
     def near(
         self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
@@ -119,6 +123,8 @@ class Catalogue:
 
         Whether an entry is active, `believed` says, and only that.
         """
+        if len(pdqs) == 1:  # most uploads: without arrays around it
+            return [self._index.query(pdqs[0], max_distance)]
         return self._index.query_many(pdqs, max_distance)
 
     def believed(self, transaction: Transaction, hits: Sequence[Found]) -> list[Believed]:

@@ -190,7 +190,7 @@ class Judge:
             remarks: sentences to stand before the policy's own.
         """
         if not hits and not remarks:
-            return self._judge_nothing(policy, surface), []
+            return self.nothing(policy, surface), []
         evidence, matches = [], []
         touched: dict[tuple[int, int], int] = {}
         heard: Counter[tuple[object, ...]] = Counter()
@@ -234,7 +234,7 @@ class Judge:
         said = category.id if category.known else None
         return (organisation_of(scope.issuer), said, applies(scope, surface, operator))
 
-    def _judge_nothing(self, policy: Policy, surface: str) -> MediaResult:
+    def nothing(self, policy: Policy, surface: str) -> MediaResult:
         """Returns what a policy says where nothing was found: most uploads, and always the same."""
         known = self._of_nothing
         if known is None or known[0] is not policy:

@@ -159,7 +159,7 @@ def test_what_is_no_key_of_a_client_is_refused(client, value):
 
 def test_a_revoked_key_reads_as_an_unknown_one(client, services):
     unknown = client.get("/v1/remedies", headers={"Authorization": "Bearer snk_x"})
-    services.clients.revoked.add(services.clients.known[api_fakes.token_for("statements")].id)
+    services.clients.revoked.add(services.clients.keys[api_fakes.token_for("statements")].id)
     revoked = client.get("/v1/remedies", headers=bearer("statements"))
     assert (revoked.status_code, revoked.text) == (unknown.status_code, unknown.text)
 

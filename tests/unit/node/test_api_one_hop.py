@@ -1,5 +1,6 @@
 """A look-up takes one worker thread, and is let in, refused and answered as through three."""
 
+import json
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ import api_fakes
 from api_fakes import bearer
 from node.api import one_hop, peer, platform
 from node.api.app import build_api
+from node.api.auth import Requirement
 from node.api.one_hop import OneHop
 from node.api.peer import checkpoint, evaluate
 from node.api.platform import check_account, match
@@ -33,7 +35,11 @@ def client(services, monkeypatch, request):
 
 
 def test_what_is_asked_most_is_served_in_one_hop():
-    routes = [*platform.quick_router.routes, *peer.quick_router.routes]
+    routes = [
+        *platform.match_router.routes,
+        *platform.quick_router.routes,
+        *peer.quick_router.routes,
+    ]
     assert all(isinstance(route, OneHop) for route in routes)
     assert [route.endpoint for route in routes] == [
         match,
@@ -125,6 +131,60 @@ def test_nothing_of_a_look_up_runs_on_the_event_loop(services, monkeypatch):
     client.post("/v1/media/match", json=BODY, headers=bearer("match"))
     assert threads
     assert all("worker" in name.lower() for name in threads)
+
+
+@pytest.fixture
+def quick(services):
+    """A node that knows at once that nothing is like `BODY`."""
+    services.lookups.nothing_like.add("a" * 32)
+    return TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+
+
+def test_a_picture_that_resembles_nothing_is_answered_without_a_thread(quick, services):
+    response = quick.post("/v1/media/match", json=BODY, headers=bearer("match"))
+    assert response.status_code == 200
+    assert [one["decision"] for one in response.json()["results"]] == ["none"]
+    assert response.json()["list"]["entries"] == 7
+    assert not services.lookups.asked
+    figures = quick.get("/metrics", headers=bearer("admin")).text
+    assert 'schutznetz_decisions_total{decision="none",subject="media"} 1.0' in figures
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "status"),
+    [
+        ({}, BODY, 401),
+        ({"Authorization": "Bearer snk_unknown"}, BODY, 401),
+        ({"Authorization": "Basic bWF0Y2g6"}, BODY, 401),
+        ({"Authorization": "Bearer " + "A" * 200}, BODY, 401),
+        ({"Authorization": "Bearer \u00fc"}, BODY, 401),
+        (bearer("check"), BODY, 403),
+        (bearer("match"), BODY | {"surface": "elsewhere"}, 422),
+        (bearer("match"), BODY | {"items": BODY["items"] * 2}, 200),
+        (bearer("match"), BODY | {"items": [{"md5": "b" * 32}]}, 200),
+    ],
+)
+def test_whatever_else_is_asked_goes_to_the_handler(quick, services, header, body, status):
+    fields = {name: value.encode("utf-8") for name, value in header.items()}
+    response = quick.post("/v1/media/match", json=body, headers=fields)
+    assert response.status_code == status, response.text
+    assert bool(services.lookups.asked) is (status == 200)
+
+
+def test_a_long_body_is_not_tried_on_the_event_loop(quick, services):
+    spaces = b" " * one_hop.AT_ONCE_BYTES
+    body = json.dumps(BODY).encode() + spaces
+    header = bearer("match") | {"Content-Type": "application/json"}
+    assert quick.post("/v1/media/match", content=body, headers=header).status_code == 200
+    assert services.lookups.asked
+
+
+def test_an_operators_key_is_never_known_at_once(services):
+    request = Request({"type": "http", "headers": [], "state": {}})
+    assert Requirement("match").known(request, services) is None
+    header = [(b"authorization", bearer("admin")["Authorization"].encode())]
+    request = Request({"type": "http", "headers": header, "state": {}})
+    assert Requirement("admin").known(request, services) is None
 
 
 def test_a_handler_with_other_arguments_cannot_be_served_so():
