@@ -49,6 +49,7 @@ WARM_UP = MOST_ANSWERS + 50  # until the answers that are kept for repeats are a
 LIMITS = {
     "SCHUTZNETZ_OPRF_BUDGET_PER_DAY": str(A_DAY),
     "SCHUTZNETZ_OPRF_BURST_PER_MINUTE": str(A_DAY),
+    "SCHUTZNETZ_PEER_REQUESTS_PER_MINUTE": "1000000",
 }
 
 

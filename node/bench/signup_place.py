@@ -25,7 +25,11 @@ PLATFORMS: Final = {threshold: f"platform-{threshold}.example" for threshold in 
 PORTABLE: Final = "from node.bench.portable import run; run()"
 """A node without libsodium, in the words of the interpreter."""
 
-_SETTINGS: Final = "oprf_budget_per_day = 100000\noprf_burst_per_minute = 100000\n"
+_SETTINGS: Final = (
+    "oprf_budget_per_day = 100000\n"
+    "oprf_burst_per_minute = 100000\n"
+    "peer_requests_per_minute = 1000000\n"
+)
 _DAYS: Final = 2
 _POLL_EVERY_S: Final = 300  # as a node does that pokes reach: eight that poll each second are work
 
