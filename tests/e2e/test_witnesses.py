@@ -4,9 +4,11 @@ from pathlib import Path
 
 import httpx
 
+from cli_stage import call
 from node.demo.cast import PLATFORM_A, PLATFORM_B, wait_for
 from nodes import HOTLINE, TOLD_WITHIN_S, media_flag, serving
 from protocol.checkpoint import parse_checkpoint, parse_note
+from protocol.fields import StatementId
 from protocol.witness_policy import parse_witness_policy
 from signing.cosignatures import verify_cosignatures
 from signing.keys import KeyUse
@@ -42,5 +44,19 @@ def test_a_flag_is_published_when_enough_peers_have_cosigned_and_only_then_read_
         note = parse_note(data)
         assert parse_checkpoint(note.text).size >= 2
         assert len(verify_cosignatures(note, parse_witness_policy(policy).keys)) == 2
+        proof = tmp_path / "flag.tlog-proof"
+        flagged = StatementId(statement)
+        proof.write_bytes(hotline.talk(lambda client: client.receipt(flagged), anna))
         served = httpx.get(f"{hotline.local}/readyz", trust_env=False)
         assert served.is_success
+    # With files alone: the receipt carries what the witnesses have said.
+    (tmp_path / "policy.txt").write_bytes(policy)
+    verify = ["verify", "receipt", proof, "--id", statement, "--json"]
+    verify += ["--node", hotline.made.descriptor_file, "--policy", tmp_path / "policy.txt"]
+    assert call(*verify).json["cosigned"] == {}
+    for one in (first, reader):
+        verify += ["--node", one.made.descriptor_file]
+    assert set(call(*verify).json["cosigned"]) == {PLATFORM_A, PLATFORM_B}
+    (tmp_path / "policy.txt").write_bytes(policy.replace(PLATFORM_A.encode(), b"other.example"))
+    refused = call(*verify)
+    assert (refused.code, refused.out) == (1, "")

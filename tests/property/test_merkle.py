@@ -17,6 +17,7 @@ from protocol.merkle import (
     verify_inclusion,
 )
 from protocol.proofs import TiledTree
+from protocol.receipts import LogProof, parse_log_proof
 from protocol.tiles import join_bundle, parse_tile, split_bundle
 
 ENTRIES = [sha256(b"entry %d" % number).digest() for number in range(300)]
@@ -131,3 +132,26 @@ def test_any_bytes_are_the_one_bundle_of_their_entries_or_refused(data, width):
         return
     assert len(entries) == width
     assert join_bundle(entries) == data
+
+
+@given(
+    st.binary(max_size=200)
+    | st.builds(
+        lambda index, hashes, note, extra: LogProof(
+            index, tuple(hashes), note, extra or None
+        ).to_bytes(),
+        st.integers(0, 2**53 - 2),
+        HASHES,
+        st.binary(max_size=200),
+        st.binary(max_size=20),
+    ),
+    st.integers(0, 2**12),
+    st.binary(max_size=3),
+)
+def test_any_bytes_are_the_one_receipt_that_they_say_or_refused(data, at, noise):
+    for one in (data, data[:at] + noise + data[at + len(noise) :]):
+        try:
+            proof = parse_log_proof(one)
+        except ProtocolError:
+            continue
+        assert proof.to_bytes() == one
