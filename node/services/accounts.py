@@ -4,7 +4,7 @@ The identifiers are normalised and blinded here and are stored nowhere. What lea
 uniformly random to everyone (`federation.circle`); the look-up itself is local.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -103,7 +103,8 @@ class Accounts:
     ) -> None:
         self._store = store
         self._standings = Standings(store)
-        self._evenness = Evenness()
+        # By what is asked: a list takes longer than a sign-up.
+        self._evenness: defaultdict[str, Evenness] = defaultdict(Evenness)
         self._review_unchecked = review_unchecked
         self._author = author
         self._policy = policy
@@ -223,7 +224,8 @@ class Accounts:
             # Counted, but not waited for: the database may be what is slow.
             self._audit.note(client.name, action, detail=f"{about} unavailable")
             raise
-        begun = self._evenness.begin()
+        evenness = self._evenness[action]
+        begun = evenness.begin()
         with self._store.read() as transaction:
             found = self._leads.find(transaction, marks, avatars, standing.nodes, now=now)
         shown = [
@@ -247,7 +249,7 @@ class Accounts:
             if standing.contradicted:
                 detail += f" without={','.join(standing.contradicted)}"
             transaction.journal.audit(client.name, action, at=now, subject=None, detail=detail)
-        self._evenness.hold(begun)
+        evenness.hold(begun)
         return answers
 
     def _ask_about(
