@@ -8,10 +8,11 @@ by itself, as rightly and a hundred times slower (docs/adr/0009).
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from node.matching.exact import ExactIndex
+from node.services.catalogue import Believed, Found
 from node.storage.accounts import FingerprintRecord
 from node.storage.media import MediaHash
 from node.storage.transaction import Transaction
@@ -34,22 +35,52 @@ class Digests:
         self._origin = origin
         self._places = _PlacesByValue(_digests_from)
 
-    def with_values(
-        self, transaction: Transaction, values: Sequence[bytes]
-    ) -> Collection[MediaHash]:
-        """Returns the active digests that equal one of `values`.
+    def equal_to(self, transaction: Transaction, values: Sequence[bytes]) -> "EqualDigests":
+        """Returns where digests may stand that equal one of `values`.
 
         Of some other kind, perhaps, than was meant; the caller compares kind and value.
         """
         size = transaction.logs.size(self._origin)
-        if not self._places.catch_up(transaction, size):
-            return transaction.media.with_values(values)
-        places = self._places.find(values)
-        if not places:
-            return ()
-        active = transaction.media.at_slots(list(places))
-        self._places.forget(places, active=active, size=size)
-        return active.values()
+        if self._places.catch_up(transaction, size):
+            places = self._places.find(values)
+        else:
+            rows = transaction.media.with_values(values)
+            places = {(one.log_index, one.slot): one.value for one in rows}
+        return EqualDigests(self._places, places, size)
+
+
+class EqualDigests:
+    """Where the digests of one look-up may stand; the database has not been asked about each yet.
+
+    A flagger may flag one file twenty thousand times. So who says it is heard as with pdqs
+    (`node.services.hearing`), and only what is heard is read.
+
+    Attributes:
+        found: for each value that stands anywhere, key and distance 0 of each entry, oldest first.
+    """
+
+    def __init__(self, held: "_PlacesByValue", places: Mapping[Place, bytes], size: int) -> None:
+        """Made by `Digests`; `size` is the log's in the transaction that was asked."""
+        self._held = held
+        self._places = places
+        self._size = size
+        by_value: dict[bytes, list[int]] = {}
+        for (log_index, slot), value in places.items():
+            by_value.setdefault(value, []).append(log_index << _SLOT_BITS | slot)
+        self.found: list[Found] = [[(key, 0) for key in sorted(one)] for one in by_value.values()]
+
+    def believed(self, transaction: Transaction, hits: Sequence[Found]) -> list[Believed]:
+        """Returns what of it the database has active; the rest leaves the index."""
+        asked = {_place(key): key for found in hits for key, _ in found}
+        if not asked:
+            return [[] for _ in hits]
+        active = transaction.media.at_slots(list(asked))
+        looked_at = {place: self._places[place] for place in asked}
+        self._held.forget(looked_at, active=active, size=self._size)
+        return [
+            [(active[_place(key)], distance) for key, distance in found if _place(key) in active]
+            for found in hits
+        ]
 
 
 class Fingerprints:
@@ -141,11 +172,7 @@ class _PlacesByValue:
 
     def find(self, values: Iterable[bytes]) -> dict[Place, bytes]:
         """Returns the places where the values may stand; the caller compares what stands there."""
-        return {
-            (key >> _SLOT_BITS, key & _SLOT_MASK): value
-            for value in values
-            for key in self._index.find(value)
-        }
+        return {_place(key): value for value in values for key in self._index.find(value)}
 
     def forget(self, places: Mapping[Place, bytes], *, active: Iterable[Place], size: int) -> None:
         """Lets go of the places that were looked at and found withdrawn.
@@ -166,3 +193,7 @@ class _PlacesByValue:
 
 def _key(one: _Stored) -> int:
     return (one.log_index << _SLOT_BITS) | one.slot
+
+
+def _place(key: int) -> Place:
+    return key >> _SLOT_BITS, key & _SLOT_MASK

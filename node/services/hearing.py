@@ -8,9 +8,9 @@ part. Every voice is heard by itself, so that nobody is pushed out of sight by a
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from node.services.catalogue import Believed, Catalogue, Found, log_index_of
+from node.services.catalogue import Believed, Found, log_index_of
 from node.services.judging import MOST_PER_VOICE, Known
 from node.storage.statements import Scope
 from node.storage.transaction import Transaction
@@ -20,6 +20,13 @@ MOST_LOOKED_AT: Final = 1_000
 
 _FEW: Final = 400  # entries that the database is asked about at once
 _MOST_REMEMBERED: Final = 1_000_000
+
+
+class Believing(Protocol):
+    """What found entries: the catalogue of pdqs, or the digests of one look-up."""
+
+    def believed(self, transaction: Transaction, hits: Sequence[Found]) -> list[Believed]:
+        """Returns what of it the database has active."""
 
 
 class Scopes:
@@ -84,7 +91,7 @@ class Hearing:
         self._now = now
 
     def hear(
-        self, transaction: Transaction, catalogue: Catalogue, found: Sequence[Found]
+        self, transaction: Transaction, catalogue: Believing, found: Sequence[Found]
     ) -> list[Believed]:
         """Returns for each upload what is active of the nearest entries of each voice.
 

@@ -260,9 +260,11 @@ class Lookups:
                 if value := getattr(item, kind):
                     asked.setdefault((kind, bytes.fromhex(value)), []).append(number)
         if asked:
-            for hit in self._digests.with_values(transaction, [value for _, value in asked]):
-                for number in asked.get((hit.kind, hit.value), ()):
-                    found[number].append(Hit(hit, 0, is_sure=True))
+            equal = self._digests.equal_to(transaction, [value for _, value in asked])
+            for believed in hearing.hear(transaction, equal, equal.found):
+                for hit, _distance in believed:
+                    for number in asked.get((hit.kind, hit.value), ()):
+                        found[number].append(Hit(hit, 0, is_sure=True))
         families = policy.variants(surface)
         rows = [
             row

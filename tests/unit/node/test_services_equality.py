@@ -7,6 +7,8 @@ import pytest
 from desks import Desk, pdq_at, picture
 from node.services import equality as module
 from node.services.equality import Digests, Fingerprints
+from node.storage.media import MediaHash
+from node.storage.transaction import Transaction
 from protocol.encoding import from_base64url
 from protocol.statements import AccountBan
 from simulator import account_ban, media_flag
@@ -17,10 +19,17 @@ def digest(number: int) -> str:
     return sha256(str(number).encode()).hexdigest()
 
 
+def looked_up(digests: Digests, transaction: Transaction, values: list[bytes]) -> list[MediaHash]:
+    """All that the database believes of what was found."""
+    equal = digests.equal_to(transaction, values)
+    believed = equal.believed(transaction, equal.found)
+    return [entry for part in believed for entry, _distance in part]
+
+
 def places(desk: Desk, digests: Digests, *numbers: int) -> list[tuple[int, int]]:
     values = [bytes.fromhex(digest(number)) for number in numbers]
     with desk.world.store.read() as transaction:
-        found = digests.with_values(transaction, values)
+        found = looked_up(digests, transaction, values)
         assert {one.value for one in found} <= set(values)
         return sorted((one.log_index, one.item) for one in found)
 
@@ -58,7 +67,7 @@ def test_a_question_that_began_earlier_does_not_take_a_newer_entry_out_of_the_in
         before.logs.size(either_desk.world.log.origin)  # its snapshot is taken
         index, _ = flag(either_desk, 1, 1)
         assert places(either_desk, digests, 1) == [(index, 0)]
-        assert not digests.with_values(before, [bytes.fromhex(digest(1))])
+        assert not looked_up(digests, before, [bytes.fromhex(digest(1))])
     assert places(either_desk, digests, 1) == [(index, 0)]
 
 

@@ -1,12 +1,15 @@
 """What an upload is compared with, what is said about it, and what is counted as acted on."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
+from node.services import hearing
 from node.services.judging import MOST_MATCHES, MOST_PER_VOICE
 from node.services.lookups import Lookups, MediaQuery
+from node.storage.media import MediaRepository
 from protocol.encoding import format_time
 from protocol.statements import MediaItem
 from simulator import DAY_S, NOW, account_ban, media_flag
@@ -141,6 +144,28 @@ def test_one_voice_is_counted_fifty_times_however_often_it_speaks(desk: Desk) ->
     answer = ask_one(desk, pdq=PDQ, quality=90)
     assert len(answer.matches) == MOST_PER_VOICE
     assert sum(acted(desk, one) for one in receipts) == MOST_PER_VOICE
+
+
+def test_of_one_voice_only_so_many_equal_digests_are_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "_FEW", 20)
+    read: list[int] = []
+    at_slots = MediaRepository.at_slots
+
+    def counted(media: MediaRepository, slots: Sequence[tuple[int, int]]) -> object:
+        read.append(len(slots))
+        return at_slots(media, slots)
+
+    sha256 = "ab" * 32
+    for number in range(MOST_PER_VOICE * 4):
+        flag(desk, number, items=(MediaItem(sha256=sha256),))
+    flag(desk, number + 1, by=PLATFORM, items=(MediaItem(sha256=sha256),))
+    monkeypatch.setattr(MediaRepository, "at_slots", counted)
+    result = ask_one(desk, sha256=sha256)
+    assert len(result.matches) == MOST_PER_VOICE + 1
+    assert {one.issuers for one in result.matches} == {(ANNA,), (PLATFORM,)}
+    assert sum(read) <= 4 * MOST_PER_VOICE  # of 201, and once more those that were acted on
 
 
 def test_a_flood_of_near_entries_cannot_hide_a_graver_one_from_the_policy(desk: Desk) -> None:
