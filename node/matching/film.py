@@ -61,6 +61,14 @@ _DAMAGED: Final = (
 )
 
 
+_AV1: Final = b"av01"
+_NO_AV1: Final = (
+    "this film is AV1, which the decoder installed here does not read; "
+    "save it as H.264, H.265, VP8 or VP9"
+)
+"""OpenCV's wheels have no decoder for AV1 in software (docs/matching.md); other builds may have."""
+
+
 @dataclass(frozen=True)
 class FilmFrame:
     """One frame of a film. The `repr` holds none of it.
@@ -178,7 +186,7 @@ def sample(cv2: Any, path: str, *, interval_ms: int, max_pixels: int) -> Sampled
         capture = cv2.VideoCapture(
             path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, cv2.CAP_PROP_HW_ACCELERATION, 0]
         )
-        _check_opened(cv2, capture, max_pixels)
+        codec = _check_opened(cv2, capture, max_pixels)
         for at_ms in _clock(cv2, capture):
             last_ms = at_ms
             if not sampler.wants(at_ms):
@@ -200,21 +208,21 @@ def sample(cv2: Any, path: str, *, interval_ms: int, max_pixels: int) -> Sampled
             raise MemoryError from None
         raise InvalidError(_DAMAGED) from None
     if not width:
-        raise InvalidError(_DAMAGED)
+        raise InvalidError(_NO_AV1 if codec == _AV1 else _DAMAGED)
     return Sampled(tuple(sampler.frames), width, height, last_ms)
 
 
-def _check_opened(cv2: Any, capture: Any, max_pixels: int) -> None:
-    """Refuses what the film's head says already."""
+def _check_opened(cv2: Any, capture: Any, max_pixels: int) -> bytes:
+    """Refuses what the film's head says already; returns the four letters of its codec."""
     if not capture.isOpened():
         raise InvalidError(_DAMAGED)
-    codec = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
-    if codec.to_bytes(4, "little").lower() not in _CODECS:
-        raise InvalidError(
-            "the film's codec is not read here; save it as H.264, H.265, VP8, VP9 or AV1"
-        )
+    number = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    codec = number.to_bytes(4, "little").lower()
+    if codec not in _CODECS:
+        raise InvalidError("the film's codec is not read here; save it as H.264, H.265, VP8 or VP9")
     if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > max_pixels:
         raise _too_large(max_pixels)
+    return codec
 
 
 def _too_large(max_pixels: int) -> LimitError:
