@@ -40,7 +40,6 @@ from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
-from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
@@ -68,7 +67,7 @@ from node.settings import Settings
 from node.storage.engine import Store
 from node.webhook_sender import WebhookSender
 from node.wired import Clock, Services
-from node.witness_wiring import health_of, standing_of, witness_talk_of
+from node.witness_wiring import health_of, keys_in_use, standing_of, witness_talk_of
 from protocol.categories import builtin_vocabulary
 from protocol.errors import SettingsError
 
@@ -107,7 +106,9 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     peers = Peers(store, log, name=name, clock=clock)
     asking = Asking(store, evaluator, keys=keys, settings=settings, clock=clock)
     successions = Successions(store, ingest, name=name, clock=clock)
-    key_use = _keys_in_use(settings, store, keys, log, clock)
+    key_use = keys_in_use(
+        settings, store, keys, log, passphrase=lambda: passphrase_of(settings), clock=clock
+    )
     exchange = Exchange(
         store,
         ingest,
@@ -372,23 +373,6 @@ def _fsck(store: Store, catalogue: Catalogue, uploads: UploadIndex, *, origin: s
             "uploads": Check(of_uploads.look, of_uploads.mend),
         }
     )
-
-
-def _keys_in_use(
-    settings: Settings, store: Store, keys: NodeKeys, log: OwnLog, clock: Clock
-) -> KeysInUse:
-    """Returns what puts the keys in use in their places, once that is done for the first time."""
-    key_use = KeysInUse(
-        store,
-        keys,
-        log,
-        directory=settings.directory,
-        name=settings.name,
-        passphrase=lambda: passphrase_of(settings),
-        clock=clock,
-    )
-    key_use.refresh()
-    return key_use
 
 
 def passphrase_of(settings: Settings) -> bytes:

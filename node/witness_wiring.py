@@ -1,4 +1,6 @@
-"""The wiring of what keeps the log honest: witnesses, evidence, and where the log stands."""
+"""The wiring of what keeps the log honest: its keys, witnesses, evidence, and where it stands."""
+
+from collections.abc import Callable
 
 from node.evidence_talk import EvidenceTalk
 from node.exchange import Exchange
@@ -6,6 +8,7 @@ from node.jobs import LEASE_S
 from node.services.accusations import Accusations
 from node.services.health import Health
 from node.services.ingest import Ingest
+from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.maintenance import Maintenance
@@ -17,6 +20,29 @@ from node.standing_talk import StandingTalk
 from node.storage.engine import Store
 from node.wired import Clock
 from node.witness_talk import WitnessTalk
+
+
+def keys_in_use(
+    settings: Settings,
+    store: Store,
+    keys: NodeKeys,
+    log: OwnLog,
+    *,
+    passphrase: Callable[[], bytes],
+    clock: Clock,
+) -> KeysInUse:
+    """Returns what puts the keys in use in their places, once that is done for the first time."""
+    key_use = KeysInUse(
+        store,
+        keys,
+        log,
+        directory=settings.directory,
+        name=settings.name,
+        passphrase=passphrase,
+        clock=clock,
+    )
+    key_use.refresh()
+    return key_use
 
 
 def standing_of(

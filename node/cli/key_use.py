@@ -100,6 +100,8 @@ def show_difference(found: "Difference") -> None:
         note(f"  the {use} key {kid} is named no longer")
     if found.new_root is not None:
         note(f"  ANOTHER ROOT KEY {found.new_root}, which signs from then on")
+    if found.log_origin is not None:
+        note(f"  ANOTHER LOG, {found.log_origin}: the one before is signed no more")
     note(f"  and it ends {found.expires}")
     if is_at_terminal():
         note("Have the operator of the node read the ids of the new keys to you.")

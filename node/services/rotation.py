@@ -18,6 +18,7 @@ from federation.descriptors import follow, is_signed_by_root_of, parse_descripto
 from node.services.keys import find_key, later_key_file
 from node.services.successions import advance, as_version
 from node.storage.engine import Store
+from node.storage.logs import LogRecord
 from node.storage.transaction import Transaction
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import (
@@ -80,6 +81,7 @@ class Difference:
         revoked: key id of each statement key that is revoked, and as of which size of the log.
         dropped: use and key id of each key that is named no longer.
         new_root: key id of another root key; None where it stays.
+        log_origin: of another log than before; None where it stays.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Difference:
     revoked: tuple[tuple[str, int], ...]
     dropped: tuple[tuple[str, str], ...]
     new_root: str | None
+    log_origin: str | None
 
 
 class Rotation:
@@ -205,6 +208,10 @@ class Rotation:
             record = transaction.peers.get(self._name)
             assert record is not None  # `node init` stored it
             advance(transaction, Version(new, new_id, data), record.descriptor_id, now=now)
+            if new.log_origin != current.log_origin:
+                # Barred under the old name, so nothing is appended there any more.
+                entries = transaction.logs.get(current.log_origin).frontier
+                transaction.logs.put(LogRecord(new.log_origin, entries, None))
             transaction.journal.audit(
                 "operator",
                 "key.install",
@@ -317,6 +324,7 @@ def difference(data: bytes, new_root: PublicKey | None = None) -> Difference:
         ),
         dropped=tuple((one.use, _kid(one)) for key, one in before.items() if key not in after),
         new_root=None if root == old.root else PublicKey(KeyUse.ROOT, from_base64url(root)).kid,
+        log_origin=None if new.log_origin == old.log_origin else new.log_origin,
     )
 
 

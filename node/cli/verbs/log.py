@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from node.cli import options
+from node.cli.key_use import RootKeyFile, RootPassphraseFile
 from node.cli.output import progress, show, show_json
 
 
@@ -14,6 +15,7 @@ def register(app: options.Group) -> None:
     verbs = options.group("The node's log.")
     verbs.command("export")(export)
     verbs.command("envelope")(envelope)
+    verbs.command("new-origin")(new_origin)
     app.add_typer(verbs, name="log")
 
 
@@ -95,3 +97,33 @@ def envelope(
         return
     show(f"The statement {statement} is in {out}. Whoever has the node's descriptor checks it with")
     show(f"    schutznetz verify statement {out} --node DESCRIPTOR")
+
+
+def new_origin(
+    directory: options.NodeFolder,
+    root_key: RootKeyFile = None,
+    root_passphrase_file: RootPassphraseFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Begin a new log, where the old one cannot be what was signed any more.
+
+    Only for a node that was restored from an old copy, and says that its log is behind or has
+    forked. Start it anew afterwards; its peers have to thaw it if they have frozen it.
+    """
+    from node.app import open_services
+    from node.cli.key_use import load_root
+    from node.cli.passphrases import node_environment
+    from node.services.new_origin import propose_new_origin
+    from node.services.rotation import sign_proposal
+
+    with open_services(directory, environ=node_environment()) as services:
+        proposal = propose_new_origin(services.rotation, services.standing)
+        root, _ = load_root(
+            root_key, root_passphrase_file, directory=directory, settings=services.settings
+        )
+        signed = sign_proposal(proposal, root, now=int(services.clock()))
+        installed = services.rotation.install(signed)
+    if as_json:
+        show_json({"origin": installed.log_origin, "version": installed.version})
+        return
+    show(f"The log is {installed.log_origin} from now on. Start the node anew.")

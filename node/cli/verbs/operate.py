@@ -180,6 +180,8 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         alarms = services.budgets.alarms()
         quarantined = len(services.quarantines.list(["quarantined"]))
         publication = services.publication.state()
+        standing = services.standing.state().state
+        trouble = services.standing.reason()
         warnings = [*services.health.reasons(), *services.health.warnings()]
         now = int(services.clock())
         name, url = services.settings.name, services.settings.url
@@ -194,6 +196,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "open_remedies": remedies,
                 "quarantined": quarantined,
                 "publication": publication_json(publication),
+                "standing": standing,
                 "budget_alarms": [usage_json(one) for one in alarms],
                 "peers": [_peer(one, size, now) for one in peers],
             }
@@ -209,7 +212,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
             ("published", publication_text(publication)),
         ]
     )
-    for warning in warnings:
+    for warning in [*filter(None, [trouble]), *warnings]:
         show(warning)
     show()
     if alarms:
