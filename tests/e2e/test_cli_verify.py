@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,9 +10,11 @@ import pytest
 
 from cli_stage import COMMAND, call, secret_file
 from nodes import ANNA, header, introduce, make_node, media_flag, serving
+from protocol.checkpoint import format_vkey
 from protocol.statements import Erase
+from signing.cosignatures import witness_note_key
 from signing.envelopes import sign_statement
-from signing.keys import KeyUse
+from signing.keys import KeyUse, SigningKey
 from signing.keystore import load_key
 
 HOTLINE = "hotline.example"
@@ -127,6 +130,9 @@ def test_a_whole_log_is_hashed_anew_and_one_changed_byte_is_named(scene, files):
     verify = ("verify", "log", files / "log", *believing(files), "--json")
     shown = call(*verify).json
     assert shown["size"] >= 3
+    told = call(*verify[:-1])
+    assert f"all {shown['size']} entries and all tiles have the root" in told.out
+    assert "none of the nodes whose descriptors were given has cosigned it" in told.out
     tile = files / "log" / "tile" / "0" / f"000.p/{shown['size']}"
     whole = tile.read_bytes()
     tile.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -159,6 +165,27 @@ def test_a_statement_that_is_gone_has_no_envelope_and_keeps_its_receipt(scene, t
     assert call(*verify, "--id", scene.flags[1]).code == 0
     taken = call("node", "log", "envelope", node.directory, scene.flags[0], files / "0.json")
     refused(taken, "File exists")
+
+
+def test_a_descriptor_that_has_expired_still_shows_what_it_showed(scene, files, monkeypatch):
+    verify = ("verify", "receipt", files / "0.tlog-proof", "--statement", files / "0.json")
+    later = time.time() + 10 * 365 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    done = call(*verify, *believing(files))
+    assert done.code == 0, done.err
+    assert f"The descriptor of {HOTLINE} has expired on 2" in done.err
+
+
+def test_a_policy_that_asks_for_more_is_told_in_one_sentence(scene, files):
+    verify = ("verify", "log", files / "log", *believing(files), "--policy", files / "policy.txt")
+    key = SigningKey.from_seed(KeyUse.WITNESS, b"w" * 32).public
+    witness = f"witness w {format_vkey(witness_note_key('w.example', key))}\n"
+    (files / "policy.txt").write_text(f"{witness}quorum w\n")
+    refused(call(*verify), "lacks 1 cosignatures")
+    (files / "policy.txt").write_text(f"{witness}quorum none\n")
+    assert call(*verify).code == 0
+    (files / "policy.txt").write_text("quorum\n")
+    refused(call(*verify), "policy.txt: line 1")
 
 
 def test_everything_is_checked_where_there_is_no_node_and_no_network(scene, files):
