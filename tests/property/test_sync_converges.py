@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import text
 
 from federation.sync import sync_peer
+from node.services.directory import log_name, pinned
 from node.services.peers import Peers
 from node.services.replica import StoredReplica, retry_set_aside
 from node.services.serving import Serving
@@ -244,8 +245,7 @@ class Network(RuleBasedStateMachine):
     @rule(name=names)
     def back_up(self, name: str) -> None:
         path = self.folder / f"{name}.{next(self.numbers)}.backup"
-        with self.worlds[name].store.read() as transaction:
-            size = transaction.logs.size(f"{name}/log/1")
+        size = self._size(self.worlds[name])
         with closing(sqlite3.connect(self.folder / f"{name}.db")) as connection:
             connection.execute("VACUUM INTO ?", [str(path)])
         self.backups[name] = Backup(path, size)
@@ -261,9 +261,16 @@ class Network(RuleBasedStateMachine):
         )
 
     @staticmethod
+    def _size(world: World) -> int:
+        with world.store.read() as transaction:
+            return transaction.logs.size(world.log.origin)
+
+    @staticmethod
     def _seen(store: Store, name: str) -> int:
         with store.read() as transaction:
-            known = transaction.logs.get(f"{name}/log/1")
+            record = transaction.peers.get(name)
+            assert record is not None
+            known = transaction.logs.get(log_name(pinned(record)))
         # Where a sync was interrupted, the checkpoint that was believed is ahead of what was taken.
         note = known.checkpoint
         shown = parse_checkpoint(parse_note(note).text).size if note else 0
@@ -299,7 +306,7 @@ class Network(RuleBasedStateMachine):
         sizes: list[int] = []
         while len(sizes) < 2 or sizes[-1] != sizes[-2]:
             assert len(sizes) < ROUNDS
-            sizes.append(sum(self._seen(one.store, one.name) for one in self.worlds.values()))
+            sizes.append(sum(map(self._size, self.worlds.values())))
             for pair in PAIRS:
                 self.sync(pair, None, None, False)
             for world in self.worlds.values():
