@@ -29,7 +29,7 @@ check: $(VENV)/development ## Style, types, layers, dependencies and documents, 
 	@$(BIN)/pip check
 
 bench: $(VENV)/development ## Measure, each figure beside its floor
-	@for one in benchmarks/bench_*.py; do echo "== $$one"; $(BIN)/python $$one || exit 1; done
+	@for one in benchmarks/bench_*.py benchmarks/simulate_*.py; do echo "== $$one"; $(BIN)/python $$one || exit 1; done
 
 format: $(VENV)/development ## Write the style that `check` asks for
 	@$(BIN)/ruff check --fix --quiet .

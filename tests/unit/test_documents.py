@@ -237,3 +237,10 @@ def test_the_tables_of_matching_are_made_from_the_figures():
     text = (DOCS / "matching.md").read_text(encoding="utf-8")
     rewritten = load_script("make_matching").rewritten(text)
     assert rewritten == text, "run: python docs/examples/make_matching.py"
+
+
+def test_the_tables_of_scale_are_made_from_what_the_simulation_wrote():
+    text = (DOCS / "scale.md").read_text(encoding="utf-8")
+    assert load_script("make_scale").rewritten(text) == text, (
+        "run: python docs/examples/make_scale.py"
+    )
