@@ -4,10 +4,11 @@ import hashlib
 
 import pytest
 
-from desks import OPEN_POLICY, Desk, pdq_at, picture
+from desks import OPEN_POLICY, PLATFORM_PROGRAM, Desk, pdq_at, picture
 from node.matching.turned import turned_pdqs
 from node.matching.variant_names import FAMILIES, PLAIN
 from node.services.judging import MOST_PER_VOICE
+from node.services.lookups import MediaQuery
 from node.services.variants import QueryVariant, compared
 from protocol.statements import Frame, MediaItem
 from simulator import media_flag
@@ -232,3 +233,19 @@ def test_an_allowed_picture_within_an_upload_excuses_no_more_than_itself(desk: D
 def test_the_repr_of_a_variant_holds_no_pdq() -> None:
     assert PDQ not in repr(variant("mirrored"))
     assert PDQ not in repr(compared(0, PDQ, 90, [], FAMILIES))
+
+
+def test_what_a_variant_finds_is_not_answered_as_nothing_at_once(desk: Desk) -> None:
+    ((_, mirrored),) = turned_pdqs(bytes.fromhex(PDQ), ["mirror"])
+    flag(desk)
+    follow(desk, asking_for("mirror", "border"))
+    varied(desk)
+    alone = MediaQuery(pdq=mirrored.hex(), quality=90)
+    framed = MediaQuery(pdq=OTHER, quality=90, variants=(variant("border-trimmed"),))
+    for query, is_nothing in (
+        (alone, False),
+        (framed, False),
+        (MediaQuery(pdq=OTHER, quality=90), True),
+    ):
+        found = desk.lookups.match_at_once(query, surface="public", client=PLATFORM_PROGRAM)
+        assert (found is not None) is is_nothing
