@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from federation.evidence import verify_evidence
 from liars import Liar, Lines, Manner, open_lines
 from node.demo.cast import wait_for
 from nodes import (
@@ -27,6 +28,7 @@ from nodes import (
 from protocol.encoding import format_time
 from protocol.envelope import parse_envelope
 from protocol.errors import PeerRefusedError
+from protocol.evidence import parse_evidence
 from protocol.fields import StatementId
 from protocol.messages import EnvelopeAnswer
 from signing.envelopes import sign_statement
@@ -219,8 +221,9 @@ def test_two_logs_of_one_size_freeze_the_peer(reader: Node, liar: Liar) -> None:
     until(lambda: reader.peer(liar.name)["state"] == "frozen", "the peer is frozen")
     ((message, kept), *more) = evidence(reader, liar.name)
     assert message == "The peer signed two logs of one size."
-    assert before in kept
-    assert liar.note() in kept
+    document = parse_evidence(kept)
+    assert document.notes == (before.decode(), liar.note().decode())
+    assert "two different logs of 3 entries" in verify_evidence(document).sentence
     # Once is enough: the same evidence is not kept again and again.
     assert not more
 
