@@ -1,13 +1,11 @@
 """Pinned nodes, what was set aside or skipped of theirs, and evidence against them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     bindparam,
     delete,
@@ -24,6 +22,7 @@ from node.storage.descriptors import (
     latest_of,
     owner_of,
 )
+from node.storage.peer_records import PeerRecord, SetAsideRecord, peer_of, set_aside_of
 from node.storage.rows import (
     EvidenceRow,
     PeerRefusalRow,
@@ -34,6 +33,8 @@ from node.storage.rows import (
 from node.storage.sql import insert_new, table, upsert
 from protocol.errors import ConflictError
 from protocol.fields import StatementId
+
+__all__ = ["NO_BODY", "PeerRecord", "PeerRepository", "SetAsideRecord"]
 
 _PEER = table(PeerRow)
 _REFUSAL = table(PeerRefusalRow)
@@ -56,38 +57,6 @@ _PINS = select(
 ).order_by(_PEER.c.name)
 _BY_NAME = select(_PEER).where(_PEER.c.name == bindparam("wanted"))
 _BY_KEY = select(_PEER).where(_PEER.c.name == owner_of("wanted"))
-
-
-@dataclass(frozen=True)
-class PeerRecord:
-    """A pinned node. Times are Unix seconds."""
-
-    name: str
-    descriptor: bytes
-    descriptor_id: StatementId
-    fingerprint: str
-    request_keyid: str
-    authority: bool
-    state: str
-    added: int
-    synced: int | None = None
-    problem: str | None = None
-    acked_size: int = 0
-    acked_at: int | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class SetAsideRecord:
-    """A statement that was not accepted, and why."""
-
-    id: StatementId
-    origin: str
-    reason: str
-    retry: bool
-    seen: int
-    envelope: bytes | None
-    waits_for: str | None = None
-    quiet: bool = False
 
 
 class PeerRepository:
@@ -125,7 +94,7 @@ class PeerRepository:
     def all(self) -> list[PeerRecord]:
         """Returns every pinned node, by name."""
         found = self._connection.execute(_ALL)
-        return [_peer(row) for row in found.mappings()]
+        return [peer_of(row) for row in found.mappings()]
 
     def pins(self) -> list[tuple[str, bytes, int, bool, str]]:
         """Returns name, descriptor, its version, authority and state of every pinned node, by name.
@@ -136,7 +105,7 @@ class PeerRepository:
 
     def _first(self, query: Select[Any], wanted: str) -> PeerRecord | None:
         row = self._connection.execute(query, {"wanted": wanted}).mappings().first()
-        return None if row is None else _peer(row)
+        return None if row is None else peer_of(row)
 
     def set_state(self, name: str, state: str) -> bool:
         """Freezes or thaws a node; returns whether there is one of this name."""
@@ -231,7 +200,7 @@ class PeerRepository:
             query = query.where(_SET_ASIDE.c.retry)
         if origin is not None:
             query = query.where(_SET_ASIDE.c.origin == origin)
-        return [_set_aside(row) for row in self._connection.execute(query).mappings()]
+        return [set_aside_of(row) for row in self._connection.execute(query).mappings()]
 
     def waiting_for(self, what: str, *, limit: int) -> list[SetAsideRecord]:
         """Returns what waits for one thing, quiet ones too, longest untried first."""
@@ -241,14 +210,14 @@ class PeerRepository:
             .order_by(_SET_ASIDE.c.tried, _SET_ASIDE.c.id)
             .limit(limit)
         )
-        return [_set_aside(row) for row in found.mappings()]
+        return [set_aside_of(row) for row in found.mappings()]
 
     def set_aside_with(self, statement_id: str) -> list[SetAsideRecord]:
         """Returns what was set aside under one id, coming from any peer."""
         found = self._connection.execute(
             select(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id))
         )
-        return [_set_aside(row) for row in found.mappings()]
+        return [set_aside_of(row) for row in found.mappings()]
 
     def forget_set_aside(self, *, before: int, quiet_before: int) -> None:
         """Deletes what was set aside before an instant: it has waited long enough for a cure."""
@@ -402,22 +371,3 @@ def _due(origin: str, day: str) -> ColumnElement[bool]:
         & _SKIPPED.c.state.startswith(_LATER)
         & (_SKIPPED.c.state < f"{_LATER}{day}")
     )
-
-
-def _set_aside(row: RowMapping) -> SetAsideRecord:
-    return SetAsideRecord(
-        id=StatementId(row["id"].hex()),
-        origin=row["origin"],
-        reason=row["reason"],
-        retry=row["retry"],
-        seen=row["seen"],
-        envelope=row["envelope"],
-        waits_for=row["waits_for"],
-        quiet=row["quiet"],
-    )
-
-
-def _peer(row: RowMapping) -> PeerRecord:
-    values = dict(row)
-    values["descriptor_id"] = StatementId(values["descriptor_id"].hex())
-    return PeerRecord(**values)
