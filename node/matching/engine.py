@@ -31,6 +31,7 @@ SMALL_ROWS: Final = 30_000
 """Up to so many entries a scan is as quick as anything."""
 
 _LOOK_EVERY_S: Final = 5.0
+_QUICK_ROWS: Final = 2_000_000
 _WORTH_SHARING: Final = 64  # questions
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _log = structlog.get_logger("node.matching")
@@ -70,6 +71,17 @@ class PdqEngine:
         self._keeper: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = False
+
+    def is_quick(self) -> bool:
+        """Whether no query takes longer than a few milliseconds, whatever is asked for.
+
+        The tables are there, and so few entries that scanning all, which is what hostile ones or a
+        great distance come to, is done in two of them; or there are few enough for the plain scan.
+        """
+        if (ring := self._ring) is not None:
+            return len(ring) <= _QUICK_ROWS
+        scan = self._scan
+        return scan is not None and scan.is_quick()
 
     def query(
         self, pdq: bytes, max_distance: int = PDQ_MATCH_DISTANCE, limit: int | None = None

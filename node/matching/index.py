@@ -61,6 +61,9 @@ class PdqIndex(Protocol):
     def entries(self) -> "tuple[NDArray[np.int64], NDArray[np.uint8]]":
         """Copies of all that can be found: keys, int64 [n], ascending, and pdqs, uint8 [n, 32]."""
 
+    def is_quick(self) -> bool:
+        """Whether no query takes longer than a few milliseconds, whatever is asked for."""
+
     def query(self, pdq: bytes, max_distance: int = PDQ_MATCH_DISTANCE) -> list[tuple[int, int]]:
         """Every (key, distance) with distance ≤ `max_distance`, by distance, then key."""
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BLOCK_ROWS: Final = 65_536
 """Entries of one block: 2 MiB of pdqs, of which a query reads 1 MiB."""
 
+QUICK_ROWS: Final = BLOCK_ROWS
+"""Entries that are scanned in well under a millisecond."""
+
 _WORDS: Final = 4
 _HALF_BITS: Final = PDQ_BITS // 2
 
@@ -112,6 +115,10 @@ class ScanIndex:
             rows = sum(block.used for block in self._blocks)
             if rows - self._alive > max(BLOCK_ROWS, self._alive):
                 self._compact()
+
+    def is_quick(self) -> bool:
+        """Whether a scan takes less than a millisecond."""
+        return len(self) <= QUICK_ROWS
 
     def query(self, pdq: bytes, max_distance: int = PDQ_MATCH_DISTANCE) -> list[tuple[int, int]]:
         """Every (key, distance) with distance ≤ `max_distance`, by distance, then key."""

@@ -103,6 +103,10 @@ class Catalogue:
         """Whether `refresh` would find nothing new at this version of the database."""
         return version is not None and self._seen == (version, self._index.reached)
 
+    def is_quick(self) -> bool:
+        """Whether no search takes longer than a few milliseconds."""
+        return self._index.is_quick()
+
     def near(
         self, transaction: Transaction, pdqs: Sequence[bytes], *, max_distance: int
     ) -> list[Believed]:

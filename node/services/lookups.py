@@ -23,7 +23,6 @@ from protocol.categories import Vocabulary
 from protocol.limits import PDQ_MIN_QUALITY
 
 _RECOUNT_EVERY_S = 10
-_MOST_AT_ONCE = 2_000_000  # whose scan takes two milliseconds, on the event loop
 
 _LOW_QUALITY = f"The pdq's quality is below {PDQ_MIN_QUALITY}: it was not compared."
 _NO_FRAME = f"No frame has a quality of {PDQ_MIN_QUALITY} or more: none was compared."
@@ -171,8 +170,7 @@ class Lookups:
         """Returns what `match` would of a picture that resembles nothing, waiting for nobody.
 
         Nothing is asked of the database, nor of the disk but whether the policy has changed; what
-        takes the processor is one search, in the worst case of as many entries as are scanned in a
-        few milliseconds.
+        takes the processor is one search, where no search takes longer than a few milliseconds.
 
         Returns:
             None where more has to be looked at: `match` is to be asked, and nothing was counted.
@@ -182,7 +180,7 @@ class Lookups:
             stood is None
             or stood.version != version
             or not self._catalogue.is_current(version)
-            or len(self._catalogue) > _MOST_AT_ONCE
+            or not self._catalogue.is_quick()
             or not _is_plain(item)
         ):
             return None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import structlog
 
+from node.matching import engine
 from node.matching.engine import PdqEngine
 from node.matching.folder import Folder
 from node.matching.index import START, Reached
@@ -226,6 +227,7 @@ _MERGES_FOR_EVER = """
 import sys
 from pathlib import Path
 import numpy as np
+from node.matching import engine
 from node.matching.engine import PdqEngine
 from node.matching.index import Reached
 pdqs = np.fromfile(sys.argv[2], np.uint8).reshape(-1, 32)
@@ -313,3 +315,18 @@ def test_a_folder_whose_manifest_cannot_be_read_holds_nothing(tmp_path: Path):
     (tmp_path / "manifest.json").write_bytes(b"{")
     engine = open_engine(tmp_path)
     assert (len(engine), engine.reached) == (0, START)
+
+
+def test_a_search_is_quick_while_tables_or_a_short_scan_answer_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scanned, tabled = (
+        PdqEngine(None, background=False),
+        PdqEngine(None, small_rows=0, background=False),
+    )
+    assert not scanned.is_quick()  # nobody has opened it yet
+    for index in (scanned, tabled):
+        index.add([1, 2], [bytes(32), bytes(32)])
+        assert index.is_quick()
+    monkeypatch.setattr(engine, "_QUICK_ROWS", 1)
+    assert not tabled.is_quick()

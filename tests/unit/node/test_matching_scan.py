@@ -154,3 +154,11 @@ def test_a_block_takes_no_more_than_it_has_room_for():
     words = np.zeros((BLOCK_ROWS + 5, 4), np.uint64)
     assert block.append(np.zeros(BLOCK_ROWS + 5, np.int64), words) == BLOCK_ROWS
     assert block.append(np.zeros(1, np.int64), words[:1]) == 0
+
+
+def test_a_list_is_quick_to_scan_up_to_a_size(monkeypatch):
+    index = ScanIndex()
+    assert index.is_quick()
+    monkeypatch.setattr(scan, "QUICK_ROWS", 1)
+    index.add([1, 2], [bytes(32), bytes(32)])
+    assert not index.is_quick()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from desks import PLATFORM_PROGRAM, Desk, pdq_at
-from node.services import lookups as module
+from node.matching import scan
 from node.services.lookups import MatchAnswer, MediaQuery
 from node.storage.engine import Store
 from uploads import ask, flag
@@ -75,7 +75,7 @@ def test_who_has_not_been_asked_or_has_something_new_takes_longer(desk: Desk) ->
 def test_a_list_that_takes_long_to_scan_takes_longer(
     asked: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_AT_ONCE", 0)
+    monkeypatch.setattr(scan, "QUICK_ROWS", 0)
     assert at_once(asked) is None
 
 
