@@ -138,6 +138,21 @@ def test_an_erase_reaches_evidence(desk: Desk, disguise: Callable[[bytes], bytes
     assert second == b"note\n" + other
 
 
+def test_cleared_evidence_keeps_its_place_and_what_it_was_about(either_desk: Desk) -> None:
+    envelope = flag_of(either_desk, ANNA)
+    receipt = either_desk.world.ingest.submit(envelope, caller=ANNA)
+    for body in (b"first", envelope, b"last"):
+        keep_evidence(either_desk, body)
+    before = either_desk.world.contents()["evidence"]
+    either_desk.world.submit(erase(receipt.id, by=ANNA))
+    after = either_desk.world.contents()["evidence"]
+    assert [row[:3] for row in after] == [row[:3] for row in before]
+    digest = hashlib.sha256(envelope).hexdigest().encode()
+    assert [digest in body for body in evidence(either_desk)] == [False, True, False]
+    keep_evidence(either_desk, b"one more")
+    assert evidence(either_desk)[-1] == b"one more"
+
+
 def test_what_ends_by_itself_leaves_no_copy(desk: Desk) -> None:
     envelope = flag_of(desk, ANNA)
     desk.world.ingest.submit(envelope, caller=ANNA)
