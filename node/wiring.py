@@ -314,7 +314,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         conductor=Conductor(coordination, participation, keys=keys, settings=settings, clock=clock),
         audit=audit,
         remedies=Remedies(store, author, answering, name=name, clock=clock),
-        erasures=Erasures(store, name=name),
+        erasures=Erasures(store, name=name, due_days=settings.remedy_due_days, clock=clock),
         accuracies=Accuracies(store),
         rates=Rates(store, most=settings.peer_requests_per_minute, clock=clock),
         tally=tally,

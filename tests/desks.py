@@ -347,7 +347,7 @@ class Desk:
 
     @cached_property
     def erasures(self) -> Erasures:
-        return Erasures(self.world.store, name=self.world.name)
+        return Erasures(self.world.store, name=self.world.name, clock=self.clock)
 
     @cached_property
     def maintenance(self) -> Maintenance:

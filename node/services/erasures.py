@@ -1,12 +1,19 @@
-"""Who has proved that the body of a statement of this organisation is gone, and who has not."""
+"""What peers owe this organisation: proofs of erasure, and answers to what it took back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.services.directory import StoredDirectory
+from node.services.progress import Withdrawal
 from node.services.serving import audience_of
 from node.storage.engine import Store
 from protocol.encoding import format_time
 from protocol.errors import NotFoundError
+from protocol.fields import organisation_of
+from protocol.statements import Erase, Resolve, Retract
+
+_SECONDS_PER_DAY = 86_400
+_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,46 @@ class Erasure:
     missing: tuple[str, ...]
 
 
-class Erasures:
-    """Lists proofs."""
+@dataclass(frozen=True)
+class Late:
+    """A peer that owes an answer or a proof about a statement that was taken back."""
 
-    def __init__(self, store: Store, *, name: str) -> None:
+    node: str
+    statement: str
+    since: str
+
+
+class Erasures:
+    """Lists proofs, and who is late."""
+
+    def __init__(
+        self, store: Store, *, name: str, due_days: int = 7, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._name = name
+        self._due_s = due_days * _SECONDS_PER_DAY
+        self._clock = clock
+
+    def late(self) -> list[Late]:
+        """Returns who is late, of what this organisation took back in its last 200 statements."""
+        now = int(self._clock())
+        found = []
+        with self._store.read() as transaction:
+            directory = StoredDirectory(transaction)
+            peers = [one.name for one in transaction.peers.all() if one.name != self._name]
+            places = transaction.statements.taken_back_by(
+                self._name, (Retract.KIND, Resolve.KIND, Erase.KIND), limit=_MOST
+            )
+            for record in transaction.statements.by_indices(places).values():
+                if organisation_of(record.issuer) != self._name:
+                    continue
+                withdrawal = Withdrawal(transaction, record, due_s=self._due_s)
+                audience = audience_of(record, directory)
+                for name in peers:
+                    since = withdrawal.late_since(name, now=now)
+                    if since is not None and directory.includes(audience, name):
+                        found.append(Late(name, record.id, since))
+        return sorted(found, key=lambda one: (one.node, one.since))
 
     def get(self, statement_id: str) -> Erasure:
         """Returns the proofs of a statement, by name of node.

@@ -178,6 +178,25 @@ class StatementRepository:
         )
         return [_record(row) for row in found.mappings()]
 
+    def taken_back_by(self, organisation: str, kinds: Sequence[str], *, limit: int) -> list[int]:
+        """Returns the places of what an organisation, or its flaggers, took back last, once each.
+
+        Args:
+            organisation: whose retracts, resolves and erases are looked at.
+            kinds: of these.
+            limit: how many of them.
+        """
+        own = (_STATEMENT.c.issuer == organisation) | _STATEMENT.c.issuer.startswith(
+            f"{organisation}/"
+        )
+        found = self._connection.execute(
+            select(_STATEMENT.c.target_index)
+            .where(own, _STATEMENT.c.kind.in_(kinds), _STATEMENT.c.target_index.is_not(None))
+            .order_by(_STATEMENT.c.log_index.desc())
+            .limit(limit)
+        )
+        return list(dict.fromkeys(row.target_index for row in found))
+
     def of_kinds(self, kinds: Sequence[str], start: int, *, limit: int) -> list[StatementRecord]:
         """Returns the statements of these kinds from a place in the log on, in its order."""
         found = self._connection.execute(

@@ -15,6 +15,7 @@ from node.cli.verbs.budgets import show_usage, usage_json
 from node.cli.verbs.witnesses import publication_json, publication_text
 
 if TYPE_CHECKING:
+    from node.services.erasures import Late
     from node.services.peers import PeerState
     from node.setup import NewNode
 
@@ -177,6 +178,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         size = services.log.size()
         state = services.lookups.list_state()
         remedies = len(services.remedies.open())
+        late = services.erasures.late()
         alarms = services.budgets.alarms()
         quarantined = len(services.quarantines.list(["quarantined"]))
         publication = services.publication.state()
@@ -194,6 +196,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "entries": state.entries,
                 "warnings": warnings,
                 "open_remedies": remedies,
+                "late_answers": [vars(one) for one in late],
                 "quarantined": quarantined,
                 "publication": publication_json(publication),
                 "standing": standing,
@@ -219,10 +222,19 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         show("Budgets of today of which half or more is used:")
         show_usage(alarms)
         show()
+    _show_late(late)
     if not peers:
         show("No peer is pinned: schutznetz node peer add DIR --url URL")
         return
     show_peers(peers, size, now)
+
+
+def _show_late(late: "list[Late]") -> None:
+    if late:
+        show("Late with an answer, or a proof, about what was taken back here:")
+        rows = [(one.node, one.statement, one.since) for one in late]
+        show_table(("peer", "statement", "since"), rows)
+        show()
 
 
 def show_peers(peers: "list[PeerState]", size: int, now: int) -> None:

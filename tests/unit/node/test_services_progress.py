@@ -112,6 +112,21 @@ def test_an_erasure_asks_for_a_proof_whatever_its_reason(either_desk: Desk) -> N
     assert '"payloadType":"application/vnd.schutznetz.erased.v1+json"' in found.proofs[0].envelope
 
 
+def test_who_is_late_is_listed_over_all_statements(either_desk: Desk) -> None:
+    desk = either_desk
+    desk.world.know(THIRD)
+    first, second = flag(desk), flag(desk, 2, audience=(f"node:{THIRD}",))
+    theirs = desk.world.submit(media_flag(PLATFORM, 3, items=items(1))).id
+    cause = desk.world.submit(retract(first, by=HOTLINE)).id
+    desk.world.submit(erase(second, by=ANNA))
+    desk.world.submit(retract(theirs, by=PLATFORM))
+    desk.world.submit(remedied(first, cause, "settled", 50))
+    assert desk.erasures.late() == []
+    days(desk, 8)
+    found = [(one.node, one.statement) for one in desk.erasures.late()]
+    assert sorted(found) == sorted([(THIRD, first), (THIRD, second)])
+
+
 def test_what_a_node_answers_is_for_the_issuer_alone(desk: Desk) -> None:
     desk.world.know(THIRD)
     statement = flag(desk)
