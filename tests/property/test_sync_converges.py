@@ -11,7 +11,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,30 +20,34 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from msgspec.structs import replace
 from sqlalchemy import text
 
+from federation.chains import Version
+from federation.descriptors import PinnedNode, parse_descriptor
 from federation.sync import sync_peer
+from mortal_worlds import KilledError, Line, MortalReplica, inline
 from node.services.directory import log_name, pinned
-from node.services.peers import Peers
-from node.services.replica import StoredReplica, retry_set_aside
-from node.services.serving import Serving
+from node.services.replica import retry_set_aside
+from node.services.successions import Successions, advance
 from node.storage.engine import Store
 from protocol.checkpoint import parse_checkpoint, parse_note
+from protocol.descriptors import NodeKey
+from protocol.encoding import format_time, to_base64url
 from protocol.envelope import parse_envelope
 from protocol.errors import PeerUnreachableError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
-from protocol.messages import Acknowledgement, Entries, EntriesRequest, Envelopes, SetAside
 from protocol.statements import Statement
-from simulator import NOW, Peer, media_flag
+from signing.envelopes import sign_statement
+from signing.keys import KeyUse
+from simulator import NOW, Peer, make_key, media_flag
 from worlds import HOTLINE, PLATFORM, World, erase, retract
 
 THIRD = "third.example"
 NAMES = (HOTLINE, PLATFORM, THIRD)
 PAIRS = list(itertools.permutations(NAMES, 2))
-PAGE = 3
-"""Entries, and envelopes, in one answer: small logs take several."""
-
+MOST_ROTATIONS = 2
 ROUNDS = 5
 """How often everybody may hear everybody until nothing is new to anybody."""
 
@@ -55,78 +58,6 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 names = st.sampled_from(NAMES)
 moments = st.none() | st.integers(0, 8)
-
-
-class KilledError(Exception):
-    """The process is no more."""
-
-
-async def inline(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    return function(*args, **kwargs)
-
-
-@dataclass
-class Line:
-    """What one node hears of another: its services, asked without HTTP; as `PeerClient`.
-
-    Attributes:
-        patience: how many more requests pass before the line is dead; None: all.
-    """
-
-    world: World
-    reader: str
-    patience: int | None = None
-    bytes_received: int = 0
-
-    def _pass(self) -> None:
-        if self.patience is not None:
-            self.patience -= 1
-            if self.patience < 0:
-                raise PeerUnreachableError("The line is dead.")
-
-    async def checkpoint(self) -> bytes:
-        self._pass()
-        return self.world.log.checkpoint()
-
-    async def entries(self, start: int, limit: int) -> Entries:
-        self._pass()
-        return self.world.log.entries(EntriesRequest(start=start, limit=min(limit, PAGE)))
-
-    async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
-        self._pass()
-        serving = Serving(self.world.store, clock=self.world.clock)
-        return serving.envelopes(ids[:PAGE], reader=self.reader)
-
-    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
-        self._pass()
-        world = self.world
-        peers = Peers(world.store, world.log, name=world.name, clock=world.clock)
-        peers.acknowledge(self.reader, acknowledgement)
-
-
-class MortalReplica(StoredReplica):
-    """A replica whose process may die around a commit.
-
-    Attributes:
-        dies_in: number of the batch at which it does; None: it lives.
-        kept: whether that batch was committed by then.
-    """
-
-    def __init__(self, world: World, peer: str, *, dies_in: int | None, kept: bool) -> None:
-        super().__init__(world.store, world.ingest, node=peer, clock=world.clock)
-        self.dies_in = dies_in
-        self.kept = kept
-
-    def take(self, *arguments: Any) -> Sequence[SetAside]:
-        dies = self.dies_in == 0
-        if self.dies_in is not None:
-            self.dies_in -= 1
-        if dies and not self.kept:
-            raise KilledError
-        refused = super().take(*arguments)
-        if dies:
-            raise KilledError
-        return refused
 
 
 @dataclass
@@ -166,6 +97,7 @@ class Network(RuleBasedStateMachine):
         self.known: dict[str, Known] = {}
         self.backups: dict[str, Backup] = {}
         self.cut: set[frozenset[str]] = set()
+        self.chains = {name: [Peer(name).descriptor_envelope] for name in NAMES}
         for name in NAMES:
             shutil.copy(self.migrated, self.folder / f"{name}.db")
             self._open(name)
@@ -176,6 +108,7 @@ class Network(RuleBasedStateMachine):
         store = Store(f"sqlite:///{self.folder / f'{name}.db'}")
         # Who is pinned, and who is frozen, stands in the database.
         self.worlds[name] = World(name, "", store, nodes={one: Peer(one) for one in NAMES})
+        self.worlds[name].nodes[name].generation = len(self.chains[name])
 
     # What is said
 
@@ -212,6 +145,41 @@ class Network(RuleBasedStateMachine):
             receipt = self.worlds[home].ingest.submit(self.known[one].envelope, caller=home)
             assert receipt.duplicate
 
+    @rule(home=names)
+    def rotate(self, home: str) -> None:
+        """The node's statements are signed with a new key from now on."""
+        chain = self.chains[home]
+        if len(chain) > MOST_ROTATIONS:
+            return
+        old, old_id = parse_descriptor(chain[-1])
+        key = make_key(KeyUse.STATEMENT, home, len(chain) + 1)
+        new = NodeKey(
+            use="statement",
+            key=to_base64url(key.public.raw),
+            not_before=format_time(NOW),
+            not_after=old.keys[0].not_after,
+        )
+        following = replace(
+            old,
+            version=old.version + 1,
+            previous=old_id,
+            nonce=to_base64url(next(self.numbers).to_bytes(16, "big")),
+            keys=(*old.keys, new),
+        )
+        chain.append(sign_statement(following, make_key(KeyUse.ROOT, home)))
+        self._install_chain(home)
+
+    def _install_chain(self, home: str) -> None:
+        """Has the node itself go on to its latest descriptor."""
+        with self.worlds[home].store.write() as transaction:
+            record, latest = transaction.peers.get(home), transaction.descriptors.latest(home)
+            assert record is not None
+            assert latest is not None
+            for envelope in self.chains[home][latest.version :]:
+                version = Version(*parse_descriptor(envelope), envelope)
+                advance(transaction, version, record.descriptor_id, now=NOW)
+        self.worlds[home].nodes[home].generation = len(self.chains[home])
+
     # What happens to lines and machines
 
     @rule(pair=st.sampled_from(PAIRS))
@@ -222,14 +190,46 @@ class Network(RuleBasedStateMachine):
     def heal(self) -> None:
         self.cut.clear()
 
-    @rule(pair=st.sampled_from(PAIRS), patience=moments, dies_in=moments, kept=st.booleans())
+    def _tell_chain(self, here: str, there: str) -> None:
+        """Has one node take over the descriptors of another that it has not yet."""
+        world, other = self.worlds[here], self.worlds[there]
+        with world.store.read() as transaction:
+            latest = transaction.descriptors.latest(there)
+        assert latest is not None
+        serving = Successions(other.store, other.ingest, name=there, clock=other.clock)
+        news = [one.encode() for one in serving.own_after(latest.version).descriptors]
+        if news:
+            taking = Successions(world.store, world.ingest, name=here, clock=world.clock)
+            taking.take(there, news, answered=True)
+
+    def _pinned(self, here: str, there: str) -> PinnedNode:
+        with self.worlds[here].store.read() as transaction:
+            record = transaction.peers.get(there)
+        assert record is not None
+        return pinned(record)
+
+    @rule(
+        pair=st.sampled_from(PAIRS),
+        patience=moments,
+        dies_in=moments,
+        kept=st.booleans(),
+        told=st.booleans(),
+    )
     def sync(
-        self, pair: tuple[str, str], patience: int | None, dies_in: int | None, kept: bool
+        self,
+        pair: tuple[str, str],
+        patience: int | None,
+        dies_in: int | None,
+        kept: bool,
+        told: bool,
     ) -> None:
+        """One node pulls another's log; it may not have heard of the other's new keys."""
         here, there = pair
+        if told and frozenset(pair) not in self.cut:
+            self._tell_chain(here, there)
         line = Line(self.worlds[there], here, 0 if frozenset(pair) in self.cut else patience)
         replica = MortalReplica(self.worlds[here], there, dies_in=dies_in, kept=kept)
-        peer = self.worlds[here].nodes[there].pinned()
+        peer = self._pinned(here, there)
         try:
             asyncio.run(sync_peer(line, peer, replica, run=inline))
         except PeerUnreachableError:
@@ -286,7 +286,8 @@ class Network(RuleBasedStateMachine):
             (self.folder / f"{name}.db{suffix}").unlink(missing_ok=True)
         shutil.copy(backup.path, self.folder / f"{name}.db")
         self._open(name)
-        # What it said since, nobody else has: its flaggers say it again, in their order.
+        # Its descriptors are files, and what it said since, nobody else has: it is said again.
+        self._install_chain(name)
         for known in self.known.values():
             if known.home == name:
                 self.worlds[name].ingest.submit(known.envelope, caller=name)
@@ -308,7 +309,7 @@ class Network(RuleBasedStateMachine):
             assert len(sizes) < ROUNDS
             sizes.append(sum(map(self._size, self.worlds.values())))
             for pair in PAIRS:
-                self.sync(pair, None, None, False)
+                self.sync(pair, None, None, False, True)
             for world in self.worlds.values():
                 fresh = retry_set_aside(world.store, world.ingest, now=NOW)
                 world.ingest.settle(fresh, synced=True)
@@ -343,7 +344,7 @@ class Network(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(60 if _EXAMPLES < 100 else 7_200)
-def test_any_interleaving_of_statements_partitions_crashes_and_restores_converges(
+def test_any_interleaving_of_statements_partitions_crashes_restores_and_new_keys_converges(
     migrated_sqlite: Path,
 ) -> None:
     class Opened(Network):
