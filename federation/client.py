@@ -37,6 +37,7 @@ from protocol.messages import (
     EntriesRequest,
     Envelopes,
     EnvelopesRequest,
+    JoinRequest,
     Message,
     OprfAnswer,
     OprfRequest,
@@ -173,6 +174,10 @@ class PeerClient:
         body = encode_json(Descriptors(descriptors=tuple(one.decode() for one in descriptors)))
         fields = {"Content-Type": "application/json"}
         await self._send("POST", endpoints.DESCRIPTOR, body, fields, limits.MAX_NOTE_BYTES)
+
+    async def join(self, request: JoinRequest) -> None:
+        """Applies with an invite of the node."""
+        await self._signed("POST", endpoints.JOIN, encode_json(request))
 
     async def checkpoint(self) -> bytes:
         """Returns the node's latest checkpoint, unverified (`signing.notes`)."""

@@ -16,6 +16,7 @@ from node.services.participation import Participation
 from node.settings import Settings
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.errors import PeerUnreachableError
+from signing.keys import SigningKey
 
 
 class Conductor:
@@ -35,6 +36,11 @@ class Conductor:
         self._keys = keys
         self._settings = settings
         self._clock = clock
+
+    @property
+    def request_key(self) -> SigningKey:
+        """The key that signs the command's own requests."""
+        return self._keys.request
 
     def conduct(
         self, ceremony: str, *, report: Callable[[Progress], None], wait_s: float | None

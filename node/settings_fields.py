@@ -198,6 +198,13 @@ class MediaSettings(BaseSettings):
         ge=1,
         le=3_650,
     )
+    newcomer_days: int = _setting(
+        14,
+        "How long what a node says waits that has joined with an invite, unless members vote.",
+        unit="days",
+        ge=0,
+        le=365,
+    )
     webhook_timeout_s: float = _setting(
         10.0, "Longest time for one attempt to call a webhook.", unit="seconds", ge=0.1, le=60
     )

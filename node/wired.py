@@ -29,6 +29,7 @@ from node.services.flags import Flags
 from node.services.fsck import Fsck
 from node.services.health import Health
 from node.services.ingest import Ingest
+from node.services.joining import Joining
 from node.services.key_use import KeysInUse
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
@@ -93,6 +94,7 @@ class Services:
     publication: Publication
     witness_talk: WitnessTalk
     successions: Successions
+    joining: Joining
     key_use: KeysInUse
     rotation: Rotation
     clients: Clients

@@ -40,6 +40,7 @@ from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
+from node.services.joining import Joining
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
@@ -278,6 +279,16 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         witness_talk=witness_talk,
         witness=Witness(store, keys, name=name, clock=clock),
         successions=successions,
+        joining=Joining(
+            store,
+            peers,
+            author,
+            audit,
+            keys,
+            name=name,
+            newcomer_days=settings.newcomer_days,
+            clock=clock,
+        ),
         key_use=key_use,
         rotation=Rotation(
             store,

@@ -7,6 +7,9 @@ DESCRIPTOR = "/federation/v1/descriptor"
 """The node's latest descriptor envelope, or all behind one version, for anyone; and, to it, the
 later descriptors of a node that it has pinned."""
 
+JOIN = "/federation/v1/join"
+"""A newcomer applies with an invite; its own new key signs the request."""
+
 CHECKPOINT = "/checkpoint"
 """The node's latest signed checkpoint (C2SP tlog-tiles path), for peers."""
 

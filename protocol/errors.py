@@ -12,6 +12,7 @@
     │   ├── UnknownKeyError    signed with a key that nobody here vouches for
     │   ├── BadSignatureError  the signature does not fit the bytes
     │   ├── RevokedError       the key was valid once, or will be, but not for this
+    │   │   └── NewcomerError      the node behind it is new here, and its time has not come
     │   ├── UnknownTargetError points at a statement that is not known here
     │   ├── QuorumError        fewer good signatures than the rule asks for
     │   ├── EquivocationError  signed as it should be, and contradicts what was signed before
@@ -88,6 +89,10 @@ class BadSignatureError(SigningError):
 
 class RevokedError(SigningError):
     """The key is outside its validity or its scope, or was withdrawn."""
+
+
+class NewcomerError(RevokedError):
+    """The node behind a statement has joined lately: what it says counts later."""
 
 
 class UnknownTargetError(SigningError):

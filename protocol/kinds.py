@@ -10,6 +10,7 @@ from protocol.statements import (
     Erased,
     Feedback,
     MediaFlag,
+    Membership,
     Remedied,
     Resolve,
     Retract,
@@ -30,6 +31,7 @@ KINDS: dict[str, type[Statement]] = {
         Remedied,
         Erased,
         Accredit,
+        Membership,
         CircleDescriptor,
     )
 }

@@ -85,6 +85,9 @@ MAX_DESCRIPTORS_PER_MESSAGE = 16
 MAX_DESCRIPTOR_BYTES = 64 << 10
 """One node descriptor's envelope; `MAX_KEYS` keys fill a third of it."""
 
+MAX_INVITE_S = 259_200
+"""How long an invite is good for: 72 hours."""
+
 MAX_LIST = 256
 """Any other list (jurisdictions, crit, what an acknowledgement says was set aside)."""
 

@@ -16,6 +16,7 @@ from protocol.fields import (
     Digest256,
     LogSize,
     NodeName,
+    Nonce,
     Text,
     TimeField,
     Url,
@@ -47,6 +48,16 @@ class Descriptors(Message, frozen=True, kw_only=True):
     descriptors: Annotated[
         tuple[Annotated[str, Meta(max_length=limits.MAX_DESCRIPTOR_BYTES)], ...],
         Meta(max_length=limits.MAX_DESCRIPTORS_PER_MESSAGE),
+    ]
+
+
+class JoinRequest(Message, frozen=True, kw_only=True):
+    """Applies with an invite: the code, and the newcomer's descriptors from its first on."""
+
+    code: Nonce
+    descriptors: Annotated[
+        tuple[Annotated[str, Meta(max_length=limits.MAX_DESCRIPTOR_BYTES)], ...],
+        Meta(min_length=1, max_length=limits.MAX_DESCRIPTORS_PER_MESSAGE),
     ]
 
 

@@ -61,6 +61,7 @@ from protocol.messages import (
     Entries,
     EnvelopeAnswer,
     Envelopes,
+    JoinRequest,
     OprfAnswer,
     OwnLogAnswer,
     OwnLogRequest,
@@ -722,6 +723,11 @@ class FakeSuccessions:
             raise InvalidError("There is no descriptor in the message.", where="descriptors")
 
 
+class FakeJoining:
+    def applicant(self, request: JoinRequest) -> Any:
+        raise NotFoundError(f"No invite that is good has this code of {len(request.code)}.")
+
+
 class FakeBudgets:
     def usage(self, day: str | None = None) -> list[Usage]:
         members = {"platform-a.example": 4_000}
@@ -785,6 +791,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         participation=FakeParticipation(),
         peers=peers,
         successions=FakeSuccessions(),
+        joining=FakeJoining(),
         witness=FakeWitness(),
         publication=FakePublication(),
         standing=FakeStanding(),

@@ -88,6 +88,7 @@ ENDPOINTS = (
     Endpoint("GET", "/.well-known/schutznetz", ""),
     Endpoint("GET", "/federation/v1/descriptor", ""),
     Endpoint("POST", "/federation/v1/descriptor", "", 204, examples.DESCRIPTORS),
+    Endpoint("POST", "/federation/v1/join", "", 404, examples.JOIN_REQUEST),
     Endpoint("GET", "/livez", ""),
     Endpoint("GET", "/readyz", ""),
     Endpoint("POST", "/v1/media/match", "match", 200, examples.MATCH),

@@ -33,6 +33,7 @@ from protocol.messages import (
     Entries,
     EnvelopeAnswer,
     Envelopes,
+    JoinRequest,
     OprfAnswer,
     OprfRequest,
     OwnLogAnswer,
@@ -254,6 +255,10 @@ class Peer:
     async def descriptors(self, after: int) -> list[bytes]:
         self._answer()
         return [self.descriptor_envelope, *self.later][after:]
+
+    async def join(self, request: JoinRequest) -> None:
+        self._answer()
+        raise PeerRefusedError(f"There is no such invite as {len(request.code)}.", status=404)
 
     async def announce(self, descriptors: Sequence[bytes]) -> None:
         self._answer()

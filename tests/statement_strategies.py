@@ -199,9 +199,9 @@ def epochs(draw: st.DrawFn, least: int = 1) -> Epoch:
     )
 
 
-def versions() -> st.SearchStrategy[dict[str, Any]]:
+def versions(most: int = 10**6) -> st.SearchStrategy[dict[str, Any]]:
     first = st.just({"version": 1, "previous": None})
-    later = st.fixed_dictionaries({"version": st.integers(2, 10**6), "previous": digests})
+    later = st.fixed_dictionaries({"version": st.integers(2, most), "previous": digests})
     return first | later
 
 
@@ -241,7 +241,7 @@ def node_descriptors(draw: st.DrawFn) -> NodeDescriptor:
     made = {name: draw(value) for name, value in common(NodeDescriptor, times).items()}
     return NodeDescriptor(
         **{**made, "issuer": issuer},
-        **draw(versions()),
+        **draw(versions(limits.MAX_DESCRIPTORS)),
         url=draw(
             st.builds(
                 lambda scheme, host, port: f"{scheme}://{host}" + (f":{port}" if port else ""),
@@ -255,6 +255,25 @@ def node_descriptors(draw: st.DrawFn) -> NodeDescriptor:
         log_origin=issuer if tail is None else f"{issuer}/{tail}",
         expires=draw(times),
         contact=draw(texts | st.none()),
+    )
+
+
+@st.composite
+def memberships(draw: st.DrawFn) -> statements.Membership:
+    node, other = draw(nodes), draw(nodes)
+    event = draw(st.sampled_from(["verified", "admitted", "left", "expelled"]))
+    issuer = node if event == "left" or other == node else other
+    if issuer == node:
+        event = "left"
+    how = draw(st.sampled_from(["telephone", "in-person", "other"]))
+    return statements.Membership(
+        **{one: draw(each) for one, each in common(statements.Membership).items()}
+        | {"issuer": issuer},
+        node=node,
+        fingerprint=draw(texts),
+        event=event,
+        at=draw(times),
+        how=how if event in ("verified", "admitted") else None,
     )
 
 
@@ -292,6 +311,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "erased": simple(
         statements.Erased, target=digests, cause=digests, erased=times, places=tuples(codes, 1)
     ),
+    "membership": memberships(),
     "accredit": accreditations(),
     "circle-descriptor": circle_descriptors(),
     "node-descriptor": node_descriptors(),

@@ -119,6 +119,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     remedy_s.RestoredRequest,
     messages.WellKnown,
     messages.Descriptors,
+    messages.JoinRequest,
     messages.Receipt,
     messages.StatementStatus,
     messages.StatementStatuses,

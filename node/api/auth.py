@@ -21,7 +21,7 @@ from node.app import Services
 from node.services.clients import Client
 from node.services.once import Once
 from node.services.peers import Caller
-from protocol.errors import NotAllowedError, ProtocolError, SigningError
+from protocol.errors import NotAllowedError, ProtocolError, SigningError, UnknownKeyError
 from signing.keys import PublicKey
 from signing.requests import verify_request
 
@@ -267,6 +267,33 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
     # Once the signature holds: nobody uses up another's requests.
     services.rates.count(signed.keyid)
     return caller.name, Once(signed.keyid, signed.nonce, now)
+
+
+def verify_applicant(request: Request, services: Services, data: bytes, key: PublicKey) -> Once:
+    """Returns what has to be new about a request that a key signed which nobody vouches for yet.
+
+    Raises:
+        ProblemError: it is signed with another key, or not as it should be.
+    """
+    now = int(services.clock())
+
+    def find_key(keyid: str) -> PublicKey:
+        if keyid != key.kid:
+            raise UnknownKeyError("The request is not signed with the key of who applies.")
+        return key
+
+    try:
+        signed = verify_request(
+            method=request.method,
+            url=services.settings.url + request.scope["raw_path"].decode("latin-1"),
+            headers=request.headers,
+            body=data,
+            now=now,
+            find_key=find_key,
+        )
+    except (ProtocolError, SigningError) as error:
+        raise _unauthenticated(str(error), "Signature") from None
+    return Once(signed.keyid, signed.nonce, now)
 
 
 def _unauthenticated(sentence: str, scheme: str) -> ProblemError:

@@ -258,6 +258,10 @@ WELL_KNOWN: Final = {
     "fingerprint": FINGERPRINT,
     "protocol": 1,
 }
+JOIN_REQUEST: Final = {
+    "code": "CwsLCwsLCwsLCwsLCwsLCw",
+    "descriptors": ['{"payload":"…","payloadType":"…","signatures":[]}'],
+}
 DESCRIPTORS: Final = {"descriptors": ['{"payload":"…","payloadType":"…","signatures":[]}']}
 PEER: Final = {
     "name": "platform-a.example",

@@ -2,25 +2,26 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from node.api import examples
-from node.api.auth import ServicesDep
+from node.api.auth import ServicesDep, verify_applicant
 from node.api.bodies import JSON, message_answer, parse_peer_message, raw_body
 from node.api.openapi import content, documented, shaped
 from node.api.problems import (
     CONFLICT,
     NOT_ALLOWED,
+    NOT_AUTHENTICATED,
     NOT_BELIEVED,
     NOT_FOUND,
     NOT_READY,
     ProblemError,
 )
 from node.app import Services
-from protocol.endpoints import DESCRIPTOR, WELL_KNOWN
+from protocol.endpoints import DESCRIPTOR, JOIN, WELL_KNOWN
 from protocol.limits import MAX_DESCRIPTORS
-from protocol.messages import Descriptors, WellKnown
+from protocol.messages import Descriptors, JoinRequest, WellKnown
 
 router = APIRouter(tags=["public"])
 
@@ -91,6 +92,25 @@ def descriptor(services: ServicesDep, after: After = None) -> Response:
 def announce(data: Annotated[bytes, Depends(raw_body(JSON))], services: ServicesDep) -> Response:
     """Goes on to later descriptors, which prove themselves: whoever brings them."""
     services.successions.announced(parse_peer_message(Descriptors, data))
+    return Response(status_code=204)
+
+
+@router.post(
+    JOIN,
+    summary="Apply with an invite",
+    **documented(
+        body=content(JoinRequest, examples.JOIN_REQUEST),
+        answers={204: {"description": "Kept; a person compares the fingerprint."}},
+        may_fail=(NOT_AUTHENTICATED, NOT_BELIEVED, NOT_FOUND, CONFLICT),
+    ),
+)
+def join(
+    request: Request, data: Annotated[bytes, Depends(raw_body(JSON))], services: ServicesDep
+) -> Response:
+    """Keeps who applies, signed by the request key in its own descriptor; pins nobody."""
+    asked = parse_peer_message(JoinRequest, data)
+    _applicant, key = services.joining.applicant(asked)
+    services.joining.apply(asked, verify_applicant(request, services, data, key))
     return Response(status_code=204)
 
 

@@ -31,6 +31,7 @@ from node.cli.verbs import (
     keys,
     log,
     match,
+    membership,
     operate,
     peers,
     pictures,
@@ -57,7 +58,7 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (witnesses, evidence, gates, uploads, tasks, erasures, accuracy):
+    for verbs in (membership, witnesses, evidence, gates, uploads, tasks, erasures, accuracy):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

@@ -12,6 +12,7 @@ from node.services import forgetting, restoring
 from node.services.directory import log_name, pinned
 from node.services.voiding import REASON, void_after
 from node.storage.accounts import FingerprintRecord
+from node.storage.joining import MembershipRecord
 from node.storage.media import EXACT_KINDS, MediaHash
 from node.storage.remedies import ErasureProof, RemedyAnswer
 from node.storage.statements import DisputeRecord, StatementRecord
@@ -29,6 +30,7 @@ from protocol.statements import (
     Feedback,
     MediaFlag,
     MediaItem,
+    Membership,
     Remedied,
     Resolve,
     Retract,
@@ -255,6 +257,31 @@ def _accredit(
         )
 
 
+def _membership(
+    transaction: Transaction, record: StatementRecord, statement: Statement, now: int
+) -> None:
+    said = cast("Membership", statement)
+    transaction.joining.put_membership(
+        MembershipRecord(
+            said.node,
+            said.issuer,
+            said.event,
+            said.fingerprint,
+            said.how,
+            parse_time(said.at),
+            record.issued,
+        )
+    )
+    pin_of_it = transaction.peers.get(said.node)
+    if said.event != "left" or pin_of_it is None:
+        return
+    # The node's own log alone is kept under its bare origin: who leaves does not freeze itself.
+    if transaction.logs.size(pinned(pin_of_it).log_origin) == 0:
+        transaction.peers.set_state(said.node, "frozen")
+        transaction.peers.note_sync(said.node, at=None, problem="It has left the network.")
+        transaction.journal.audit("node", "peer.left", at=now, subject=said.node, detail=None)
+
+
 def _circle(
     transaction: Transaction, record: StatementRecord, statement: Statement, _now: int
 ) -> None:
@@ -281,5 +308,6 @@ _EFFECTS: dict[type[Statement], _Effect] = {
     Remedied: _remedied,
     Erased: _erased,
     Accredit: _accredit,
+    Membership: _membership,
     CircleDescriptor: _circle,
 }

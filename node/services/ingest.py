@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from federation.trust import CONFIDENTIAL_KINDS, Trusted, verify_statement
 from node.policy.gates import Limits
-from node.services import ageing, contradictions, effects, fitness, forgetting, intake, waiting
+from node.services import (
+    ageing,
+    contradictions,
+    effects,
+    fitness,
+    forgetting,
+    intake,
+    newcomers,
+    waiting,
+)
 from node.services.directory import Served, StoredDirectory
 from node.services.log import OwnLog
 from node.storage.engine import Store
@@ -151,6 +160,7 @@ class Ingest:
         known = transaction.statements.by_id(verified.id)
         if known is not None:
             return Accepted(known.id, known.log_index, is_new=False, kind=known.kind)
+        newcomers.check(transaction, trusted.organisation, now=now)
         ends = effects.end_of(statement)
         if ends is not None and ends <= now:
             raise InvalidError(

@@ -18,6 +18,7 @@ from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor
 from protocol.errors import (
     InvalidError,
+    NewcomerError,
     NodeError,
     ProtocolError,
     RateLimitedError,
@@ -172,7 +173,7 @@ class StoredReplica:
                 if isinstance(error, InvalidError) and error.where == ENDED:
                     return  # as if the peer had said so
                 record = self._judge(transaction, one, error, now)
-                if isinstance(error, RateLimitedError) and not (
+                if isinstance(error, RateLimitedError | NewcomerError) and not (
                     record.retry and self._is_room(transaction)
                 ):
                     later.append(one.id)  # its bytes are not kept: the peer has them tomorrow

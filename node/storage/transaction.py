@@ -15,6 +15,7 @@ from node.storage.descriptors import DescriptorRepository
 from node.storage.evidence import EvidenceRepository
 from node.storage.gates import GateRepository
 from node.storage.integrity import IntegrityRepository
+from node.storage.joining import JoiningRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
@@ -86,6 +87,11 @@ class Transaction:
     def evidence(self) -> EvidenceRepository:
         """What shows that peers broke the protocol."""
         return EvidenceRepository(self._connection)
+
+    @cached_property
+    def joining(self) -> JoiningRepository:
+        """Who may apply, who has, and who is new."""
+        return JoiningRepository(self._connection)
 
     @cached_property
     def revocations(self) -> RevocationRepository:

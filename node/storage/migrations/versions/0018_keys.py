@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("log_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("log_index"),
     )
+    _joining()
     # Until now a node was pinned by its first descriptor, and had one request key.
     op.execute(
         "INSERT INTO node_descriptor (name, version, id, body) "
@@ -53,6 +54,47 @@ def upgrade() -> None:
     )
     op.execute("INSERT INTO request_key (keyid, name) SELECT request_keyid, name FROM peer")
     _rename_logs()
+
+
+def _big(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), autoincrement=False, nullable=False)
+
+
+def _joining() -> None:
+    op.create_table(
+        "invite",
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("circle", sa.String(), nullable=True),
+        _big("created"),
+        _big("expires"),
+        sa.Column("used_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("code_digest"),
+    )
+    op.create_table(
+        "join_request",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("descriptors", sa.LargeBinary(), nullable=False),
+        sa.Column("circle", sa.String(), nullable=True),
+        _big("received"),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "newcomer",
+        sa.Column("name", sa.String(), nullable=False),
+        _big("until"),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "membership",
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("how", sa.String(), nullable=True),
+        _big("at"),
+        _big("issued"),
+        sa.PrimaryKeyConstraint("node", "issuer"),
+    )
 
 
 def _rename_logs() -> None:
