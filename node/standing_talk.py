@@ -117,7 +117,10 @@ class StandingTalk:
         self._loop.close()
 
     async def _ask_first(self) -> None:
-        await self._look()
+        try:
+            await self._look()
+        except Exception as error:  # noqa: BLE001  # one odd answer must not keep a node from starting
+            _log.warning("standing_failed", error=type(error).__name__)
 
     async def _main(self, lines: Lines) -> None:
         self._lines = lines
