@@ -64,6 +64,7 @@ class PeerRepository:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._none_aside: bool | None = None
 
     def put(self, peer: PeerRecord) -> None:
         """Stores a pinned node, under its first descriptor where it was not pinned yet.
@@ -150,6 +151,7 @@ class PeerRepository:
         values = dict(vars(record))
         values["id"] = bytes.fromhex(record.id)
         values["tried"] = record.seen
+        self._none_aside = False
         upsert(self._connection, _SET_ASIDE, values, keep=("seen",))
 
     def drop_body(self, statement_id: str, origin: str, reason: str) -> None:
@@ -185,6 +187,8 @@ class PeerRepository:
 
     def take_back(self, statement_id: str) -> None:
         """Forgets that a statement was set aside: it is accepted now."""
+        if self._is_none_aside():
+            return
         self._connection.execute(
             delete(_SET_ASIDE).where(_SET_ASIDE.c.id == bytes.fromhex(statement_id))
         )
@@ -204,6 +208,8 @@ class PeerRepository:
 
     def waiting_for(self, what: str, *, limit: int) -> list[SetAsideRecord]:
         """Returns what waits for one thing, quiet ones too, longest untried first."""
+        if self._is_none_aside():
+            return []
         found = self._connection.execute(
             select(_SET_ASIDE)
             .where(_SET_ASIDE.c.waits_for == what)
@@ -211,6 +217,16 @@ class PeerRepository:
             .limit(limit)
         )
         return [set_aside_of(row) for row in found.mappings()]
+
+    def _is_none_aside(self) -> bool:
+        """Whether nothing at all is set aside, so that no statement of a long list asks for more.
+
+        Only this transaction can change that while it lasts; what it undoes leaves the answer no.
+        """
+        if self._none_aside is None:
+            some = self._connection.execute(select(_SET_ASIDE.c.id).limit(1)).first()
+            self._none_aside = some is None
+        return self._none_aside
 
     def set_aside_with(self, statement_id: str) -> list[SetAsideRecord]:
         """Returns what was set aside under one id, coming from any peer."""

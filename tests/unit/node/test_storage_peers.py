@@ -1,5 +1,6 @@
 """Pinned nodes, what was set aside of theirs, accreditations, circles and logs."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,21 @@ def test_what_was_set_aside_keeps_the_time_it_was_first_seen(store: Store) -> No
         assert peers.count_set_aside("platform.example") == 2
         peers.take_back(ONE)
         assert [one.id for one in peers.all_set_aside()] == [TWO]
+
+
+def test_what_is_set_aside_after_nothing_was_is_found_and_taken_back(store: Store) -> None:
+    waits = replace(ASIDE, waits_for="node:b.example")
+    with store.write() as transaction:
+        peers = transaction.peers
+        assert peers.waiting_for("node:b.example", limit=9) == []
+        with suppress(ConflictError), transaction.savepoint():
+            peers.set_aside(waits)
+            raise ConflictError("so that it is undone")
+        assert peers.waiting_for("node:b.example", limit=9) == []
+        peers.set_aside(waits)
+        assert peers.waiting_for("node:b.example", limit=9) == [waits]
+        peers.take_back(ONE)
+        assert peers.all_set_aside() == []
 
 
 def test_what_is_tried_again_in_vain_goes_to_the_end_of_the_line(store: Store) -> None:
