@@ -68,7 +68,6 @@ MAX_ERROR_BYTES: Final = 8 << 10
 MAX_RETRY_AFTER_S: Final = 86_400
 """Longest wait that a peer can ask for; more is taken as this."""
 
-_DESCRIPTORS_BYTES: Final = limits.MAX_PEER_REQUEST_BYTES
 _MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
@@ -156,14 +155,13 @@ class PeerClient:
         return await self._unsigned(endpoints.DESCRIPTOR)
 
     async def descriptors(self, after: int) -> list[bytes]:
-        """Returns the node's descriptors behind one version, unverified, as far as it gave them.
-
-        Of a node that keeps on giving, `limits.MAX_DESCRIPTORS` at most.
-        """
+        """Returns the node's descriptors behind one version, unverified: all that it gave."""
         found: list[bytes] = []
         while len(found) < limits.MAX_DESCRIPTORS:
             path = f"{endpoints.DESCRIPTOR}?{urlencode({'after': after + len(found)})}"
-            answer = await _parse(Descriptors, await self._unsigned(path, _DESCRIPTORS_BYTES))
+            answer = await _parse(
+                Descriptors, await self._unsigned(path, limits.MAX_PEER_REQUEST_BYTES)
+            )
             found += [one.encode() for one in answer.descriptors]
             if len(answer.descriptors) < limits.MAX_DESCRIPTORS_PER_MESSAGE:
                 break

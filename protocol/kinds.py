@@ -2,6 +2,7 @@
 
 from protocol.circles import CircleDescriptor
 from protocol.errors import VersionError
+from protocol.memberships import Membership
 from protocol.statements import (
     AccountBan,
     Accredit,
@@ -10,7 +11,6 @@ from protocol.statements import (
     Erased,
     Feedback,
     MediaFlag,
-    Membership,
     Remedied,
     Resolve,
     Retract,

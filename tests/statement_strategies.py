@@ -8,6 +8,7 @@ from protocol import limits, statements
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
 from protocol.descriptors import NodeDescriptor, NodeKey
 from protocol.encoding import format_time, parse_time, to_base64url
+from protocol.memberships import Membership
 
 DAY_S = 86_400
 _LAST = parse_time("9999-12-31T23:59:59Z")
@@ -259,16 +260,15 @@ def node_descriptors(draw: st.DrawFn) -> NodeDescriptor:
 
 
 @st.composite
-def memberships(draw: st.DrawFn) -> statements.Membership:
+def memberships(draw: st.DrawFn) -> Membership:
     node, other = draw(nodes), draw(nodes)
     event = draw(st.sampled_from(["verified", "admitted", "left", "expelled"]))
     issuer = node if event == "left" or other == node else other
     if issuer == node:
         event = "left"
     how = draw(st.sampled_from(["telephone", "in-person", "other"]))
-    return statements.Membership(
-        **{one: draw(each) for one, each in common(statements.Membership).items()}
-        | {"issuer": issuer},
+    return Membership(
+        **{one: draw(each) for one, each in common(Membership).items()} | {"issuer": issuer},
         node=node,
         fingerprint=draw(texts),
         event=event,

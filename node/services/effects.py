@@ -20,6 +20,7 @@ from node.storage.transaction import Transaction
 from protocol.circles import CircleDescriptor
 from protocol.encoding import from_base64url, parse_time
 from protocol.fields import organisation_of
+from protocol.memberships import Membership
 from protocol.pdq import PDQ_BYTES
 from protocol.statements import (
     AccountBan,
@@ -30,7 +31,6 @@ from protocol.statements import (
     Feedback,
     MediaFlag,
     MediaItem,
-    Membership,
     Remedied,
     Resolve,
     Retract,

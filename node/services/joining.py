@@ -25,8 +25,8 @@ from protocol.encoding import encode_json, format_time, parse_time
 from protocol.errors import ConflictError, InvalidError, NotFoundError, RateLimitedError
 from protocol.joining import Invite
 from protocol.limits import MAX_INVITE_S, MAX_PEER_REQUEST_BYTES
+from protocol.memberships import Membership
 from protocol.messages import JoinRequest, Receipt, parse_message
-from protocol.statements import Membership
 from signing.envelopes import Verified, new_nonce, sign_statement, verify_envelope
 from signing.keys import PublicKey
 

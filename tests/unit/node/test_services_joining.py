@@ -19,8 +19,8 @@ from protocol.errors import (
     UnknownKeyError,
 )
 from protocol.joining import Invite
+from protocol.memberships import Membership
 from protocol.messages import JoinRequest
-from protocol.statements import Membership
 from signing.envelopes import verify_envelope
 from signing.keys import KeyUse
 from simulator import DAY_S, NOW, Peer, fields, make_key, media_flag
