@@ -68,6 +68,7 @@ MAX_ERROR_BYTES: Final = 8 << 10
 MAX_RETRY_AFTER_S: Final = 86_400
 """Longest wait that a peer can ask for; more is taken as this."""
 
+_JSON: Final = {"Content-Type": "application/json"}
 _MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
@@ -159,9 +160,8 @@ class PeerClient:
         found: list[bytes] = []
         while len(found) < limits.MAX_DESCRIPTORS:
             path = f"{endpoints.DESCRIPTOR}?{urlencode({'after': after + len(found)})}"
-            answer = await _parse(
-                Descriptors, await self._unsigned(path, limits.MAX_PEER_REQUEST_BYTES)
-            )
+            body = await self._unsigned(path, limits.MAX_PEER_REQUEST_BYTES)
+            answer = await _parse(Descriptors, body)
             found += [one.encode() for one in answer.descriptors]
             if len(answer.descriptors) < limits.MAX_DESCRIPTORS_PER_MESSAGE:
                 break
@@ -169,9 +169,8 @@ class PeerClient:
 
     async def announce(self, descriptors: Sequence[bytes]) -> None:
         """Tells the node of later descriptors of one that it has pinned; they prove themselves."""
-        body = encode_json(Descriptors(descriptors=tuple(one.decode() for one in descriptors)))
-        fields = {"Content-Type": "application/json"}
-        await self._send("POST", endpoints.DESCRIPTOR, body, fields, limits.MAX_NOTE_BYTES)
+        body = encode_json(Descriptors(descriptors=tuple(map(bytes.decode, descriptors))))
+        await self._send("POST", endpoints.DESCRIPTOR, body, _JSON, limits.MAX_NOTE_BYTES)
 
     async def join(self, request: JoinRequest) -> None:
         """Applies with an invite of the node."""
