@@ -127,10 +127,13 @@ def _step(
     except RevokedError:
         raise
     except (SigningError, MalformedError) as error:
-        # Signed by the root key that is pinned, it is the word of whoever holds that key.
+        # What it says, signed by the root key that is pinned, is the word of whoever holds that
+        # key. Of a signature that is missing or does not fit, nobody is convicted: whoever passes
+        # on an envelope can take one out.
+        proven = isinstance(error, MalformedError) and is_signed_by_root_of(old.descriptor, data)
         raise ChainError(
             f"Version {old.descriptor.version + 1} of the descriptor does not follow from the one "
             f"that is pinned: {error}",
             evidence=old.envelope + b"\n" + data,
-            proven=is_signed_by_root_of(old.descriptor, data),
+            proven=proven,
         ) from None

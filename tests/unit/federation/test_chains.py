@@ -7,6 +7,7 @@ from federation.chains import Version, go_on, open_chain
 from federation.descriptors import newest, parse_descriptor, pin, valid_at
 from protocol import limits
 from protocol.encoding import format_time, to_base64url
+from protocol.envelope import Envelope, encode_envelope, parse_envelope
 from protocol.errors import (
     ChainError,
     ConflictError,
@@ -91,6 +92,17 @@ def test_a_root_key_that_the_old_one_has_not_introduced_breaks_the_chain_and_pro
     draft = replace(chain.draft(KeyUse.REQUEST), root=to_base64url(NEW_ROOT.public.raw))
     with pytest.raises(ChainError, match="does not follow") as raised:
         go_on(*known(chain), [sign_statement(draft, NEW_ROOT)], now=NOW)
+    assert not raised.value.proven
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_who_takes_a_signature_out_of_a_right_descriptor_proves_nothing(chain, kept):
+    whole = parse_envelope(chain.go_on(KeyUse.REQUEST, root=NEW_ROOT))
+    stripped = encode_envelope(
+        Envelope(whole.payload_type, whole.payload, (whole.signatures[kept],))
+    )
+    with pytest.raises(ChainError, match="does not follow") as raised:
+        go_on(*known(chain), [stripped], now=NOW)
     assert not raised.value.proven
 
 
