@@ -35,9 +35,9 @@ from node.api.openapi import VERSION, Shape, describe
 from node.app import Services
 from protocol import messages
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.endpoints import ADD_CHECKPOINT, EVIDENCE, STATEMENTS
+from protocol.endpoints import ADD_CHECKPOINT, DESCRIPTOR, EVIDENCE, JOIN, STATEMENTS
 from protocol.evidence import Evidence
-from protocol.limits import MAX_ENVELOPE_BYTES, MAX_EVIDENCE_BYTES
+from protocol.limits import MAX_ENVELOPE_BYTES, MAX_EVIDENCE_BYTES, MAX_PEER_REQUEST_BYTES
 from protocol.witnessing import MAX_REQUEST_BYTES
 
 ROUTERS: Final = (
@@ -160,6 +160,9 @@ def build_api(services: Services) -> FastAPI:
     limits = Limits(
         body_bytes=settings.max_body_bytes,
         by_path={
+            # What strangers may send is no more where the operator lets others send more.
+            DESCRIPTOR: min(settings.max_body_bytes, MAX_PEER_REQUEST_BYTES),
+            JOIN: min(settings.max_body_bytes, MAX_PEER_REQUEST_BYTES),
             EVIDENCE: min(settings.max_body_bytes, MAX_EVIDENCE_BYTES),
             ADD_CHECKPOINT: min(settings.max_body_bytes, MAX_REQUEST_BYTES),
             STATEMENTS: min(settings.max_body_bytes, MAX_ENVELOPE_BYTES),

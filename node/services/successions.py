@@ -17,9 +17,16 @@ from node.services.ingest import Accepted, Ingest
 from node.services.voiding import REASON, void_after
 from node.storage.descriptors import DescriptorRecord
 from node.storage.engine import Store
+from node.storage.peer_records import PeerRecord
 from node.storage.transaction import Transaction
 from protocol.descriptors import NodeDescriptor
-from protocol.errors import ChainError, InvalidError, NotAllowedError, NotFoundError
+from protocol.errors import (
+    ChainError,
+    ConflictError,
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+)
 from protocol.fields import StatementId
 from protocol.limits import MAX_DESCRIPTORS_PER_MESSAGE, MAX_TEXT_CHARS
 from protocol.messages import Descriptors
@@ -83,32 +90,37 @@ class Successions:
         """
         now = int(self._clock())
         try:
-            with self._store.write() as transaction:
-                new, cured = self._take(transaction, name, envelopes, now)
+            new = self._look(name, envelopes, now)
         except ChainError as error:
             if error.proven or answered:
                 self._stop(name, error, now)
             raise
+        if not new:
+            return 0
+        with self._store.write() as transaction:
+            cured = self._take(transaction, name, new, now)
         fresh = [one for one in cured if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)
-        return new
+        return len(new)
+
+    def _look(self, name: str, envelopes: Sequence[bytes], now: int) -> list[Version]:
+        """Returns the versions that are new, verified; strangers ask, so no writer waits for it."""
+        with self._store.read() as transaction:
+            _, latest = _pinned_here(transaction, name)
+
+            def find(version: int) -> Version | None:
+                found = transaction.descriptors.at(name, version)
+                return None if found is None else as_version(found)
+
+            return go_on(latest, find, envelopes, now=now)
 
     def _take(
-        self, transaction: Transaction, name: str, envelopes: Sequence[bytes], now: int
-    ) -> tuple[int, list[Accepted]]:
-        record = transaction.peers.get(name)
-        latest = transaction.descriptors.latest(name)
-        if record is None or latest is None:
-            raise NotFoundError("No node of this name is pinned.")
-        if record.state != "active":
-            raise NotAllowedError("The node is frozen here: nothing new of it is believed.")
-
-        def find(version: int) -> Version | None:
-            found = transaction.descriptors.at(name, version)
-            return None if found is None else as_version(found)
-
-        new = go_on(as_version(latest), find, envelopes, now=now)
+        self, transaction: Transaction, name: str, new: Sequence[Version], now: int
+    ) -> list[Accepted]:
+        record, latest = _pinned_here(transaction, name)
+        if latest.id != new[0].descriptor.previous:
+            raise ConflictError("The node has gone on to other versions meanwhile: look again.")
         for one in new:
             advance(transaction, one, record.descriptor_id, now=now)
             transaction.journal.audit(
@@ -118,7 +130,7 @@ class Successions:
                 subject=name,
                 detail=_changes(pinned(record).url, one.descriptor),
             )
-        return len(new), self._wake(transaction, name, now) if new else []
+        return self._wake(transaction, name, now)
 
     def _wake(self, transaction: Transaction, name: str, now: int) -> list[Accepted]:
         """Tries what was signed with a key that nobody here vouched for until now."""
@@ -130,7 +142,19 @@ class Successions:
     def _stop(self, name: str, error: ChainError, now: int) -> None:
         message = f"{error} {WHAT_TO_DO}"[:MAX_TEXT_CHARS]
         with self._store.write() as transaction:
+            _pinned_here(transaction, name)
             freeze(transaction, name, message, error.evidence, now=now)
+
+
+def _pinned_here(transaction: Transaction, name: str) -> tuple[PeerRecord, Version]:
+    """Returns a pinned node that is not frozen, and the latest version of its descriptor."""
+    record = transaction.peers.get(name)
+    latest = transaction.descriptors.latest(name)
+    if record is None or latest is None:
+        raise NotFoundError("No node of this name is pinned.")
+    if record.state != "active":
+        raise NotAllowedError("The node is frozen here: nothing new of it is believed.")
+    return record, as_version(latest)
 
 
 def advance(transaction: Transaction, new: Version, first_id: StatementId, *, now: int) -> None:

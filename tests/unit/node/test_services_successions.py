@@ -1,9 +1,12 @@
 """Later descriptors of pinned nodes are taken over; a chain that breaks is stopped at."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 
 from desks import Desk
 from node.services.successions import WHAT_TO_DO, Successions
+from node.storage.transaction import Transaction
 from protocol.encoding import to_base64url
 from protocol.errors import (
     ChainError,
@@ -94,6 +97,39 @@ def test_being_told_again_changes_nothing(
     before = desk.world.contents()
     successions.announced(message(chain.first, *chain.later))
     assert desk.world.contents() == before
+
+
+def test_who_brings_nothing_new_and_no_proof_keeps_no_writer_waiting(
+    desk: Desk, successions: Successions, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.go_on(KeyUse.REQUEST)
+    successions.announced(message(*chain.later))
+    monkeypatch.setattr(desk.world.store, "write", lambda: pytest.fail("it took a writer's turn"))
+    successions.announced(message(chain.first, *chain.later * 15))
+    stranger = Peer(PLATFORM, generation=2).descriptor_envelope
+    for refused in ((stranger,), (*chain.later, b"{}"), (Peer(OTHER).descriptor_envelope,)):
+        with pytest.raises((ChainError, ProtocolError, NotFoundError)):
+            successions.announced(message(*refused))
+
+
+def test_what_two_tell_at_once_is_taken_over_once(
+    desk: Desk, successions: Successions, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain.go_on(KeyUse.REQUEST)
+    other = Successions(desk.world.store, desk.world.ingest, name=HOTLINE, clock=desk.clock)
+    write = desk.world.store.write
+
+    def write_late(*, durable: bool = True) -> AbstractContextManager[Transaction]:
+        monkeypatch.undo()
+        other.announced(message(*chain.later))
+        return write(durable=durable)
+
+    monkeypatch.setattr(desk.world.store, "write", write_late)
+    with pytest.raises(ConflictError, match="look again"):
+        successions.announced(message(*chain.later))
+    successions.announced(message(*chain.later))
+    lines = [one for one in desk.audited() if one[1] == "peer.descriptor"]
+    assert lines == [("node", "peer.descriptor", PLATFORM, "version 2")]
 
 
 def test_statements_signed_with_a_key_that_was_not_known_are_taken_in_once_it_is(
