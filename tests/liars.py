@@ -41,6 +41,8 @@ _ROUTES = (
     endpoints.ENVELOPES,
     endpoints.ACKNOWLEDGE,
     endpoints.POKE,
+    endpoints.DESCRIPTOR,
+    endpoints.OPRF,
 )
 _CHUNK = b"[" * (64 << 10)
 _DROP_BYTES = 64
@@ -130,7 +132,7 @@ class Liar(Peer):
                     await writer.drain()
             finally:
                 writer.transport.abort()  # nobody waits for the rest
-        if path not in _ROUTES:
+        if path.partition("?")[0] not in _ROUTES:
             writer.write(
                 b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
