@@ -27,6 +27,10 @@ MOST: Final = 64
 _KEPT_OPEN_S: Final = 25.0  # less than a node keeps one, so that none is closed while it is used
 _MAX_HEAD_BYTES: Final = 64 << 10
 _MAX_UNREAD_BYTES: Final = 256 << 10
+_MAX_INTERIM: Final = 8
+_MAX_FIELDS: Final = 128
+_FREE_PIECES: Final = 1_024
+_LEAST_PIECE_BYTES: Final = 256
 _SECOND_ADDRESS_S: Final = 0.25  # RFC 8305 section 5
 _CLOSING_S: Final = 1.0
 _PORTS: Final = {"http": 80, "https": 443}
@@ -68,10 +72,16 @@ class Answer:
         """Gives the body, undecoded. Who stops early has the connection closed.
 
         Raises:
-            PeerUnreachableError: it broke off, or was silent for too long.
+            PeerUnreachableError: it broke off, was silent for too long, or comes in crumbs: what
+                lies here already is read without a pause, and every peer waits meanwhile.
         """
+        left = _FREE_PIECES * _LEAST_PIECE_BYTES
         while not isinstance(event := await self._line.next_event(self._read_s), h11.EndOfMessage):
             if isinstance(event, h11.Data):
+                left += len(event.data) - _LEAST_PIECE_BYTES
+                if left < 0:
+                    raise PeerUnreachableError(_BROKEN)
+                left = min(left, _FREE_PIECES * _LEAST_PIECE_BYTES)
                 yield bytes(event.data)
 
 
@@ -283,10 +293,13 @@ class _Line(asyncio.Protocol):
 
     async def head(self, within_s: float) -> h11.Response:
         """Returns the head of the final answer; raises as `next_event`."""
-        while not isinstance(event := await self.next_event(within_s), h11.Response):
+        for _ in range(1 + _MAX_INTERIM):
+            event = await self.next_event(within_s)
+            if isinstance(event, h11.Response) and len(event.headers) <= _MAX_FIELDS:
+                return event
             if not isinstance(event, h11.InformationalResponse):
-                raise PeerUnreachableError(_BROKEN)
-        return event
+                break
+        raise PeerUnreachableError(_BROKEN)
 
     async def next_event(self, within_s: float) -> object:
         """Returns the next piece of the answer.

@@ -73,6 +73,30 @@ def test_a_word_before_the_answer_is_passed_over() -> None:
     assert connections_for(answering(b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK), 2) == 1
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 100 \r\n\r\n" * 9 + OK, id="words before the answer"),
+        pytest.param(OK.replace(b"\r\n\r\n", b"\r\n" + b"a:\r\n" * 128 + b"\r\n"), id="fields"),
+        pytest.param(CHUNKED + b"1\r\nx\r\n" * 2_000 + b"0\r\n\r\n", id="crumbs"),
+        pytest.param(
+            CHUNKED + b"10000\r\n" + b"x" * 65_536 + b"\r\n" + b"1\r\nx\r\n" * 2_000 + b"0\r\n\r\n",
+            id="crumbs behind a loaf",
+        ),
+    ],
+)
+def test_an_answer_that_is_all_framing_is_not_read_to_its_end(answer: bytes) -> None:
+    async def run() -> None:
+        async with talking(answering(answer)) as (url, _), connect() as lines:
+            with pytest.raises(PeerUnreachableError, match="broke off"):
+                await asked(lines, url)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "answer",
     [
