@@ -7,7 +7,7 @@ process that has the lease of the jobs.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +19,7 @@ from federation.descriptors import PinnedNode
 from federation.lines import Lines
 from federation.witness import split_prefix
 from node.loop import Loop
+from node.recovery_talk import RecoveryTalk
 from node.services.directory import pinned
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
@@ -27,18 +28,14 @@ from node.services.recovery import Recovery
 from node.services.standing import Standing
 from node.settings import Settings
 from node.storage.engine import Store
-from protocol import limits
-from protocol.checkpoint import Checkpoint, NoteKey
-from protocol.envelope import parse_envelope
+from protocol.checkpoint import NoteKey
 from protocol.errors import (
     FederationError,
     PeerRefusedError,
     PeerUnreachableError,
-    ProofError,
     ProtocolError,
     UnavailableError,
 )
-from protocol.fields import StatementId
 from protocol.messages import OwnLogAnswer
 
 _WAIT_S: Final = 5.0
@@ -185,55 +182,22 @@ class StandingTalk:
     async def _recover(self, heard: _Heard) -> None:
         """Takes back what some peer has, up to the greatest checkpoint that it serves wholly."""
         opened = await asyncio.to_thread(self._standing.opened, heard.notes)
+        talk = RecoveryTalk(
+            self._recovery,
+            size=self._own_log.size,
+            peers=[one for one, _ in heard.served],
+            client_of=lambda node: self._client(node.url),
+        )
         for target, _ in opened:
             for node, answer in heard.served:
                 if answer.size < target.size:
                     continue
                 try:
-                    await self._recover_from(node, target, heard)
+                    await talk.recover(node, target)
                 except (FederationError, ProtocolError) as error:
                     _log.warning("recovery_failed", peer=node.name, error=type(error).__name__)
                 else:
                     return
-
-    async def _recover_from(self, node: PinnedNode, target: Checkpoint, heard: _Heard) -> None:
-        size = await asyncio.to_thread(self._own_log.size)
-        ids: list[StatementId] = []
-        while size + len(ids) < target.size:
-            limit = min(target.size - size - len(ids), limits.MAX_ENTRIES_PER_REQUEST)
-            page = await self._client(node.url).own_log(size + len(ids), limit)
-            if page.start != size + len(ids) or not 0 < len(page.entries) <= limit:
-                raise ProofError("The peer serves less of this node's log than it said.")
-            ids += [StatementId(one) for one in page.entries]
-        missing = await asyncio.to_thread(self._recovery.check, ids, target)
-        lost = 0
-        step = limits.MAX_ENVELOPES_PER_REQUEST
-        for at in range(0, len(missing.ids), step):
-            part = missing.ids[at : at + step]
-            bodies = await self._bodies(part, [one for one, _ in heard.served])
-            page_of = [(one, bodies.get(one)) for one in part]
-            lost += await asyncio.to_thread(self._recovery.take, missing.start + at, page_of)
-        await asyncio.to_thread(self._recovery.done, len(missing.ids), lost)
-
-    async def _bodies(
-        self, wanted: Sequence[StatementId], peers: Sequence[PinnedNode]
-    ) -> dict[StatementId, bytes]:
-        """Returns the bodies that any of the peers has; each is known by its id."""
-        found: dict[StatementId, bytes] = {}
-        for node in peers:
-            left = [one for one in wanted if one not in found]
-            while left:
-                try:
-                    answers = (await self._client(node.url).envelopes(tuple(left))).envelopes
-                except FederationError:
-                    break
-                if not answers:
-                    break
-                for answer in answers:
-                    if answer.envelope is not None:
-                        await asyncio.to_thread(_keep, found, answer.envelope.encode())
-                left = left[len(answers) :]
-        return found
 
     def _client(self, url: str) -> PeerClient:
         if self._lines is None:
@@ -266,8 +230,3 @@ class StandingTalk:
             if url is not None:
                 found.append((one.key, url))
         return found
-
-
-def _keep(found: dict[StatementId, bytes], envelope: bytes) -> None:
-    with suppress(ProtocolError):
-        found[parse_envelope(envelope).statement_id] = envelope

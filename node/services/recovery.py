@@ -6,6 +6,7 @@ accepted today, the id is kept: the log is whole then, and the statement does no
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +25,10 @@ LOST = "unknown"
 """Kind of an entry of which only the id is known."""
 
 _log = structlog.get_logger("node.recovery")
+
+
+class _IncompleteError(Exception):
+    """Leaves a transaction without a commit."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +84,35 @@ class Recovery:
             raise ProofError("The entries do not lead to the checkpoint that this node has signed.")
         return Missing(frontier.size, tuple(ids))
 
-    def take(self, start: int, page: Sequence[tuple[StatementId, bytes | None]]) -> int:
-        """Appends some of the missing entries, in one transaction; returns how many are lost.
+    def take(
+        self, start: int, page: Sequence[tuple[StatementId, bytes | None]], *, whole: bool = False
+    ) -> list[StatementId]:
+        """Appends some of the missing entries, in one transaction; returns of which only the id.
 
         A crash before the commit leaves the log where it was, and the next start goes on there.
 
         Args:
             start: place of the first; where the log has grown beyond it, nothing is done.
             page: ids from `check`, in their order, each with its envelope or None.
+            whole: append nothing if there is one without a body that is believed: another peer may
+                have it.
         """
         accepted: list[Accepted] = []
-        lost = 0
-        with self._store.write() as transaction:
+        lost: list[StatementId] = []
+        with suppress(_IncompleteError), self._store.write() as transaction:
             if transaction.logs.size(self._log.origin) != start:
-                return 0  # another process was quicker
+                return []  # another process was quicker
             for statement_id, envelope in page:
                 found = self._believe(transaction, statement_id, envelope)
                 if found is None:
                     self._keep_id(transaction, statement_id)
-                    lost += 1
+                    lost.append(statement_id)
                 else:
                     accepted.append(found)
+            if lost and whole:
+                raise _IncompleteError  # which undoes it all
             _check(transaction, self._log.origin, start + len(page))
-        if accepted:
+        if accepted and not (lost and whole):
             self._settle(accepted, synced=True)
         return lost
 

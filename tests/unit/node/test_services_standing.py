@@ -120,10 +120,10 @@ def test_what_is_missing_comes_back_in_its_order_and_the_log_is_signed_again(
     found = recovery.check([one for one, _ in missing], target)
     heard: list[bool] = []
     world.ingest.subscribe(heard.append)
-    assert recovery.take(found.start, missing[:2]) == 0
+    assert recovery.take(found.start, missing[:2]) == []
     assert standing.state().state == "behind", "half of it is not enough"
-    assert recovery.take(found.start + 2, missing[2:]) == 0
-    assert recovery.take(found.start, missing) == 0, "another process does nothing over again"
+    assert recovery.take(found.start + 2, missing[2:]) == []
+    assert recovery.take(found.start, missing) == [], "another process does nothing over again"
     assert standing.state().state == "fine"
     assert ids_of(world.store) == whole
     assert world.log.checkpoint() == note
@@ -149,7 +149,7 @@ def test_of_what_nobody_has_any_more_the_id_is_kept(either_desk: Desk, standing:
     (first, _), second = more(world, 2)
     note = note_of([*ids_of(world.store), first, second[0]])
     standing.judge([note])
-    assert recovery_of(either_desk).take(1, [(first, None), second]) == 1
+    assert recovery_of(either_desk).take(1, [(first, None), second]) == [first]
     assert world.log.checkpoint() == note
     with world.store.read() as transaction:
         lost = transaction.statements.by_id(first)
@@ -170,7 +170,7 @@ def test_a_body_that_would_not_be_accepted_today_does_not_stop_the_rest(
     note = note_of([*ids_of(world.store), first, odd, second[0]])
     standing.judge([note])
     pages = [(first, envelope), (odd, about_nothing), second]
-    assert recovery_of(either_desk).take(1, pages) == 1
+    assert recovery_of(either_desk).take(1, pages) == [odd]
     assert world.log.checkpoint() == note
 
 
