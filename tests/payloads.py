@@ -86,6 +86,13 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         },
         "remedied": {"target": ID, "cause": ID, "outcome": "restored"},
         "erased": {"target": ID, "cause": ID, "erased": T0, "places": ["body", "index"]},
+        "membership": {
+            "node": "platform-a.example",
+            "fingerprint": "vov2-xk5l-vov2-xk5l-vov2-xk5l-vov2-xk5l-p7lm",
+            "event": "verified",
+            "at": T0,
+            "how": "telephone",
+        },
         "accredit": {
             "flagger": "hotline.example/anna",
             "key": KEY,

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from protocol import limits, statements
 from protocol.circles import CircleDescriptor, Epoch, Holder, Member, Stretch
-from protocol.descriptors import NodeDescriptor, NodeKey
+from protocol.descriptors import NodeDescriptor, NodeKey, fingerprint_of
 from protocol.encoding import format_time, parse_time, to_base64url
+from protocol.fields import StatementId
 from protocol.memberships import Membership
 
 DAY_S = 86_400
@@ -270,7 +271,7 @@ def memberships(draw: st.DrawFn) -> Membership:
     return Membership(
         **{one: draw(each) for one, each in common(Membership).items()} | {"issuer": issuer},
         node=node,
-        fingerprint=draw(texts),
+        fingerprint=fingerprint_of(StatementId(draw(digests))),
         event=event,
         at=draw(times),
         how=how if event in ("verified", "admitted") else None,
