@@ -22,10 +22,11 @@ from protocol.errors import (
     SigningError,
 )
 from protocol.evidence import format_evidence, parse_evidence
+from protocol.statements import MediaItem
 from signing.keys import KeyUse, SigningKey
 from signing.notes import sign_checkpoint
 from simulator import NOW, Peer, make_key, media_flag
-from worlds import HOTLINE, PLATFORM
+from worlds import ANNA, HOTLINE, PLATFORM, erase
 
 THIRD = "third.example"
 TELLER = "teller.example"
@@ -171,3 +172,24 @@ def test_what_a_sync_finds_is_kept_as_a_document(
 def test_no_document_repeats_what_a_statement_says(tmp_path: Path) -> None:
     assert b"pdq" not in document()
     assert to_base64(bytes([1]) * 32).encode() in document()
+
+
+@pytest.mark.parametrize("named", ["keyid", "signature-input", "entry", "entries"])
+def test_no_flag_about_a_name_in_a_document_does_away_with_it_once_it_is_erased(
+    either_desk: Desk, accusations: Accusations, named: str
+) -> None:
+    kid = Peer(PLATFORM).key(KeyUse.ROOT).kid
+    entry = "ab" * 32
+    body = {
+        "keyid": document(),
+        "signature-input": b'{"input":"sig1=();keyid=\\"%s\\""}' % kid.encode(),
+        "entry": b'{"places":[{"entry":"%s","proof":[]}]}' % entry.encode(),
+        "entries": b'{"start":0,"entries": ["%s", "%s"]}' % ((entry.encode(),) * 2),
+    }[named]
+    with either_desk.world.store.write() as transaction:
+        transaction.peers.keep_evidence(PLATFORM, "what it did", body, at=NOW, grave=True)
+    item = {"sha256": entry} if named.startswith("entr") else {"md5": kid}
+    flagged = either_desk.world.submit(media_flag(ANNA, 7, items=(MediaItem(**item),)))
+    either_desk.world.submit(erase(str(flagged.id), by=ANNA))
+    (kept,) = accusations.all()
+    assert kept.body == body
