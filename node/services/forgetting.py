@@ -80,8 +80,13 @@ class _Traces:
 
     def are_in(self, text: bytes) -> bool:
         """Whether a text holds a trace, also where it was escaped or cut off."""
-        plain = _ESCAPED.sub(lambda one: bytes([int(one[1], 16)]), text).replace(b"\\", b"")
-        return any(self._is_trace(run) for run in _RUN.findall(_NAMES.sub(b" ", plain)))
+        plain = text
+        if b"\\" in text:
+            plain = _ESCAPED.sub(lambda one: bytes([int(one[1], 16)]), text).replace(b"\\", b"")
+        return self._is_in(plain) and self._is_in(_NAMES.sub(b" ", plain))
+
+    def _is_in(self, plain: bytes) -> bool:
+        return any(self._is_trace(run) for run in _RUN.findall(plain))
 
     def _is_trace(self, run: bytes) -> bool:
         if run in self._values or run.lower() in self._values:

@@ -48,6 +48,8 @@ _CHUNK = 500
 _MOST_EVIDENCE = 100
 _MOST_GRAVE = 20
 _MAX_EVIDENCE_BYTES = 256 << 10
+_MUCH_EVIDENCE_BYTES = 1 << 20
+_SHORT_EVIDENCE_BYTES = 4 << 10
 
 # Built once: every request of a peer passes here, and to build one takes longer than to execute it.
 _ALL = select(_PEER).order_by(_PEER.c.name)
@@ -363,14 +365,17 @@ class PeerRepository:
         The first pieces are kept, not all of them: a peer must not fill the disk by misbehaving.
         What freezes a peer is grave, and has room of its own behind the rest.
         """
-        kept = self._connection.execute(
-            select(func.count()).select_from(_EVIDENCE).where(_EVIDENCE.c.peer == peer)
-        ).scalar_one()
+        kept, held = self._connection.execute(
+            select(func.count(), func.coalesce(func.sum(func.length(_EVIDENCE.c.body)), 0)).where(
+                _EVIDENCE.c.peer == peer
+            )
+        ).one()
         if kept < _MOST_EVIDENCE + (_MOST_GRAVE if grave else 0):
+            # Every erase looks through all of it while no other writer gets a turn.
+            is_much = held >= _MUCH_EVIDENCE_BYTES and not grave
+            longest = _SHORT_EVIDENCE_BYTES if is_much else _MAX_EVIDENCE_BYTES
             self._connection.execute(
-                insert(_EVIDENCE).values(
-                    peer=peer, message=message, body=body[:_MAX_EVIDENCE_BYTES], at=at
-                )
+                insert(_EVIDENCE).values(peer=peer, message=message, body=body[:longest], at=at)
             )
 
     def evidence(self, peer: str) -> list[tuple[str, bytes]]:

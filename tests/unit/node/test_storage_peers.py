@@ -168,6 +168,13 @@ def test_evidence_is_kept_in_order_and_does_not_fill_the_disk(store: Store) -> N
         assert kept == [(f"{number}", b"two checkpoints") for number in range(100)]
         assert [len(body) for _, body in peers.evidence("other.example")] == [256 << 10]
         assert peers.evidence(PEER.name) == []
+        # An erase reads it all: a liar does not make that long.
+        for number in range(100):
+            peers.keep_evidence("long.example", f"{number}", b"x" * 2**20, at=1)
+        lengths = [len(body) for _, body in peers.evidence("long.example")]
+        assert lengths == [256 << 10] * 4 + [4 << 10] * 96
+        peers.keep_evidence("long.example", "grave", b"x" * 2**20, at=1, grave=True)
+        assert len(peers.evidence("long.example")[-1][1]) == 256 << 10
 
 
 @pytest.mark.parametrize(
