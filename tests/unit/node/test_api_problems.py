@@ -20,6 +20,7 @@ def make(kind):
     more = {
         errors.PeerRefusedError: {"status": 418},
         errors.PeerMisbehavedError: {"evidence": b"S3CRET"},
+        errors.ChainError: {"evidence": b"S3CRET", "proven": True},
         errors.RateLimitedError: {"retry_after_s": 9},
         errors.EquivocationError: {"circle": "a.example/ring-1", "known": "S3CRET"},
         problems.ProblemError: {"detail": "S3CRET"},
