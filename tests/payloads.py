@@ -163,6 +163,7 @@ MESSAGES: dict[type[messages.Message], dict[str, Any]] = {
         "set_aside": [{"id": ID, "reason": "An unknown key."}],
     },
     messages.Descriptors: {"descriptors": ["{}"]},
+    messages.JoinRequest: {"code": "A" * 22, "descriptors": ["{}"]},
     messages.OwnLogRequest: {"start": 3, "limit": 100},
     messages.OwnLogAnswer: {
         "origin": "hotline.example/log/1",
