@@ -211,15 +211,15 @@ def test_a_name_with_a_flood_of_addresses_is_refused() -> None:
         ask(Names(flood), Reach(LOOPBACK))
 
 
-def test_a_peer_that_keeps_saying_it_will_answer_meets_the_deadline() -> None:
+def test_a_peer_that_keeps_saying_it_will_answer_is_given_up() -> None:
     async def soon(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         while not writer.is_closing():
             writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             await writer.drain()
 
-    with pytest.raises(PeerUnreachableError, match="too long"):
-        ask(Names(["127.0.0.1"]), Reach(LOOPBACK), talk=soon, deadline_s=0.3)
+    with pytest.raises(PeerUnreachableError, match="broke off"):
+        ask(Names(["127.0.0.1"]), Reach(LOOPBACK), talk=soon, deadline_s=10)
 
 
 def test_a_name_that_is_never_resolved_meets_the_deadline() -> None:
