@@ -7,7 +7,7 @@ compares the fingerprint that is shown.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from federation.offline import FileNode, read_nodes
 from protocol.checkpoint import Checkpoint
@@ -98,35 +98,39 @@ def verify_evidence(evidence: Evidence) -> Shown:
     return Shown(whose, evidence.kind, sentence)
 
 
+def _found(
+    kind: EvidenceKind,
+    node: str,
+    descriptors: Sequence[bytes],
+    notes: Sequence[bytes],
+    *,
+    now: int,
+    **more: Any,
+) -> Evidence:
+    return Evidence(
+        format="schutznetz-evidence",
+        version=1,
+        kind=kind,
+        node=node,
+        found=format_time(now),
+        descriptors=tuple(one.decode() for one in descriptors),
+        notes=tuple(one.decode() for one in notes),
+        **more,
+    )
+
+
 def two_roots(
     node: str, descriptors: Sequence[bytes], notes: tuple[bytes, bytes], *, now: int
 ) -> Evidence:
     """Returns the evidence that two notes of one size are."""
-    return Evidence(
-        format="schutznetz-evidence",
-        version=1,
-        kind="two-roots",
-        node=node,
-        found=format_time(now),
-        descriptors=tuple(one.decode() for one in descriptors),
-        notes=(notes[0].decode(), notes[1].decode()),
-    )
+    return _found("two-roots", node, descriptors, notes, now=now)
 
 
 def bad_proof(
     node: str, descriptors: Sequence[bytes], note: bytes, request: SaidRequest, *, now: int
 ) -> Evidence:
     """Returns the evidence that a request to a witness is, beside the checkpoint of before."""
-    return Evidence(
-        format="schutznetz-evidence",
-        version=1,
-        kind="bad-proof",
-        node=node,
-        found=format_time(now),
-        descriptors=tuple(one.decode() for one in descriptors),
-        notes=(note.decode(),),
-        request=request,
-    )
+    return _found("bad-proof", node, descriptors, (note,), now=now, request=request)
 
 
 def rewritten_entry(
@@ -154,16 +158,8 @@ def rewritten_entry(
     for log in logs:
         proof = inclusion_proof([leaf_hash(one) for one in log], index)
         places.append(Place(entry=log[index].hex(), proof=tuple(map(to_base64url, proof))))
-    return Evidence(
-        format="schutznetz-evidence",
-        version=1,
-        kind="rewritten-entry",
-        node=node,
-        found=format_time(now),
-        descriptors=tuple(one.decode() for one in descriptors),
-        notes=(notes[0].decode(), notes[1].decode()),
-        index=index,
-        places=tuple(places),
+    return _found(
+        "rewritten-entry", node, descriptors, notes, now=now, index=index, places=tuple(places)
     )
 
 
