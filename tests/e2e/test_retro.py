@@ -45,6 +45,13 @@ class Receiver:
     def next(self) -> tuple[dict[str, str], bytes]:
         return self.messages.get(timeout=WITHIN_S)
 
+    def next_of(self, kind: str) -> tuple[dict[str, str], bytes]:
+        """Return the next message of a type; of what a node tells, no order is promised."""
+        while True:
+            headers, body = self.next()
+            if json.loads(body)["type"] == kind:
+                return headers, body
+
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
@@ -113,8 +120,7 @@ def test_an_upload_of_yesterday_is_found_told_and_taken_back(tmp_path: Path) -> 
 
         new = node.ask("POST", "/v1/webhooks/rotate")["secret"]
         node.ask("POST", f"/v1/statements/{statement}/retract", json={"reason": "wrong"})
-        headers, body = receiver.next()
-        assert json.loads(body)["type"] == "retro.withdrawn"
+        headers, body = receiver.next_of("retro.withdrawn")
         assert is_signed(headers, body, secret)
         assert is_signed(headers, body, new)
         after = match["change"]
