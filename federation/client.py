@@ -9,29 +9,25 @@ says, which is `federation.sync`'s work, or a second try.
 import asyncio
 import hashlib
 import ipaddress
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
-
-import msgspec
 
 from federation.lines import Answer, Lines
 from federation.reach import ANYWHERE, Reach
+from federation.refusals import MAX_ERROR_BYTES, refusal
 from protocol import endpoints, limits
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
-from protocol.encoding import convert, encode_json, parse_json
+from protocol.encoding import encode_json
 from protocol.errors import (
     PeerMisbehavedError,
-    PeerRefusedError,
     PeerUnreachableError,
     ProtocolError,
 )
 from protocol.fields import StatementId
 from protocol.messages import (
     Acknowledgement,
-    BudgetLeft,
     Descriptors,
     Entries,
     EntriesRequest,
@@ -49,7 +45,7 @@ from protocol.messages import (
     WellKnown,
     parse_message,
 )
-from protocol.witnessing import SIZE_TYPE, AddCheckpoint, parse_size
+from protocol.witnessing import AddCheckpoint
 from signing.keys import SigningKey
 from signing.requests import sign_request
 
@@ -62,18 +58,9 @@ READ_S: Final = 15.0
 DEADLINE_S: Final = 60.0
 """Longest time for one request as a whole, however steadily the answer trickles."""
 
-MAX_ERROR_BYTES: Final = 8 << 10
-"""How much of an error's body is read."""
-
-MAX_RETRY_AFTER_S: Final = 86_400
-"""Longest wait that a peer can ask for; more is taken as this."""
-
 _JSON: Final = {"Content-Type": "application/json"}
-_MAX_DETAIL_CHARS: Final = 300
 _PARSE_INLINE_BYTES: Final = 64 << 10
 _OK: Final = range(200, 300)
-_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
-_NOT_PRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\u024f\u2010-\u2027]+")
 _PLAIN: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 M = TypeVar("M", bound=Message)
@@ -301,7 +288,7 @@ class PeerClient:
         async with self._lines.ask(method, self.url, path, headers, body) as answer:
             if answer.status not in _OK:
                 detail, _ = await self._read(answer, MAX_ERROR_BYTES)
-                raise _refusal(answer, detail)
+                raise refusal(answer, detail)
             coding = answer.header.get("content-encoding", "identity")
             if coding.lower() != "identity":
                 raise PeerMisbehavedError(
@@ -336,60 +323,6 @@ async def _parse(kind: type[M], body: bytes) -> M:
         raise PeerMisbehavedError(
             f"The peer's answer is not what the protocol asks for: {error}", evidence=body
         ) from None
-
-
-def _refusal(answer: Answer, body: bytes) -> PeerRefusedError:
-    problem = _problem(body)
-    said = _detail(problem)
-    after = answer.header.get("retry-after", "")
-    # The other form, a date, is not used between nodes; who sends one is asked again as usual.
-    retry_after_s = min(int(after), MAX_RETRY_AFTER_S) if _SECONDS.fullmatch(after) else None
-    return PeerRefusedError(
-        f"The peer refused ({answer.status}){f': {said}' if said else '.'}",
-        status=answer.status,
-        retry_after_s=retry_after_s,
-        budget=_budget(problem),
-        size=_size(answer, body),
-    )
-
-
-def _size(answer: Answer, body: bytes) -> int | None:
-    """Returns which size a witness says that it knows (C2SP tlog-witness, status 409)."""
-    if answer.header.get("content-type") != SIZE_TYPE:
-        return None
-    try:
-        return parse_size(body)
-    except ProtocolError:
-        return None
-
-
-def _problem(body: bytes) -> dict[str, Any]:
-    """Returns a problem document (RFC 9457), empty where it is none; nothing is checked."""
-    try:
-        problem = parse_json(body, max_bytes=MAX_ERROR_BYTES)
-    except ProtocolError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _detail(problem: Mapping[str, Any]) -> str:
-    """Returns the sentence of a problem document, one harmless line of bounded length.
-
-    It was written by the peer: control characters could forge lines of a log or move a cursor.
-    """
-    detail = problem.get("detail")
-    if not isinstance(detail, str):
-        return ""
-    return _NOT_PRINTABLE.sub(" ", detail)[:_MAX_DETAIL_CHARS].strip()
-
-
-def _budget(problem: Mapping[str, Any]) -> dict[str, int] | None:
-    """Returns what a holder says is left, if it says so in the form of `BudgetLeft`."""
-    try:
-        left = convert(problem.get("budget"), BudgetLeft)
-    except ProtocolError:
-        return None
-    return msgspec.structs.asdict(left)
 
 
 def _is_loopback(url: str) -> bool:

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from federation.client import MAX_ERROR_BYTES, MAX_RETRY_AFTER_S, PeerClient, connect
+from federation.client import PeerClient, connect
 from federation.descriptors import open_descriptor
+from federation.refusals import MAX_ERROR_BYTES, MAX_RETRY_AFTER_S
 from federation.sync import sync_peer
 from protocol.encoding import to_base64url
 from protocol.errors import PeerMisbehavedError, PeerRefusedError, PeerUnreachableError
