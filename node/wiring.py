@@ -9,6 +9,7 @@ from node.asking import Asking
 from node.conductor import Conductor
 from node.exchange import Exchange
 from node.follower import Follower
+from node.fsck_wiring import fsck_of
 from node.jobs import LEASE_S, Jobs
 from node.matching.engine import PdqEngine
 from node.matching.film_process import FilmHasher
@@ -33,10 +34,6 @@ from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
 from node.services.flags import Flags
-from node.services.fsck import Check, Fsck, IndexCheck, UploadsCheck
-from node.services.fsck_log import LogCheck
-from node.services.fsck_mirrors import MirrorsCheck
-from node.services.fsck_statements import StatementsCheck
 from node.services.gates import Gates
 from node.services.health import Health
 from node.services.ingest import Ingest
@@ -367,22 +364,7 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         ),
         upload_index=upload_index,
         catalogue=catalogue,
-        fsck=_fsck(store, catalogue, upload_index, origin=log.origin),
-    )
-
-
-def _fsck(store: Store, catalogue: Catalogue, uploads: UploadIndex, *, origin: str) -> Fsck:
-    """Returns the checks in the order in which one rests on the other."""
-    of_log, of_index = LogCheck(store, origin=origin), IndexCheck(catalogue)
-    of_uploads = UploadsCheck(store, uploads)
-    return Fsck(
-        {
-            "log": Check(of_log.look, of_log.mend),
-            "statements": Check(StatementsCheck(store, origin=origin).look),
-            "mirrors": Check(MirrorsCheck(store, origin=origin).look),
-            "index": Check(of_index.look, of_index.mend),
-            "uploads": Check(of_uploads.look, of_uploads.mend),
-        }
+        fsck=fsck_of(store, catalogue, upload_index, origin=log.origin),
     )
 
 
