@@ -26,7 +26,8 @@ from pathlib import Path
 from federation.client import PeerClient, connect
 from node.app import open_services
 from node.bench.machine import MachineWatch
-from node.demo.cast import CHEAP, alone, free_port
+from node.demo.cast import CHEAP, alone
+from node.demo.ports import free_port
 from node.services.keys import key_file
 from node.setup import init_node
 from protocol.checkpoint import parse_checkpoint, parse_note

@@ -18,7 +18,8 @@ from node.app import open_services
 from node.bench.corpus import Generator
 from node.bench.report import Figure, at_most
 from node.bench.upload_load import Connection, request
-from node.demo.cast import CHEAP, Member, alone, free_port, wait_for
+from node.demo.cast import CHEAP, Member, alone, wait_for
+from node.demo.ports import free_port
 from node.setup import NewNode, init_node
 
 PEERS: Final = tuple(f"peer-{number}.example" for number in range(1, 6))

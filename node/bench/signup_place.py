@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from node.app import Services, open_services
-from node.demo.cast import CHEAP, PROGRAM, Member, alone, free_port, keep_share, wait_for
+from node.demo.cast import CHEAP, PROGRAM, Member, alone, keep_share, wait_for
+from node.demo.ports import free_port
 from node.setup import NewNode, init_node
 from protocol.errors import SchutznetzError
 from protocol.limits import MAX_BUDGET

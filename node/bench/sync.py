@@ -31,7 +31,8 @@ from node.bench.ingest_floor import PostgresFloor, SqliteFloor, new_database, st
 from node.bench.machine import MachineWatch, resident_bytes
 from node.bench.postgres_server import open_server
 from node.bench.report import Figure, Report, at_most
-from node.demo.cast import CHEAP, Member, alone, free_port
+from node.demo.cast import CHEAP, Member, alone
+from node.demo.ports import free_port
 from node.matching.kernels import warm_up
 from node.services.directory import pinned
 from node.services.keys import key_file

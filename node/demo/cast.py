@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any, cast
 import httpx
 
 from node.app import Services, open_services
+from node.demo.ports import free_port
 from node.demo.wire import Wire
 from node.services.keys import save_share
 from node.setup import NewNode, init_node
@@ -41,8 +41,8 @@ PROGRAM = "from node.cli.main import run; run()"
 _BUDGET = 5_000
 _DAYS = 30
 _THRESHOLD = 2
-_START_WAIT_S = 60.0
-_STOP_WAIT_S = 15.0
+_START_WAIT_S = 300.0
+_STOP_WAIT_S = 60.0
 _LOOK_EVERY_S = 0.02
 
 
@@ -242,13 +242,6 @@ def wait_for(holds: Callable[[], bool], what: str, *, at_most_s: float = _START_
         if time.monotonic() > end:
             raise UnavailableError(f"Waited {at_most_s:.0f} s in vain until {what}.")
         time.sleep(_LOOK_EVERY_S)
-
-
-def free_port() -> int:
-    """Returns a port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_flagger() -> SigningKey:

@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 
 _CHUNK = 64 << 10
+_TURNS = 10
 
 
 class Wire:
@@ -57,11 +58,14 @@ class Wire:
     async def _end(self) -> None:
         for server in self._servers:
             server.close()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)  # what was accepted begins: cancelled before, it stays open
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # one turn, in which the transports close their sockets
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)  # the transports close their sockets
 
     async def _carry(
         self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -71,6 +75,9 @@ class Wire:
         except OSError:
             writer.close()
             return
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         sent, received = bytearray(), bytearray()
         self._carried += (sent, received)
         with suppress(asyncio.CancelledError):  # the relay ends: both sides are closed by now
