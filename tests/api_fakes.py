@@ -74,6 +74,7 @@ from protocol.tiles import Tile
 from protocol.witnessing import AddCheckpoint
 from signing.keys import KeyUse, PublicKey, SigningKey
 from signing.requests import sign_request
+from waiting import WITHIN_S
 
 NOW = 1_795_341_600
 NAME = "hotline.example"
@@ -837,8 +838,8 @@ def serving(directory: Path) -> Iterator[tuple[str, Any]]:
         thread.start()
         try:
             # The socket listens already: the first request waits in its queue until it is served.
-            assert httpx.get(f"{url}/livez", timeout=30).status_code == 200
+            assert httpx.get(f"{url}/livez", timeout=WITHIN_S).status_code == 200
             yield url, services
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(WITHIN_S)

@@ -4,11 +4,10 @@ The platform's node lives in the test's own process, so that a test sees what it
 holders are processes that can be killed, stopped and slowed down.
 """
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +17,13 @@ from fastapi.testclient import TestClient
 from liars import open_lines
 from node.api.app import build_api
 from node.app import Services, open_services, running
-from node.demo.cast import HOTLINE, PLATFORM_A, wait_for
+from node.demo.cast import HOTLINE, PLATFORM_A
+from node.demo.ports import free_port
 from node.services.keys import save_share
-from nodes import CIRCLE, Node, free_port, introduce, make_node, serving
+from nodes import CIRCLE, Node, introduce, make_node, serving
 from protocol import endpoints
+from relays import Relay
+from waiting import wait_for
 
 HOLDERS = (HOTLINE, *(f"holder-{index}.example" for index in range(2, 6)))
 THRESHOLD = 3
@@ -34,40 +36,25 @@ ELEMENTS = 100_000
 """Budget of the platform at every holder."""
 
 
-@dataclass
-class Falsifier:
+class Falsifier(Relay):
     """Stands before a holder and, while it lies, garbles the proof in every answer.
 
     Attributes:
-        target: port of the holder.
         lies: whether it does.
-        asked: how many evaluations have passed here.
+        seen: how many evaluations have passed here.
     """
 
-    target: int
-    lies: bool = False
-    asked: int = 0
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.lies = False
+        self.seen = 0
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            await asyncio.gather(self._ask(reader, back), self._answer(there, writer))
-        writer.close()
+    async def asked(self, data: bytes) -> bytes:
+        self.seen += data.count(f"POST {endpoints.OPRF} ".encode())
+        return data
 
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(64 << 10):
-                self.asked += data.count(f"POST {endpoints.OPRF} ".encode())
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(64 << 10):
-                writer.write(_PROOF.sub(b'"proof":"AAAA', data) if self.lies else data)
-                await writer.drain()
-        writer.close()
+    async def answered(self, data: bytes) -> bytes:
+        return _PROOF.sub(b'"proof":"AAAA', data) if self.lies else data
 
 
 @dataclass
@@ -117,7 +104,13 @@ def open_quintet(place: Path, **settings: object) -> Iterator[Quintet]:
         between = Falsifier(free_port())
         address = f"http://127.0.0.1:{lines.listen(between.handle)}"
         holding = {"poll_interval_s": 3_600, "oprf_budget_per_day": ELEMENTS}
-        asking = {"poll_interval_s": 3_600, "hash_workers": 1, **settings}
+        asking = {
+            "poll_interval_s": 3_600,
+            "hash_workers": 1,
+            "peer_timeout_s": 60,
+            "account_check_deadline_s": 60,
+            **settings,
+        }
 
         def make(name: str) -> Node:
             if name == HOLDERS[BETWEEN - 1]:

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waiting import WITHIN_S
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _BLOCK = re.compile(r"(<!-- again -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -28,7 +30,7 @@ _QUESTION = re.compile(r"((?:Fingerprint of|Key id of) \S+:|Send it\? \[y/N\]:) 
 _ROW = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 _VARIES = (
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-    r"\d+ s ago",
+    r"\d+ (?:s|minutes|hours) ago",
     r"\d+\.\d GiB free",
     r'"age_s": \d+',
     # what peers answer to a retraction takes places of its own, whenever it comes
@@ -36,9 +38,7 @@ _VARIES = (
     # with or without libsodium: the sentence says which
     r"(?:ok|look) fingerprints .*",
 )
-_AGAIN_WITHIN_S = 30.0
-_ANSWER_WITHIN_S = 90.0
-_STOP_WITHIN_S = 30.0
+_ANSWER_WITHIN_S = 5 * WITHIN_S
 _END = "--end-of-this-command--"
 
 
@@ -155,7 +155,7 @@ class Terminal:
         # The process group outlives the shell while a node in it is ending.
         os.killpg(self._process.pid, signal.SIGTERM)
         try:
-            self._process.wait(_STOP_WITHIN_S)
+            self._process.wait(WITHIN_S)
             self._read(to_end=True)
         finally:
             self._process.stdin.close()
@@ -180,7 +180,7 @@ class Walk:
 
     def follow(self, step: Step) -> None:
         """Types a command; what is printed is what the guide shows."""
-        end = time.monotonic() + _AGAIN_WITHIN_S
+        end = time.monotonic() + WITHIN_S
         while True:
             try:
                 self._try(step)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from listening import turns
 from protocol import endpoints, limits
 from protocol.descriptors import NodeDescriptor, NodeKey, fingerprint_of
 from protocol.encoding import encode_json, format_time, to_base64url
@@ -34,7 +35,6 @@ from simulator import Peer, make_key
 
 Manner = Literal["whole", "stall", "flood", "cut", "trickle"]
 _DAY_S = 86_400
-_TURNS = 3
 _ROUTES = (
     endpoints.CHECKPOINT,
     endpoints.ENTRIES,
@@ -196,8 +196,17 @@ class Lines:
     ) -> int:
         """Serves connections on a free port, of loopback unless said otherwise; returns it."""
 
+        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await handle(reader, writer)
+            except asyncio.CancelledError:
+                writer.transport.abort()  # the test is over: nobody waits for the rest
+                raise
+            finally:
+                writer.close()
+
         async def begin() -> int:
-            server = await asyncio.start_server(handle, address, 0)
+            server = await asyncio.start_server(served, address, 0)
             self._servers.append(server)
             return int(server.sockets[0].getsockname()[1])
 
@@ -207,14 +216,12 @@ class Lines:
         async def end() -> None:
             for server in self._servers:
                 server.close()
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)  # what was accepted begins: cancelled before, it stays open
+            await turns()  # what was accepted begins: cancelled before, it stays open
             while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 for task in others:
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)  # the transports close their sockets
+            await turns()  # the transports close their sockets
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -229,36 +236,3 @@ def open_lines() -> Iterator[Lines]:
         yield lines
     finally:
         lines.close()
-
-
-class PokeDropper:
-    """Stands before a node and hangs up on every poke; all else passes."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.dropped = 0
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            await asyncio.gather(self._pass_on(reader, back), _copy(there, writer))
-        writer.close()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        poke = f"POST {endpoints.POKE} ".encode()
-        with suppress(OSError):
-            while data := await reader.read(64 << 10):
-                if poke in data:
-                    self.dropped += 1
-                    break
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(64 << 10):
-            writer.write(data)
-            await writer.drain()
-    writer.close()

@@ -8,7 +8,6 @@ Every wait has a deadline (`wait_for`), and every refusal that a node gave is ke
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,7 +23,8 @@ import httpx
 from federation.client import PeerClient, connect
 from federation.descriptors import PinnedNode, open_descriptor, pin
 from node.app import Services, open_services
-from node.demo.cast import CHEAP, HOTLINE, wait_for
+from node.demo.cast import CHEAP, HOTLINE
+from node.demo.ports import free_port
 from node.services.clients import Clients
 from node.services.keys import key_file
 from node.setup import NewNode, init_node
@@ -34,6 +34,7 @@ from protocol.statements import Basis, MediaFlag, MediaItem, Statement
 from signing.envelopes import new_nonce, sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.keystore import load_key
+from waiting import WITHIN_S, wait_for
 
 T = TypeVar("T")
 
@@ -41,15 +42,19 @@ ANNA = f"{HOTLINE}/anna"
 CIRCLE = "hotline.example/minors-1"
 LOOPBACK = "127.0.0.1"
 DAY_S = 86_400
-TOLD_WITHIN_S = 20.0
-"""Deadline for what takes a fraction of a second on an idle machine."""
 
 REFUSALS: list[bytes] = []
 """Bodies of every refusal that any node gave in this test process."""
 
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes longer than a call
-_READY_WITHIN_S = 60.0
-_STOP_WAIT_S = 20.0
+_PATIENT = {
+    "SCHUTZNETZ_HASH_WORKERS": "1",
+    "SCHUTZNETZ_PEER_TIMEOUT_S": "60",
+    "SCHUTZNETZ_ACCOUNT_CHECK_DEADLINE_S": "60",
+    "SCHUTZNETZ_HASH_TIMEOUT_S": "60",
+}
+"""What a test does not set otherwise: on a busy machine a node gives nobody up too early."""
+
 _PROGRAM = "from node.cli.main import run; run()"
 
 
@@ -101,7 +106,7 @@ class Node:
     def start(self) -> None:
         """Begins to serve; `wait_until_ready` says when it does."""
         environ = {one: value for one, value in os.environ.items() if "SCHUTZNETZ" not in one}
-        environ |= {"SCHUTZNETZ_PORT": str(self.port), "SCHUTZNETZ_HASH_WORKERS": "1"}
+        environ |= _PATIENT | {"SCHUTZNETZ_PORT": str(self.port)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -130,14 +135,14 @@ class Node:
                 return False
             return found.is_success
 
-        wait_for(is_ready, f"{self.name} answers", at_most_s=_READY_WITHIN_S)
+        wait_for(is_ready, f"{self.name} answers")
 
     def stop(self) -> None:
         """Ends it as an operator does."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(_STOP_WAIT_S)
+                self.process.wait(WITHIN_S)
             except subprocess.TimeoutExpired:
                 self.kill()
             self.process = None
@@ -159,7 +164,7 @@ class Node:
                 "Authorization": f"Bearer {token or self.made.api_key}",
                 **arguments.pop("headers", {}),
             },
-            timeout=60,
+            timeout=WITHIN_S,
             trust_env=False,
             verify=_NO_TLS,
             **arguments,
@@ -190,7 +195,7 @@ class Node:
                         url=self.made.url,
                         key=key,
                         clock=time.time,
-                        deadline_s=30,
+                        deadline_s=WITHIN_S,
                         allow_insecure_http=True,
                     )
                 )
@@ -252,7 +257,7 @@ class Node:
     @contextmanager
     def services(self) -> Iterator[Services]:
         """Its services in this process, as the operator's command has them."""
-        with open_services(self.directory, environ={"SCHUTZNETZ_HASH_WORKERS": "1"}) as services:
+        with open_services(self.directory, environ=_PATIENT) as services:
             yield services
 
     def files_hold(self, part: bytes) -> bool:
@@ -306,12 +311,6 @@ def make_node(
     if address != LOOPBACK:
         environ |= {"SCHUTZNETZ_HOST": address, "SCHUTZNETZ_ALLOW_REMOTE_ADMIN": "true"}
     return Node(made, directory, port, database_url, environ, address=address, prefix=prefix)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

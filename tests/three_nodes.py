@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B, keep_share, wait_for
-from nodes import ANNA, CIRCLE, TOLD_WITHIN_S, Node, introduce, make_node, media_flag, serving
+from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B, keep_share
+from nodes import ANNA, CIRCLE, Node, introduce, make_node, media_flag, serving
 from protocol.statements import MediaItem
 from signing.keys import KeyUse, SigningKey
+from waiting import wait_for
 
 
 @dataclass
@@ -38,9 +39,7 @@ class Trio:
         """Waits until both platforms have acknowledged a statement to the hotline."""
         wanted = {node.name for node in self.platforms}
         wait_for(
-            lambda: wanted <= self.hotline.acknowledged_by(statement),
-            "both platforms acknowledge",
-            at_most_s=TOLD_WITHIN_S,
+            lambda: wanted <= self.hotline.acknowledged_by(statement), "both platforms acknowledge"
         )
 
 

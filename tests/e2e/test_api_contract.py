@@ -54,6 +54,7 @@ from signing.keys import KeyUse, SigningKey
 from signing.keystore import Cost
 from signing.requests import sign_request
 from simulator import NOW, Peer, make_key, media_flag
+from waiting import WITHIN_S
 
 HOTLINE = "hotline.example"
 ANNA = f"{HOTLINE}/anna"
@@ -87,7 +88,7 @@ class RealNode:
         url = self.url + path
         found = self.header(method, url, body, caller)
         found |= {name.replace("_", "-"): value for name, value in header.items()}
-        return httpx.request(method, url, content=body, headers=found, timeout=30)
+        return httpx.request(method, url, content=body, headers=found, timeout=WITHIN_S)
 
 
 def prepare(directory: Any, url: str, database_url: str | None) -> tuple[dict[str, str], str]:
@@ -140,11 +141,11 @@ def node(
         thread.start()
         try:
             # The socket listens already: the first request waits there until it is served.
-            assert httpx.get(f"{url}/livez", timeout=60).status_code == 200
+            assert httpx.get(f"{url}/livez", timeout=WITHIN_S).status_code == 200
             yield RealNode(url, port, services, tokens, statement)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(WITHIN_S)
 
 
 class SignAsCaller(requests.auth.AuthBase):
@@ -209,9 +210,9 @@ def test_a_flag_is_matched_and_a_replay_of_its_submission_refused(node: RealNode
     url = f"{node.url}/v1/statements"
     header = node.header("POST", url, flag, "flagger")
     header["Content-Type"] = "application/vnd.dsse.envelope+json"
-    first = httpx.post(url, content=flag, headers=header)
+    first = httpx.post(url, content=flag, headers=header, timeout=WITHIN_S)
     assert first.status_code == 201
-    assert httpx.post(url, content=flag, headers=header).status_code == 401
+    assert httpx.post(url, content=flag, headers=header, timeout=WITHIN_S).status_code == 401
     again = node.send("POST", "/v1/statements", "flagger", flag, Content_Type="application/json")
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     sha256 = media_flag(ANNA, 7).items[0].sha256
@@ -244,7 +245,7 @@ def test_a_sign_up_is_checked_through_the_circle(node: RealNode) -> None:
 
 def raw(node: RealNode, data: bytes, *, close: bool = False) -> bytes:
     """Sends bytes and returns everything that comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=WITHIN_S) as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(data)
             if close:
@@ -280,7 +281,7 @@ def test_a_body_that_breaks_off_is_no_failure(node: RealNode) -> None:
     start = head(node, "Content-Type: application/json", "Content-Length: 100")
     found = raw(node, start + b'{"surface":', close=True)
     assert not found.startswith(b"HTTP/1.1 5")
-    assert httpx.get(f"{node.url}/livez").status_code == 200
+    assert httpx.get(f"{node.url}/livez", timeout=WITHIN_S).status_code == 200
 
 
 def test_a_giant_header_is_refused(node: RealNode) -> None:
@@ -307,7 +308,7 @@ def test_a_giant_address_is_refused(node: RealNode) -> None:
 def test_what_is_no_http_is_refused_and_harms_nobody(node: RealNode, data: bytes) -> None:
     found = raw(node, data, close=True)
     assert found[:12] in (b"", b"HTTP/1.1 400")
-    assert httpx.get(f"{node.url}/livez").status_code == 200
+    assert httpx.get(f"{node.url}/livez", timeout=WITHIN_S).status_code == 200
 
 
 def check_contract(node: RealNode, **chosen: Any) -> tuple[int, list[str]]:
@@ -320,7 +321,7 @@ def check_contract(node: RealNode, **chosen: Any) -> tuple[int, list[str]]:
     project = ProjectConfig(
         base_url=node.url,
         continue_on_failure=True,
-        request_timeout=30,
+        request_timeout=WITHIN_S,
         generation=GenerationConfig(max_examples=5, deterministic=True, database="none"),
         # What a well-formed request names may still not be there.
         checks=ChecksConfig(
@@ -334,7 +335,7 @@ def check_contract(node: RealNode, **chosen: Any) -> tuple[int, list[str]]:
         ),
     )
     config = SchemathesisConfig(seed=1, projects=ProjectsConfig(default=project))
-    document = httpx.get(f"{node.url}/openapi.json").json()
+    document = httpx.get(f"{node.url}/openapi.json", timeout=WITHIN_S).json()
     schema = schemathesis.openapi.from_dict(document, config=config)
     schema.auth.set_from_requests(SignAsCaller(node))
     # The test's own keys and its own peer are not for removing.

@@ -9,7 +9,6 @@ import pytest
 
 from federation.ceremony import read_confirmations
 from federation.conduct import Progress
-from node.demo.cast import wait_for
 from node.services.ceremony_plans import Wish, first_plan
 from node.services.directory import StoredDirectory
 from nodes import Node, introduce, make_node, serving
@@ -22,6 +21,7 @@ from protocol.statements import parse_as
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse
 from signing.oprf import shares, voprf
+from waiting import wait_for
 
 LABEL = "ring-1"
 
@@ -183,6 +183,3 @@ def lie(liar: Node, ceremony: str, *holders: Node) -> None:
     )
     with liar.store() as store, store.write() as transaction:
         transaction.ceremonies.put_part(ceremony, liar.name, Commitment.KIND, fake)
-
-
-pytestmark = pytest.mark.timeout(300)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.demo.cast import PLATFORM_A, PLATFORM_B, wait_for
+from node.demo.cast import PLATFORM_A, PLATFORM_B
 from nodes import CIRCLE, HOTLINE, Node, make_node, serving
 from protocol.encoding import to_base64url
 from protocol.errors import PeerRefusedError
@@ -13,6 +13,7 @@ from protocol.messages import OprfRequest
 from signing.keys import KeyUse
 from signing.oprf.voprf import blind
 from three_nodes import Trio, open_trio
+from waiting import keep_clear_of_midnight, wait_for
 
 BATCH = 8
 CHECKS_OF_B = 2
@@ -22,10 +23,10 @@ STRANGER = "stranger.example"
 @pytest.fixture(scope="module")
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     """Three nodes of their own, all of which a check needs; platform B may ask little."""
+    keep_clear_of_midnight()
     with open_trio(
         tmp_path_factory.mktemp("circle"),
         budgets={PLATFORM_A: 5_000, PLATFORM_B: CHECKS_OF_B * BATCH},
-        settings={"peer_timeout_s": 2},
         threshold=3,
     ) as made:
         yield made
@@ -122,12 +123,10 @@ def test_a_restart_of_the_holder_refills_nothing(trio: Trio) -> None:
     trio.hotline.wait_until_ready()
     refused = check(trio.second, *two(30))
     assert refused.status_code == 429
-    assert refused.json()["budget"] == {
-        "day_limit": CHECKS_OF_B * BATCH,
-        "day_left": 0,
-        "minute_limit": 600,
-        "minute_left": 600 - CHECKS_OF_B * BATCH,
-    }
+    budget = refused.json()["budget"]
+    # A restart may take longer than the minute lasts.
+    assert 600 - CHECKS_OF_B * BATCH <= budget.pop("minute_left") <= 600
+    assert budget == {"day_limit": CHECKS_OF_B * BATCH, "day_left": 0, "minute_limit": 600}
 
 
 def test_one_members_budget_is_not_anothers(trio: Trio) -> None:
@@ -151,9 +150,9 @@ def test_while_a_needed_holder_is_down_a_check_says_what_the_operator_declared_f
     # Once it is back, so are the checks, without a restart of anybody else.
     trio.hotline.start()
     trio.hotline.wait_until_ready()
-    again = check(trio.first, *two(1))
-    assert again.status_code == 200, again.text
-    assert again.json()["decision"] == "review"
+    # A holder that has failed is left alone for a moment, also where it is needed.
+    wait_for(lambda: check(trio.first, *two(1)).status_code == 200, "checks are back")
+    assert check(trio.first, *two(1)).json()["decision"] == "review"
 
 
 def test_an_operator_who_declares_open_is_told_so(trio: Trio) -> None:
@@ -191,10 +190,16 @@ def test_a_node_that_is_no_member_is_refused(
     trio.hotline.administer("DELETE", f"/v1/admin/peers/{STRANGER}")
 
 
+def is_answered(node: Node) -> bool:
+    """Whether its circle answers it, whatever its operator has declared for when it does not."""
+    answer = check(node, *two(5))
+    return answer.status_code == 200 and not answer.json()["unavailable"]
+
+
 def test_a_frozen_member_is_refused(trio: Trio) -> None:
     trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/freeze")
-    assert check(trio.first, *two(5)).json()["unavailable"]  # its operator has declared `open`
+    assert not is_answered(trio.first)
     trio.hotline.administer("POST", f"/v1/admin/peers/{PLATFORM_A}/thaw")
     # A holder that has failed is left alone for a moment, also where it is needed.
-    wait_for(lambda: not check(trio.first, *two(5)).json()["unavailable"], "the member is answered")
+    wait_for(lambda: is_answered(trio.first), "the member is answered")
     assert trio.first.peer(HOTLINE)["state"] == "active"

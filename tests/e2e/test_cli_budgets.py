@@ -9,6 +9,7 @@ from cli_stage import call
 from node.app import open_services
 from node.cli import checkup
 from nodes import make_node
+from waiting import keep_clear_of_midnight
 
 OWN = "own.example"
 CIRCLE = f"{OWN}/minors-1"
@@ -17,6 +18,7 @@ CIRCLE = f"{OWN}/minors-1"
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
     """The folder of a node with a circle, of whose budget 4 of 5 are used."""
+    keep_clear_of_midnight()
     folder = make_node(tmp_path_factory.mktemp("own") / "own", OWN).directory
     made = call("node", "circle", "create", folder, "minors-1", "--member", f"{OWN}=5")
     assert made.code == 0, made.err

@@ -1,5 +1,6 @@
 """The command as a flagger and as a platform, against two real nodes over real HTTP."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -10,12 +11,11 @@ import pytest
 from PIL import Image
 
 from cli_stage import COMMAND, PASSPHRASE, PICTURES, call, copy_pictures, secret_file
-from node.demo.cast import wait_for
 from nodes import introduce, make_node, serving
 from signing.keys import KeyUse
 from signing.keystore import load_key
+from waiting import wait_for
 
-TODAY = time.strftime("%Y-%m-%d", time.gmtime())
 FLAG = ("--category", "csam.act.prepub", "--reviewers", 2)
 
 
@@ -51,13 +51,20 @@ def pictures(tmp_path):
     return copy_pictures(tmp_path)
 
 
+def today():
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+_shades = itertools.count(8, 8)
+
+
 def fresh_picture(folder, name, base="rocket.jpg", quality=80):
     """Writes a picture that no other test has."""
     path = folder / name
     with Image.open(PICTURES / base) as picture:
         turned = picture.convert("RGB").resize((320, 240))
-        stamp = time.time_ns() & 0xFF
-        turned.putpixel((0, 0), (stamp, stamp, stamp))
+        shade = next(_shades)
+        turned.paste((shade, shade, shade), (0, 0, 16, 16))
         turned.save(path, quality=quality)
     return path
 
@@ -254,7 +261,7 @@ def test_a_platform_shares_its_own_finding_and_takes_it_back(network, tmp_path):
     statement = done.json["statements"][0]["id"]
     shown = call("status", statement, *network.as_platform)
     assert "media-flag, active" in shown.out
-    counts = ("--day", TODAY, "--confirmed", 2, "--refuted", 1)
+    counts = ("--day", today(), "--confirmed", 2, "--refuted", 1)
     assert call("feedback", statement, *counts, *network.as_platform).code == 0
     assert "2 right, 1 wrong" in call("status", statement, *network.as_platform).out
     disputed = call(
@@ -270,7 +277,7 @@ def test_a_platform_shares_its_own_finding_and_takes_it_back(network, tmp_path):
 
 
 def test_feedback_says_how_many(network):
-    done = call("feedback", "ab" * 32, "--day", TODAY, *network.as_platform)
+    done = call("feedback", "ab" * 32, "--day", today(), *network.as_platform)
     assert (done.code, "say how many" in done.err) == (2, True)
 
 

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import httpx
 import numpy as np
@@ -13,10 +14,11 @@ import pytest
 from cli_stage import COMMAND, call, secret_file
 from node.app import open_services
 from node.cli import introductions
-from node.demo.cast import wait_for
+from node.demo.ports import free_port
 from node.matching.engine import PdqEngine
-from nodes import free_port, make_node, serving
+from nodes import make_node, serving
 from protocol.errors import PeerUnreachableError
+from waiting import WITHIN_S, wait_for
 
 HOTLINE = "hotline.example"
 
@@ -55,10 +57,8 @@ def paired(node, peer):
 
 def test_a_node_is_made_and_served_as_the_command_says(tmp_path):
     url = f"http://127.0.0.1:{free_port()}"
-    started = time.monotonic()
     made = call("node", "init", tmp_path / "n", "--name", "n.example", "--url", url)
     assert made.code == 0, made.err
-    assert time.monotonic() - started < 5
     (serve,) = [one.strip() for one in made.out.splitlines() if "node serve" in one]
     assert f"schutznetz node peer add OTHER_DIR --url {url}\n" in made.out
     assert "--fingerprint" not in made.out  # it is read over the telephone, not copied
@@ -67,7 +67,7 @@ def test_a_node_is_made_and_served_as_the_command_says(tmp_path):
         wait_for(lambda: answers(url), "it answers")
         taken = subprocess.run(command, capture_output=True, text=True, check=False)
         process.send_signal(signal.SIGINT)
-        log = process.communicate(timeout=60)[1]
+        log = process.communicate(timeout=WITHIN_S)[1]
     assert process.returncode == 0
     assert '"event": "serving"' in log
     assert taken.returncode == 1
@@ -76,7 +76,7 @@ def test_a_node_is_made_and_served_as_the_command_says(tmp_path):
 
 def answers(url):
     try:
-        return httpx.get(f"{url}/livez", trust_env=False).is_success
+        return httpx.get(f"{url}/livez", trust_env=False, timeout=WITHIN_S).is_success
     except httpx.TransportError:
         return False
 
@@ -360,13 +360,17 @@ def test_fsck_says_whether_index_and_database_agree_and_mends_the_index(node):
     assert call("node", "fsck", node, "--json").json["ok"]
 
 
+def insert(node, row, value):
+    # Closed here: what is left open is found by the garbage collector in the middle of some test.
+    with closing(sqlite3.connect(node / "node.db")) as database, database:
+        database.execute(row, [value])
+
+
 def test_fsck_says_what_rebuilding_does_not_mend(node):
-    with sqlite3.connect(node / "node.db") as database:
-        database.execute("INSERT INTO log_tile VALUES (0, 7, ?)", [bytes(32)])
+    insert(node, "INSERT INTO log_tile VALUES (0, 7, ?)", bytes(32))
     tree = "The tree over the log differs from its entries in 1 hashes."
     assert call("node", "fsck", node).err == f"schutznetz: {tree} Mend it with --rebuild.\n"
-    with sqlite3.connect(node / "node.db") as database:
-        database.execute("INSERT INTO envelope VALUES (3, ?)", [b"{}"])
+    insert(node, "INSERT INTO envelope VALUES (3, ?)", b"{}")
     found = call("node", "fsck", node)
     assert found.code == 1
     assert found.err == (

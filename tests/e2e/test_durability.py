@@ -14,7 +14,6 @@ from sqlalchemy import text
 from nodes import (
     ANNA,
     HOTLINE,
-    TOLD_WITHIN_S,
     Node,
     introduce,
     make_node,
@@ -31,6 +30,7 @@ from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.notes import open_checkpoint
 from signing.requests import sign_request
+from waiting import WITHIN_S
 
 ITEMS = 4
 HASHES = 3 * ITEMS
@@ -70,7 +70,7 @@ class Submission:
 
     def bulk(self) -> None:
         """Submits until the node is gone."""
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, timeout=WITHIN_S) as http:
             for _ in range(10 * MOST_PER_ROUND):
                 flag = media_flag(*(new_item() for _ in range(ITEMS)))
                 envelope = sign_statement(flag, self.anna)
@@ -84,13 +84,11 @@ class Submission:
         """Returns in the moment in which so many more were acknowledged."""
         with self.changed:
             wanted = len(self.acknowledged) + count
-            assert self.changed.wait_for(
-                lambda: len(self.acknowledged) >= wanted, timeout=TOLD_WITHIN_S
-            )
+            assert self.changed.wait_for(lambda: len(self.acknowledged) >= wanted, timeout=WITHIN_S)
 
     def send_unanswered_again(self) -> None:
         """Whoever got no receipt asks again; it costs nothing."""
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, timeout=WITHIN_S) as http:
             for statement in self.envelopes.keys() - self.acknowledged.keys():
                 self.send(self.envelopes[statement], http)
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from liars import Lines, PokeDropper, open_lines
-from node.demo.cast import PLATFORM_A, PLATFORM_B, wait_for
+from liars import Lines, open_lines
+from node.demo.cast import PLATFORM_A, PLATFORM_B
+from node.demo.ports import free_port
 from nodes import (
     ANNA,
     HOTLINE,
-    TOLD_WITHIN_S,
     Node,
-    free_port,
     header,
     introduce,
     make_node,
@@ -23,20 +22,20 @@ from nodes import (
 )
 from protocol.errors import PeerRefusedError, RevokedError
 from protocol.statements import Erase, MediaItem, Resolve, Retract
+from relays import PokeDropper
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from three_nodes import Trio
+from waiting import wait_for
 
 BEN = f"{HOTLINE}/ben"
 
 
-def until(holds: Callable[[], bool], what: str, *, at_most_s: float = TOLD_WITHIN_S) -> None:
-    wait_for(holds, what, at_most_s=at_most_s)
-
-
-def test_a_flag_of_one_node_is_matched_at_both_others_within_two_seconds(
+def test_a_flag_of_one_node_is_matched_at_both_others_by_a_poke(
     trio: Trio, record_property: Callable[[str, object], None]
 ) -> None:
+    # They poll once an hour. How long it takes is shown here and measured by `bench sync`
+    # (`flag.p99_ms`): on a busy machine no number of seconds would be sure.
     took = []
     for _ in range(5):
         item = new_item()
@@ -45,10 +44,9 @@ def test_a_flag_of_one_node_is_matched_at_both_others_within_two_seconds(
         trio.hotline.talk(lambda client, said=envelope: client.submit(said), trio.anna)
         submitted = time.monotonic()
         for node in trio.platforms:
-            until(
+            wait_for(
                 lambda node=node, item=item: node.decision(sha256=item.sha256) == "hold",
                 "the flag is matched",
-                at_most_s=2,
             )
         took.append((time.monotonic() - submitted, time.monotonic() - start))
     shown = ", ".join(f"{after * 1000:.0f}" for after, _ in took)
@@ -63,13 +61,15 @@ def test_pokes_that_are_lost_cost_one_poll(tmp_path: Path) -> None:
             anna = SigningKey.generate(KeyUse.FLAGGER)
             services.flaggers.add(anna.public.to_text(), ANNA, ["csam.*"], 30)
         with serving(hotline, platform):
-            until(lambda: platform.peer(HOTLINE)["synced"] is not None, "the first sync")
+            wait_for(lambda: platform.peer(HOTLINE)["synced"] is not None, "the first sync")
             item = new_item()
             start = time.monotonic()
             hotline.submit(media_flag(item), anna)
-            until(lambda: platform.decision(sha256=item.sha256) == "hold", "a poll finds the flag")
+            wait_for(
+                lambda: platform.decision(sha256=item.sha256) == "hold", "a poll finds the flag"
+            )
             print(f"found by a poll each second: {time.monotonic() - start:.2f} s after")
-            until(lambda: dropper.dropped > 0, "a poke was made, and lost")
+            wait_for(lambda: dropper.dropped > 0, "a poke was made, and lost")
 
 
 def _pair_without_pokes(place: Path, lines: Lines) -> tuple[Node, Node, PokeDropper]:
@@ -113,7 +113,7 @@ def test_an_erased_statement_is_gone_from_every_disk_and_each_peer_acknowledges(
     for node in trio.nodes:
         assert node.state(flag) == "erased"
         assert node.decision(sha256=item.sha256) == "none"
-        until(lambda node=node: not node.files_hold(digest), "the body is gone from the disk")
+        wait_for(lambda node=node: not node.files_hold(digest), "the body is gone from the disk")
     mine = trio.hotline.talk(lambda client: client.my_statements(), trio.anna).statements
     assert {one.id: one.state for one in mine}[flag] == "erased"
     (told,) = [one for one in mine if one.id == erase]
@@ -132,7 +132,7 @@ def test_a_dispute_is_seen_everywhere_and_an_upheld_one_withdraws_with_remedy(tr
         "POST", f"/v1/statements/{flag}/dispute", json={"reason": "not-illegal"}
     )["id"]
     for node in trio.nodes:
-        until(lambda node=node: node.state(flag) == "disputed", "the dispute arrives")
+        wait_for(lambda node=node: node.state(flag) == "disputed", "the dispute arrives")
         found = node.match(sha256=item.sha256)
         assert found["matches"][0]["disputed"]
         # The default policy lets nothing that is disputed go beyond a person's review.
@@ -153,7 +153,7 @@ def test_a_rejected_dispute_leaves_the_flag_as_it_was(trio: Trio) -> None:
     disputed = trio.first.ask(
         "POST", f"/v1/statements/{flag}/dispute", json={"reason": "wrong-category"}
     )["id"]
-    until(lambda: trio.hotline.state(flag) == "disputed", "the dispute arrives")
+    wait_for(lambda: trio.hotline.state(flag) == "disputed", "the dispute arrives")
     trio.everywhere(
         trio.hotline.submit(
             Resolve(**header(ANNA), target=flag, dispute=disputed, outcome="rejected"), trio.anna
@@ -173,7 +173,7 @@ def test_feedback_reaches_the_issuer_and_every_node_and_is_acknowledged(trio: Tr
         "POST", f"/v1/statements/{flag}/feedback", json={"day": day, "rows": [counts]}
     )["id"]
     others = {HOTLINE, PLATFORM_A}
-    until(lambda: trio.second.acknowledged_by(said) >= others, "the others acknowledge")
+    wait_for(lambda: trio.second.acknowledged_by(said) >= others, "the others acknowledge")
     for node in trio.nodes:
         status = node.ask("GET", f"/v1/statements/{flag}")
         assert (status["confirmed"], status["refuted"], status["unreviewed"]) == (3, 1, 2)
@@ -245,7 +245,7 @@ def test_a_platforms_own_flag_reaches_the_hotline_and_the_other_platform(trio: T
     }
     said = trio.first.ask("POST", "/v1/media/flag", json=asked)["id"]
     for node in (trio.hotline, trio.second):
-        until(lambda node=node: node.state(said) == "active", "the flag arrives")
+        wait_for(lambda node=node: node.state(said) == "active", "the flag arrives")
         # One issuer without accreditation: a person looks.
         assert node.decision(sha256=item.sha256) == "review"
-    until(lambda: trio.first.acknowledged_by(said) == {HOTLINE, PLATFORM_B}, "both acknowledge")
+    wait_for(lambda: trio.first.acknowledged_by(said) == {HOTLINE, PLATFORM_B}, "both acknowledge")

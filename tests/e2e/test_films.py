@@ -14,6 +14,7 @@ import pytest
 
 from nodes import Node, make_node, serving
 from unit.node import matching_films as made
+from waiting import WITHIN_S
 
 _PROGRAM = "from node.cli.main import run; run()"
 CAT, COFFEE, GALAXIES, RETINA, ROCKET = made.photographs((480, 360))
@@ -48,7 +49,7 @@ def command(node: Node, verb: str, *arguments: object) -> Any:
         + (["--node", node.local] if verb != "hash" else []),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=5 * WITHIN_S,
         check=False,
         env=os.environ | {"SCHUTZNETZ_API_KEY": node.made.api_key},
     )

@@ -18,6 +18,7 @@ from nodes import CIRCLE
 from protocol.circles import CircleDescriptor, Epoch
 from protocol.errors import SchutznetzError
 from protocol.identifiers import normalise
+from waiting import WITHIN_S, wait_for
 
 EMAIL = normalise("email", "offender@example.com")
 BODY = {"identifiers": [{"kind": "email", "value": "offender@example.com"}]}
@@ -83,14 +84,16 @@ def test_a_holder_that_lies_is_named_with_evidence_and_asked_no_more(quintet: Qu
         # Nobody of these four was measured, so it is among the first three.
         fresh = only(epoch, (1, BETWEEN, 3, 4))
         assert asker.services.asking.ask_circle(descriptor, fresh, [EMAIL]) == honest
-        assert [one.node for one in asker.services.circles.frozen_holders()] == [
-            quintet.holders[BETWEEN].name
-        ]
-        seen = quintet.between.asked
+        # Its answer may come behind those of the others: it is looked at all the same.
+        name = quintet.holders[BETWEEN].name
+        wait_for(
+            lambda: [one.node for one in asker.services.circles.frozen_holders()] == [name],
+            "the liar is named",
+        )
+        seen = quintet.between.seen
         for _ in range(5):
             assert asker.services.asking.ask_circle(descriptor, epoch, [EMAIL]) == honest
-        assert quintet.between.asked == seen
-        name = quintet.holders[BETWEEN].name
+        assert quintet.between.seen == seen
         with asker.services.store.read() as transaction:
             ((message, body),) = transaction.peers.evidence(name)
         assert "gave a proof that does not hold" in message
@@ -98,11 +101,11 @@ def test_a_holder_that_lies_is_named_with_evidence_and_asked_no_more(quintet: Qu
         # Another process of the same node knows it as well, until the operator thaws it.
         with quintet.platform_with() as other:
             assert other.services.asking.ask_circle(descriptor, epoch, [EMAIL]) == honest
-            assert quintet.between.asked == seen
+            assert quintet.between.seen == seen
             quintet.between.lies = False
             other.services.circles.thaw_holder(CIRCLE, name)
             assert other.services.asking.ask_circle(descriptor, fresh, [EMAIL]) == honest
-            assert quintet.between.asked > seen
+            wait_for(lambda: quintet.between.seen > seen, "it is asked again")
 
 
 def test_two_of_five_may_die_while_checks_are_made_and_no_check_fails(
@@ -138,7 +141,7 @@ def test_two_of_five_may_die_while_checks_are_made_and_no_check_fails(
     loads = [threading.Thread(target=check_again_and_again) for _ in range(2)]
     for load in loads:
         load.start()
-    assert go_on.wait(30)
+    assert go_on.wait(WITHIN_S)
     for index in (3, 4):
         quintet.holders[index].kill()
     for load in loads:
@@ -150,7 +153,9 @@ def test_two_of_five_may_die_while_checks_are_made_and_no_check_fails(
 def test_below_the_threshold_the_answer_comes_in_time_and_says_what_was_declared(
     quintet: Quintet,
 ) -> None:
-    """Two are dead from the test before, and a third one hangs."""
+    """Two are dead, and a third one hangs."""
+    for index in (3, 4):
+        quintet.holders[index].kill()
     hung = quintet.holders[5].process
     assert hung is not None
     os.kill(hung.pid, signal.SIGSTOP)
@@ -164,7 +169,8 @@ def test_below_the_threshold_the_answer_comes_in_time_and_says_what_was_declared
             ):
                 began = time.monotonic()
                 answer = surface.post("/v1/accounts/check", json=BODY)
-                assert time.monotonic() - began < 1 + 1.5
+                # After the deadline of a second, and not when the one that hangs is given up.
+                assert time.monotonic() - began < asker.services.settings.peer_timeout_s / 2
                 if mode == "closed":
                     assert answer.status_code == 503
                     assert answer.json()["fail_mode"] == "closed"

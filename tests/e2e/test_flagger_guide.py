@@ -2,8 +2,6 @@
 
 import shutil
 
-import pytest
-
 from cli_stage import PICTURES
 from guides import Walk, read_guide, steps, terminals, words_of_table
 from nodes import introduce, make_node, serving
@@ -12,7 +10,6 @@ from protocol.categories import CategoryKind, builtin_vocabulary
 GUIDE = read_guide("flaggers.md")
 
 
-@pytest.mark.timeout(400)
 def test_every_command_of_the_flagger_guide_prints_what_the_guide_shows(tmp_path):
     words = words_of_table(GUIDE)
     # what somebody else has set up before she begins: her node, and a platform that knows it

@@ -8,8 +8,8 @@ import pytest
 
 from cli_stage import PICTURES, call
 from desks import OPEN_POLICY, pdq_at
-from node.demo.cast import wait_for
 from nodes import Node, make_node, serving
+from waiting import keep_clear_of_midnight, wait_for
 from worlds import PDQ
 
 POLICY = (
@@ -28,6 +28,7 @@ NAME = "own.example"
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node of two processes."""
+    keep_clear_of_midnight()
     node = make_node(tmp_path_factory.mktemp("gates") / "n", NAME, settings={"processes": 2})
     node.directory.joinpath("policy.toml").write_text(POLICY)
     with serving(node):

@@ -1,7 +1,7 @@
 """What a real node does with a pinned peer that lies, stalls, floods or cuts its answers short."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,10 @@ import pytest
 
 from federation.evidence import verify_evidence
 from liars import Liar, Lines, Manner, open_lines
-from node.demo.cast import wait_for
 from nodes import (
     ANNA,
     DAY_S,
     HOTLINE,
-    TOLD_WITHIN_S,
     Node,
     header,
     introduce,
@@ -34,13 +32,10 @@ from protocol.messages import EnvelopeAnswer
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from simulator import accredit, make_key
+from waiting import wait_for
 
 READER = "platform-c.example"
 _numbers = iter(range(1_000))
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    wait_for(holds, what, at_most_s=TOLD_WITHIN_S)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +111,7 @@ def test_bad_statements_are_set_aside_with_their_reasons_and_the_rest_is_taken(
     ended = replace_review(media_flag(issuer=liar.name))
     (over,) = liar.append(ended)
     (last,) = liar.append(media_flag(good[1], issuer=liar.name))
-    until(lambda: reader.state(last) == "active", "the last statement is taken")
+    wait_for(lambda: reader.state(last) == "active", "the last statement is taken")
     assert reader.state(first) == "active"
     assert [reader.decision(sha256=one.sha256) for one in good] == ["review", "review"]
     found = reasons(reader, liar.name)
@@ -127,7 +122,7 @@ def test_bad_statements_are_set_aside_with_their_reasons_and_the_rest_is_taken(
     assert found[unvouched].startswith("UnknownKey: ")
     assert found[scribble]
     # The peer is told, so that its flaggers can see it.
-    until(lambda: is_taken_over(liar), "the acknowledgement")
+    wait_for(lambda: is_taken_over(liar), "the acknowledgement")
     told = {one.id for message in liar.acknowledged for one in message.set_aside}
     assert told == found.keys()
     assert reader.peer(liar.name)["state"] == "active"
@@ -157,10 +152,10 @@ def test_a_mirror_cannot_keep_a_statement_of_another_node_away(
     else:
         liar.lies[found] = EnvelopeAnswer(id=found, state=how)  # type: ignore[arg-type]  # of two
     # The mirror is heard first: the hotline does not have the statement yet.
-    until(lambda: is_taken_over(liar), "the mirror's log is taken over")
+    wait_for(lambda: is_taken_over(liar), "the mirror's log is taken over")
     assert reader.state(found) is None
     hotline.talk(lambda client: client.submit(envelope), anna)
-    until(lambda: reader.state(found) == "active", "the statement itself arrives")
+    wait_for(lambda: reader.state(found) == "active", "the statement itself arrives")
     assert reader.decision(sha256=item.sha256) == "hold"
     assert found not in reasons(reader, liar.name)
 
@@ -171,14 +166,14 @@ def test_statements_that_nobody_vouches_for_do_not_crowd_out_a_later_cure(
     stranger = SigningKey.generate(KeyUse.STATEMENT)
     with pinned_liar(reader, lines) as noisy, pinned_liar(reader, lines) as late:
         noisy.append(*(sign_statement(media_flag(issuer=HOTLINE), stranger) for _ in range(100)))
-        until(lambda: len(reasons(reader, noisy.name)) == 100, "the noise is set aside")
+        wait_for(lambda: len(reasons(reader, noisy.name)) == 100, "the noise is set aside")
         # Its flag stands before the accreditation that makes it believed.
         flagger = f"{late.name}/cora"
         item = new_item()
         (flag,) = late.append(media_flag(item, issuer=flagger))
-        until(lambda: flag in reasons(reader, late.name), "the flag is set aside")
+        wait_for(lambda: flag in reasons(reader, late.name), "the flag is set aside")
         late.append(accreditation(flagger))
-        until(lambda: reader.state(flag) == "active", "the flag is believed after all")
+        wait_for(lambda: reader.state(flag) == "active", "the flag is believed after all")
         assert reader.decision(sha256=item.sha256) == "review"
 
 
@@ -196,11 +191,11 @@ def test_a_log_that_shrinks_is_noted_and_both_checkpoints_are_kept(
     reader: Node, liar: Liar
 ) -> None:
     ids = liar.append(*(media_flag(issuer=liar.name) for _ in range(3)))
-    until(lambda: reader.state(ids[-1]) == "active", "the log is taken over")
+    wait_for(lambda: reader.state(ids[-1]) == "active", "the log is taken over")
     before = liar.note()
     log = list(liar.log)
     liar.rewind(2)
-    until(lambda: bool(evidence(reader, liar.name)), "the evidence is kept")
+    wait_for(lambda: bool(evidence(reader, liar.name)), "the evidence is kept")
     (message, kept) = evidence(reader, liar.name)[0]
     assert message == "The peer's log has shrunk."
     assert before in kept
@@ -210,15 +205,15 @@ def test_a_log_that_shrinks_is_noted_and_both_checkpoints_are_kept(
     assert reader.peer(liar.name)["state"] == "active"
     liar.log = log
     (flag,) = liar.append(media_flag(issuer=liar.name))
-    until(lambda: reader.state(flag) == "active", "the log is believed as it grew")
+    wait_for(lambda: reader.state(flag) == "active", "the log is believed as it grew")
 
 
 def test_two_logs_of_one_size_freeze_the_peer(reader: Node, liar: Liar) -> None:
     ids = liar.append(*(media_flag(issuer=liar.name) for _ in range(3)))
-    until(lambda: reader.state(ids[-1]) == "active", "the log is taken over")
+    wait_for(lambda: reader.state(ids[-1]) == "active", "the log is taken over")
     before = liar.note()
     liar.equivocate()
-    until(lambda: reader.peer(liar.name)["state"] == "frozen", "the peer is frozen")
+    wait_for(lambda: reader.peer(liar.name)["state"] == "frozen", "the peer is frozen")
     ((message, kept), *more) = evidence(reader, liar.name)
     assert message == "The peer signed two logs of one size."
     document = parse_evidence(kept)
@@ -242,13 +237,13 @@ def test_a_peer_that_stalls_floods_or_breaks_off_does_not_hold_up_the_others(
 ) -> None:
     hotline, reader, anna = pair
     with pinned_liar(reader, lines, manner) as bad:
-        until(lambda: bad.asked > 0, "the bad peer is asked")
+        wait_for(lambda: bad.asked > 0, "the bad peer is asked")
         item = new_item()
         start = time.monotonic()
         hotline.submit(media_flag(item), anna)
-        until(lambda: reader.decision(sha256=item.sha256) == "hold", "the honest flag arrives")
+        wait_for(lambda: reader.decision(sha256=item.sha256) == "hold", "the honest flag arrives")
         print(f"beside a peer that would {manner}: {time.monotonic() - start:.2f} s")
-        until(lambda: reader.peer(bad.name)["problem"] is not None, "the failure is noted")
+        wait_for(lambda: reader.peer(bad.name)["problem"] is not None, "the failure is noted")
         assert reader.peer(bad.name)["problem"] in (
             "The peer took too long to answer.",
             "The peer cannot be reached, or broke off.",
@@ -259,9 +254,9 @@ def test_a_peer_that_stalls_floods_or_breaks_off_does_not_hold_up_the_others(
         asked = bad.asked
         bad.manner = "whole"
         (flag,) = bad.append(media_flag(issuer=bad.name))
-        until(lambda: reader.state(flag) == "active", "it is taken over once it behaves")
+        wait_for(lambda: reader.state(flag) == "active", "it is taken over once it behaves")
         assert bad.asked > asked
-        until(lambda: reader.peer(bad.name)["problem"] is None, "the problem is over")
+        wait_for(lambda: reader.peer(bad.name)["problem"] is None, "the problem is over")
 
 
 def test_a_peer_that_speaks_of_what_it_was_not_asked_is_not_believed(
@@ -269,10 +264,10 @@ def test_a_peer_that_speaks_of_what_it_was_not_asked_is_not_believed(
 ) -> None:
     liar.flood = 3
     (flag,) = liar.append(media_flag(issuer=liar.name))
-    until(lambda: bool(reader.peer(liar.name)["problem"]), "the failure is noted")
+    wait_for(lambda: bool(reader.peer(liar.name)["problem"]), "the failure is noted")
     assert "was asked for 1 from 0 on" in reader.peer(liar.name)["problem"]
     liar.flood = 0
-    until(lambda: reader.state(flag) == "active", "the next sync takes it")
+    wait_for(lambda: reader.state(flag) == "active", "the next sync takes it")
 
 
 def test_a_peer_that_serves_other_bytes_than_its_log_commits_to_is_not_believed(
@@ -281,11 +276,11 @@ def test_a_peer_that_serves_other_bytes_than_its_log_commits_to_is_not_believed(
     (flag,) = liar.append(media_flag(issuer=liar.name))
     other = liar.sign(media_flag(issuer=liar.name)).decode()
     liar.lies[StatementId(flag)] = EnvelopeAnswer(id=flag, state="present", envelope=other)
-    until(lambda: bool(evidence(reader, liar.name)), "the evidence is kept")
+    wait_for(lambda: bool(evidence(reader, liar.name)), "the evidence is kept")
     assert evidence(reader, liar.name)[0][0] == (
         "The peer served other bytes than its log commits to."
     )
     # Nobody signed that answer: it may have been changed under way.
     assert reader.peer(liar.name)["state"] == "active"
     del liar.lies[StatementId(flag)]
-    until(lambda: reader.state(flag) == "active", "the next sync takes it")
+    wait_for(lambda: reader.state(flag) == "active", "the next sync takes it")

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from cli_stage import call
-from node.demo.cast import HOTLINE, PLATFORM_A, wait_for
-from nodes import TOLD_WITHIN_S, Node, make_node, new_item, serving
+from node.demo.cast import HOTLINE, PLATFORM_A
+from nodes import Node, make_node, new_item, serving
 from protocol.encoding import to_base64url
 from protocol.errors import PeerRefusedError
 from protocol.messages import JoinRequest
 from signing.keys import KeyUse, SigningKey
+from waiting import wait_for
 
 
 def ok(*words: object) -> str:
@@ -52,30 +53,18 @@ def test_a_newcomer_joins_reads_at_once_and_is_believed_after_a_vote(tmp_path: P
         fingerprint = ("--fingerprint", newcomer.made.fingerprint)
         ok("member", "accept", member.directory, newcomer.name, *fingerprint)
         theirs = flag(member)
-        wait_for(
-            lambda: newcomer.state(theirs) == "active",
-            "the newcomer reads",
-            at_most_s=TOLD_WITHIN_S,
-        )
+        wait_for(lambda: newcomer.state(theirs) == "active", "the newcomer reads")
         said = flag(newcomer)
         wait_for(
-            lambda: member.peer(newcomer.name)["set_aside"] == 1,
-            "what the newcomer says waits",
-            at_most_s=TOLD_WITHIN_S,
+            lambda: member.peer(newcomer.name)["set_aside"] == 1, "what the newcomer says waits"
         )
         assert member.state(said) is None
         ok("member", "admit", member.directory, newcomer.name, *fingerprint)
-        wait_for(
-            lambda: member.state(said) == "active",
-            "what it said is taken in",
-            at_most_s=TOLD_WITHIN_S,
-        )
+        wait_for(lambda: member.state(said) == "active", "what it said is taken in")
         assert "admitted" in ok("member", "list", member.directory)
         ok("member", "leave", newcomer.directory, "--yes")
         wait_for(
-            lambda: member.peer(newcomer.name)["state"] == "frozen",
-            "the member hears that it left",
-            at_most_s=TOLD_WITHIN_S,
+            lambda: member.peer(newcomer.name)["state"] == "frozen", "the member hears that it left"
         )
 
 

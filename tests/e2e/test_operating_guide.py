@@ -3,16 +3,13 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from guides import Walk, read_guide, steps, terminals, words_of_table
-from nodes import free_port
+from node.demo.ports import free_port
 
 GUIDE = read_guide("operating.md")
 PICTURE = Path(__file__).resolve().parents[2] / "node" / "demo_pictures" / "cat.jpg"
 
 
-@pytest.mark.timeout(400)
 def test_every_command_of_the_operating_guide_prints_what_the_guide_shows(tmp_path):
     words = words_of_table(GUIDE)
     shutil.copy(PICTURE, tmp_path / "picture.jpg")

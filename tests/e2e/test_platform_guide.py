@@ -3,11 +3,9 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from guides import Walk, blocks, read_guide, steps, terminals, words_of_table
+from node.demo.ports import free_port
 from node.policy.loader import parse_policy
-from nodes import free_port
 
 GUIDE = read_guide("platforms.md")
 PICTURE = Path(__file__).resolve().parents[2] / "node" / "demo_pictures" / "cat.jpg"
@@ -19,7 +17,6 @@ def programs():
         yield text.splitlines()[0].removeprefix("# "), text
 
 
-@pytest.mark.timeout(400)
 def test_every_command_and_program_of_the_platform_guide_does_what_the_guide_shows(tmp_path):
     words = words_of_table(GUIDE)
     shutil.copy(PICTURE, tmp_path / "picture.jpg")

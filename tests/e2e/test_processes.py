@@ -9,10 +9,9 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from node.demo.cast import wait_for
 from nodes import Node, make_node, serving
+from waiting import WITHIN_S, wait_for
 
-WITHIN_S = 60
 SERVING = "node.serving_process"
 
 
@@ -20,7 +19,7 @@ SERVING = "node.serving_process"
 def node(tmp_path: Path) -> Iterator[Node]:
     made = make_node(tmp_path / "node", "platform.example", settings={"processes": 2})
     with serving(made):
-        wait_for(lambda: len(lines(made, "serving")) == 2, "both serve", at_most_s=WITHIN_S)
+        wait_for(lambda: len(lines(made, "serving")) == 2, "both serve")
         yield made
 
 

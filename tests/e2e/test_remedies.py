@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from node.demo.cast import wait_for
-from nodes import TOLD_WITHIN_S, Node
+from nodes import Node
 from protocol.statements import MediaItem
 from three_nodes import Trio, open_trio
+from waiting import WITHIN_S, wait_for
 
 PDQ = "".join(f"{(40503 * (row + 1)) % 65536:04x}" for row in range(16))
 SHA256 = "5a" * 32
@@ -63,7 +63,7 @@ def schutznetz(*arguments: str) -> Any:
         check=True,
         env=os.environ | {"SCHUTZNETZ_REMEDY_SAYS": "acted"},
         text=True,
-        timeout=60,
+        timeout=WITHIN_S,
     )
     return json.loads(done.stdout)
 
@@ -83,10 +83,6 @@ def said(trio: Trio, statement: str, node: Node, wanted: str) -> Callable[[], bo
     return lambda: at_peer(trio, statement, node).get("outcome") == wanted
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    wait_for(condition, what, at_most_s=TOLD_WITHIN_S)
-
-
 def test_one_objection_reaches_everyone_who_acted(trio: Trio) -> None:
     times: list[tuple[str, float]] = []
     began = time.perf_counter()
@@ -98,7 +94,9 @@ def test_one_objection_reaches_everyone_who_acted(trio: Trio) -> None:
     trio.everywhere(statement)
     done("flagged and taken over")
     for node in trio.platforms:
-        until(lambda node=node: look_up(node, f"{node.name}:upload-1") == "block", "it is blocked")
+        wait_for(
+            lambda node=node: look_up(node, f"{node.name}:upload-1") == "block", "it is blocked"
+        )
 
     # One platform objects, and at every node the entry leads to review at most.
     dispute = trio.second.ask(
@@ -107,7 +105,7 @@ def test_one_objection_reaches_everyone_who_acted(trio: Trio) -> None:
         json={"reason": "not-illegal", "items": [0]},
     )["id"]
     for node in trio.nodes:
-        until(lambda node=node: node.state(statement) == "disputed", "the dispute is visible")
+        wait_for(lambda node=node: node.state(statement) == "disputed", "the dispute is visible")
     for node in trio.platforms:
         assert look_up(node, f"{node.name}:upload-2") == "review"
     done("disputed at every node, and review only")
@@ -119,7 +117,7 @@ def test_one_objection_reaches_everyone_who_acted(trio: Trio) -> None:
         json={"dispute": dispute, "outcome": "upheld"},
     )
     for node in trio.nodes:
-        until(lambda node=node: node.state(statement) == "retracted", "it is retracted")
+        wait_for(lambda node=node: node.state(statement) == "retracted", "it is retracted")
         assert node.decision(pdq=PDQ, quality=90, sha256=SHA256) == "none"
     done("upheld and retracted everywhere")
 
@@ -131,14 +129,14 @@ def test_one_objection_reaches_everyone_who_acted(trio: Trio) -> None:
             ("platform", "block", f"{node.name}:upload-1"),
             ("platform", "review", f"{node.name}:upload-2"),
         }
-        until(said(trio, statement, node, "restoring"), "the issuer knows that it is restored")
+        wait_for(said(trio, statement, node, "restoring"), "the issuer knows that it is restored")
     done("tasks in every queue, and the issuer knows")
 
     first, second = trio.platforms
     schutznetz("node", "task", "done", str(first.directory), "1", "--note", "put back")
     second.administer("POST", "/v1/admin/restore-tasks/1/done", json={"note": "put back"})
     for node in trio.platforms:
-        until(said(trio, statement, node, "restored"), "the issuer has the acknowledgement")
+        wait_for(said(trio, statement, node, "restored"), "the issuer has the acknowledgement")
         assert tasks(node) == []
         assert at_peer(trio, statement, node)["withdrawal"] == "acknowledged"
     done("restored and acknowledged")
@@ -161,7 +159,7 @@ def test_an_erasure_is_proved_by_every_node_and_the_proof_holds_offline(
     )
     names = {node.name for node in trio.platforms}
     address = f"/v1/admin/erasures/{statement}"
-    until(
+    wait_for(
         lambda: names <= {one["node"] for one in trio.hotline.administer("GET", address)["proofs"]},
         "every node proves",
     )

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nodes import make_node, serving
+from waiting import WITHIN_S, wait_for
 
-WITHIN_S = 20
 PDQ = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22"
 NEAR = f"{int(PDQ, 16) ^ 0b111 << 100:064x}"
 FLAG = {
@@ -142,11 +142,7 @@ def test_a_webhook_leads_into_no_network_that_is_not_public(tmp_path: Path) -> N
         url = receiver.url.replace("127.0.0.1", "localhost")
         node.ask("POST", "/v1/webhooks", json={"url": url})
         node.ask("POST", "/v1/media/flag", json=FLAG)
-        asked = threading.Event()
-        for _ in range(WITHIN_S * 5):
-            state = node.ask("GET", "/v1/webhooks")
-            if state["problem"]:
-                break
-            asked.wait(0.2)
-        assert state["problem"].startswith("The address is not a public one")
+        wait_for(lambda: bool(node.ask("GET", "/v1/webhooks")["problem"]), "it has been tried")
+        problem = node.ask("GET", "/v1/webhooks")["problem"]
+        assert problem.startswith("The address is not a public one")
         assert receiver.messages.empty()

@@ -15,10 +15,10 @@ from PIL import Image
 from cli_stage import COMMAND, PICTURES, call
 from node.cli.failures import ExitCode
 from node.cli.gather import hash_pictures
-from node.demo.cast import wait_for
 from node.matching.media import MediaHashes
 from nodes import Node
 from three_nodes import Trio, open_trio
+from waiting import WITHIN_S, keep_clear_of_midnight, wait_for
 
 MANY = 300
 BANNED = (7, 131, 298)
@@ -74,7 +74,7 @@ class Screening:
             capture_output=True,
             check=False,
             text=True,
-            timeout=120,
+            timeout=5 * WITHIN_S,
             env=os.environ | {"TMPDIR": str(temporary)},
         )
         assert "Traceback" not in done.stderr
@@ -92,6 +92,7 @@ class Screening:
 
 @pytest.fixture(scope="module")
 def screening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
+    keep_clear_of_midnight()
     place = tmp_path_factory.mktemp("trio")
     settings = {"oprf_budget_per_day": PER_DAY, "oprf_burst_per_minute": 5_000}
     with open_trio(place, settings=settings) as trio:

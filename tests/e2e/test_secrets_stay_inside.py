@@ -6,20 +6,18 @@ metric, an error text or a command line. The search itself is shown to find what
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from node.demo.cast import wait_for
 from node.demo_pictures import picture_paths
 from node.matching.media import MediaHashes, hash_picture
 from node.services.keys import OPERATIONAL
 from nodes import (
     ANNA,
     REFUSALS,
-    TOLD_WITHIN_S,
     Node,
     header,
     media_flag,
@@ -32,6 +30,7 @@ from protocol.statements import AccountBan, Erase, MediaItem, Retract, parse_as
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from three_nodes import Trio, open_trio
+from waiting import wait_for
 
 OFFENDER = {
     "email": "Mallory.Q.Xanthippe+shop@Example.org",
@@ -127,7 +126,7 @@ def play(trio: Trio, secrets: Secrets, texts: list[bytes]) -> None:
     flag = trio.flag(item(hashes[0]), item(hashes[1]))
     trio.everywhere(flag)
     ban = trio.first.ask("POST", "/v1/accounts/ban", json=ban_of(OFFENDER))["id"]
-    until(lambda: trio.second.state(ban) == "active", "the ban arrives")
+    wait_for(lambda: trio.second.state(ban) == "active", "the ban arrives")
     for data in pictures:
         trio.second.ask(
             "POST", "/v1/media/match-file?surface=public", files={"file": ("x.jpg", data)}
@@ -232,7 +231,7 @@ def take_back(trio: Trio, flag: str, ban: str) -> None:
     disputed = trio.hotline.ask(
         "POST", f"/v1/statements/{ban}/dispute", json={"reason": "wrong-person"}
     )["id"]
-    until(lambda: trio.first.state(disputed) == "active", "the dispute arrives")
+    wait_for(lambda: trio.first.state(disputed) == "active", "the dispute arrives")
     trio.first.ask(
         "POST", f"/v1/statements/{ban}/resolve", json={"dispute": disputed, "outcome": "upheld"}
     )
@@ -244,14 +243,10 @@ def take_back(trio: Trio, flag: str, ban: str) -> None:
     trio.everywhere(
         trio.hotline.submit(Erase(**header(ANNA), target=flag, reason="retention"), trio.anna)
     )
-    until(lambda: trio.second.state(ban) == "erased", "the erase arrives")
+    wait_for(lambda: trio.second.state(ban) == "erased", "the erase arrives")
 
 
 JSON = {"Content-Type": "application/json"}
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    wait_for(holds, what, at_most_s=TOLD_WITHIN_S)
 
 
 def item(one: MediaHashes) -> MediaItem:

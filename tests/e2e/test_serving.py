@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from node.demo.cast import wait_for
 from nodes import Node, make_node, serving
-
-WITHIN_S = 60
+from waiting import WITHIN_S, wait_for
 
 
 @pytest.fixture
@@ -69,5 +67,5 @@ def test_a_killed_node_leaves_no_worker_behind(node: Node) -> None:
     assert process is not None
     assert len(in_session_of(process.pid)) == 2
     node.kill()
-    wait_for(lambda: in_session_of(process.pid) == [], "the worker has noticed", at_most_s=20)
+    wait_for(lambda: in_session_of(process.pid) == [], "the worker has noticed")
     node.process = None

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 
 from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B
+from node.demo.ports import free_port
 from node.demo.wire import Wire
 from node.services.keys import save_share
-from nodes import CIRCLE, Node, free_port, introduce, make_node, serving
+from nodes import CIRCLE, Node, introduce, make_node, serving
 from protocol.circles import Stretch
 from protocol.encoding import to_base64url
 from protocol.identifiers import NormalisedIdentifier, normalise

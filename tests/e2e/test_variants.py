@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from node.demo_pictures import picture_paths
 from node.matching.media import hash_picture
 from nodes import Node, make_node, serving
+from waiting import WITHIN_S
 
 _PROGRAM = "from node.cli.main import run; run()"
 POLICY = """
@@ -112,7 +113,7 @@ def command(node: Node, *arguments: object) -> str:
         [sys.executable, "-c", _PROGRAM, *map(str, arguments), "--node", node.local],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=5 * WITHIN_S,
         check=False,
         env=os.environ | {"SCHUTZNETZ_API_KEY": node.made.api_key},
     )

@@ -5,18 +5,15 @@ from pathlib import Path
 import httpx
 
 from cli_stage import call
-from node.demo.cast import PLATFORM_A, PLATFORM_B, wait_for
-from nodes import HOTLINE, TOLD_WITHIN_S, media_flag, serving
+from node.demo.cast import PLATFORM_A, PLATFORM_B
+from nodes import HOTLINE, media_flag, serving
 from protocol.checkpoint import parse_checkpoint, parse_note
 from protocol.fields import StatementId
 from protocol.witness_policy import parse_witness_policy
 from signing.cosignatures import verify_cosignatures
 from signing.keys import KeyUse
+from waiting import WITHIN_S, wait_for
 from witnesses import add_anna, make_nodes, write_policy
-
-
-def until(holds: object, what: str) -> None:
-    wait_for(holds, what, at_most_s=TOLD_WITHIN_S)  # type: ignore[arg-type]  # a lambda
 
 
 def test_a_flag_is_published_when_enough_peers_have_cosigned_and_only_then_read_by_who_asks_for_it(
@@ -35,11 +32,11 @@ def test_a_flag_is_published_when_enough_peers_have_cosigned_and_only_then_read_
             (one,) = hotline.talk(lambda client: client.my_statements(), anna).statements
             return one.published, one.missing
 
-        until(lambda: missing() == ("pending", 1), "the witness that runs has cosigned")
+        wait_for(lambda: missing() == ("pending", 1), "the witness that runs has cosigned")
         assert reader.state(statement) is None, "the witness that it asks for has not cosigned"
         with serving(first):
-            until(lambda: missing() == ("published", 0), "both have cosigned")
-            until(lambda: reader.state(statement) == "active", "the reader takes it over")
+            wait_for(lambda: missing() == ("published", 0), "both have cosigned")
+            wait_for(lambda: reader.state(statement) == "active", "the reader takes it over")
         data = hotline.talk(lambda client: client.published(), first.key(KeyUse.REQUEST))
         note = parse_note(data)
         assert parse_checkpoint(note.text).size >= 2
@@ -47,7 +44,7 @@ def test_a_flag_is_published_when_enough_peers_have_cosigned_and_only_then_read_
         proof = tmp_path / "flag.tlog-proof"
         flagged = StatementId(statement)
         proof.write_bytes(hotline.talk(lambda client: client.receipt(flagged), anna))
-        served = httpx.get(f"{hotline.local}/readyz", trust_env=False)
+        served = httpx.get(f"{hotline.local}/readyz", trust_env=False, timeout=WITHIN_S)
         assert served.is_success
     # With files alone: the receipt carries what the witnesses have said.
     (tmp_path / "policy.txt").write_bytes(policy)

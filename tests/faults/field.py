@@ -33,15 +33,13 @@ from protocol.statements import Erase, MediaItem, Retract, Statement
 from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.requests import sign_request
+from waiting import WITHIN_S, wait_for
 
 NAMES = (HOTLINE, PLATFORM_A, PLATFORM_B)
 ITEMS = 2
 HASHES = 4 * ITEMS
-SETTLED_WITHIN_S = 45.0
-"""Deadline for what takes one or two polls on an idle machine."""
-
-_SETTINGS = {"poll_interval_s": 1, "peer_timeout_s": 4, "expire_interval_s": 1}
-_ANSWERED_WITHIN_S = 10.0
+_SETTINGS = {"poll_interval_s": 1, "peer_timeout_s": 10, "expire_interval_s": 1}
+_ANSWERED_WITHIN_S = 20.0
 
 
 @dataclass
@@ -306,21 +304,13 @@ def open_field(folder: Path, hosts: Hosts, library: Path) -> Iterator[Field]:
 _DISK_BYTES = 96 << 20
 
 
-def until(holds: Callable[[], bool], what: str, *, at_most_s: float = SETTLED_WITHIN_S) -> None:
+def until(holds: Callable[[], bool], what: str, *, at_most_s: float = WITHIN_S) -> None:
     """Waits for what has to happen, looking seldom: the nodes need the processor.
 
     Raises:
         UnavailableError: it does not happen in time.
     """
-    end = time.monotonic() + at_most_s
-    while not holds():
-        if time.monotonic() > end:
-            raise UnavailableError(f"Waited {at_most_s:.0f} s in vain until {what}.")
-        _PAUSE.wait(_LOOK_EVERY_S)
-
-
-_PAUSE = threading.Event()
-_LOOK_EVERY_S = 0.2
+    wait_for(holds, what, at_most_s=at_most_s, look_every_s=0.2)
 
 
 def _flagger(home: str) -> str:

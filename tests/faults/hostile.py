@@ -20,6 +20,7 @@ from protocol.encoding import encode_json
 from protocol.messages import Poke
 from signing.keys import KeyUse
 from signing.requests import sign_request
+from waiting import WITHIN_S
 
 HUGE_BYTES = 1 << 30
 """Length of the one huge message; a node that is right reads almost nothing of it."""
@@ -157,7 +158,7 @@ def answer_badly(stage: Stage, field: Field, chance: random.Random) -> str:
             asked, start = liar.asked, time.monotonic()
             mine = field.flag(HOTLINE)
             assert mine is not None
-            until(lambda: not field.missing(PLATFORM_A), "the honest flag arrives", at_most_s=15)
+            until(lambda: not field.missing(PLATFORM_A), "the honest flag arrives")
             beside = time.monotonic() - start
             until(lambda a=asked: liar.asked > a + 3, "the bad peer is asked")
             if manner != "trickle":
@@ -231,7 +232,7 @@ def _signed_poke(field: Field, liar: Liar) -> tuple[dict[str, str], bytes]:
 
 def _connect(field: Field) -> socket.socket:
     parts = urlsplit(field.hotline.local)
-    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=20)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=WITHIN_S)
 
 
 def _request(path: str, fields: dict[str, str], body: bytes, *, more: str = "") -> bytes:

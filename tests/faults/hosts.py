@@ -6,7 +6,6 @@ hold every address that the run uses, and go with it. On loopback a relay stands
 there a partition leaves everyone alone, since a relay cannot see who is asking.
 """
 
-import asyncio
 import itertools
 import os
 import shutil
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from liars import Lines
-from nodes import free_port
+from node.demo.ports import free_port
+from relays import Relay
 
 IN_NAMESPACE = "FAULTS_HUB"
 """Set in a program that runs inside the hub of its run's namespaces: the hub's name."""
@@ -29,8 +29,6 @@ _PORT = 8440
 _DEVICE = "eth0"
 _NOBODY = "02:00:00:00:00:01"
 """An address of no device: what is sent to it is lost."""
-
-_PIECE = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -143,10 +141,10 @@ class Loopback:
     lines: Lines
     kind: str = "loopback ports"
     lines_address: str = "127.0.0.1"
-    _relays: list["Relay"] = field(default_factory=list)
+    _relays: list["Silencer"] = field(default_factory=list)
 
     def place(self, name: str) -> Place:
-        relay = Relay(free_port())
+        relay = Silencer(free_port())
         self._relays.append(relay)
         url = f"http://127.0.0.1:{self.lines.listen(relay.handle)}"
         return Place("127.0.0.1", relay.target, url)
@@ -166,27 +164,18 @@ class Loopback:
         pass
 
 
-class Relay:
+class Silencer(Relay):
     """Stands before a node; while it is silent, everything that it is given is lost."""
 
     def __init__(self, target: int) -> None:
-        self.target = target
+        super().__init__(target)
         self.silent = False
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one connection on."""
-        with suppress(OSError):
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
-            await asyncio.gather(self._pass_on(reader, back), self._pass_on(there, writer))
-        writer.close()
+    async def asked(self, data: bytes) -> bytes:
+        return b"" if self.silent else data
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(_PIECE):
-                if not self.silent:
-                    writer.write(data)
-                    await writer.drain()
-        writer.close()
+    async def answered(self, data: bytes) -> bytes:
+        return b"" if self.silent else data
 
 
 def can_make_namespaces() -> bool:

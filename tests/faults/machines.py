@@ -16,7 +16,6 @@ _DIES_WITHIN_S = 6.0
 _LASTS_S = 1.5
 _BALLAST = 64 << 10
 _POLLS = 3
-_POLLS_WITHIN_S = 20.0
 
 
 def kill_who_is_told(points: int, field: Field, chance: random.Random) -> str:
@@ -160,7 +159,7 @@ def _polls_on(field: Field) -> None:
         seen.add(field.first.peer(HOTLINE)["synced"])
         return len(seen) > _POLLS
 
-    until(has_polled, "the node polls", at_most_s=_POLLS_WITHIN_S)
+    until(has_polled, "the node polls")
 
 
 def part_everyone(points: int, field: Field, chance: random.Random) -> str:

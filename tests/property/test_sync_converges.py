@@ -343,7 +343,7 @@ class Network(RuleBasedStateMachine):
                 assert not transaction.peers.evidence(peer.name)
 
 
-@pytest.mark.timeout(60 if _EXAMPLES < 100 else 7_200)
+@pytest.mark.timeout(7_200)
 def test_any_interleaving_of_statements_partitions_crashes_restores_and_new_keys_converges(
     migrated_sqlite: Path,
 ) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import WITHIN_S
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocol", "signing", "federation", "node")
 DISTRIBUTION = "schutznetz"
@@ -64,7 +66,7 @@ def lint(folder: Path) -> dict[str, bool]:
         env={**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=10 * WITHIN_S,
         check=False,
     )
     found = re.findall(r"^(.+) (KEPT|BROKEN)$", done.stdout, re.MULTILINE)

@@ -19,6 +19,7 @@ from protocol.envelope import (
 )
 from protocol.errors import BadSignatureError
 from signing.keys import KeyUse, PublicKey, SigningKey
+from waiting import WITHIN_S
 
 VECTOR = json.loads(
     (Path(__file__).parent / "own_regression_vectors.json").read_text(encoding="utf-8")
@@ -78,7 +79,7 @@ def openssl_verifies(folder: Path, message: bytes, signature: bytes) -> bool:
         [*command, "-in", "message", "-sigfile", "signature"],
         cwd=folder,
         capture_output=True,
-        timeout=60,
+        timeout=WITHIN_S,
         check=False,
     )
     # A command that fails for another reason would look like a refusal.

@@ -28,6 +28,7 @@ from protocol.messages import (
 from signing.keys import SigningKey
 from signing.requests import verify_request
 from simulator import NOW, Peer
+from waiting import WITHIN_S
 
 
 class _App:
@@ -108,5 +109,5 @@ def serve(peer: Peer, caller: SigningKey) -> Iterator[str]:
             yield peer.url
         finally:
             server.should_exit = True
-            thread.join(timeout=10)
+            thread.join(timeout=WITHIN_S)
             assert not thread.is_alive()

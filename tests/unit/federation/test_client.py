@@ -9,6 +9,7 @@ from federation.client import PeerClient, connect
 from federation.descriptors import open_descriptor
 from federation.refusals import MAX_ERROR_BYTES, MAX_RETRY_AFTER_S
 from federation.sync import sync_peer
+from listening import listening
 from protocol.encoding import to_base64url
 from protocol.errors import PeerMisbehavedError, PeerRefusedError, PeerUnreachableError
 from protocol.limits import MAX_NOTE_BYTES, MAX_PEER_RESPONSE_BYTES
@@ -30,10 +31,9 @@ def now():
 @asynccontextmanager
 async def answering(answer, *, hold_open=False):
     """A server that gives every connection the same bytes, whatever is asked."""
-    done = asyncio.Event()
     received = bytearray()
 
-    async def handle(reader, writer):
+    async def talk(reader, writer):
         received.extend(await reader.readuntil(b"\r\n\r\n"))
         for piece in [answer] if isinstance(answer, bytes) else answer:
             writer.write(piece)
@@ -42,17 +42,10 @@ async def answering(answer, *, hold_open=False):
             except ConnectionError:
                 break
         if hold_open:
-            await done.wait()
-        writer.close()
+            await asyncio.Event().wait()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(talk) as port:
         yield f"http://127.0.0.1:{port}", received
-    finally:
-        done.set()
-        server.close()
-        await server.wait_closed()
 
 
 def ask(answer, verb="checkpoint", *, hold_open=False, deadline_s=30.0, read_s=15.0):

@@ -1,16 +1,16 @@
 """Connections that are kept open: which are used again, and which never."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from federation.client import connect
 from federation.lines import MOST, Lines
+from listening import Talk, listening
 from protocol.errors import PeerUnreachableError
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from waiting import WITHIN_S
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -20,20 +20,12 @@ async def talking(talk: Talk) -> AsyncIterator[tuple[str, list[asyncio.StreamWri
     """A server that says what `talk` does; gives its URL and the connections made to it."""
     made: list[asyncio.StreamWriter] = []
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         made.append(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
+        await talk(reader, writer)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", made
-    finally:
-        for writer in made:
-            writer.close()
-        server.close()
-        await server.wait_closed()
+    async with listening(note) as port:
+        yield f"http://127.0.0.1:{port}", made
 
 
 async def asked(lines: Lines, url: str, body: bytes = b"") -> bytes:
@@ -152,15 +144,19 @@ def test_a_question_that_is_given_up_closes_its_connection() -> None:
 
 def test_more_questions_than_places_wait_for_one_and_not_for_ever() -> None:
     async def run() -> None:
+        full = asyncio.Event()
+
         async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            if len(made) == MOST:
+                full.set()
             await reader.read()
 
-        async with talking(silent) as (url, made), connect(connect_s=0.2) as lines:
-            questions = [asyncio.create_task(asked(lines, url)) for _ in range(MOST + 1)]
-            done, _ = await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
-            (late,) = done
+        async with talking(silent) as (url, made), connect(connect_s=WITHIN_S) as lines:
+            questions = [asyncio.create_task(asked(lines, url)) for _ in range(MOST)]
+            await full.wait()
+            lines._connect_s = 0.05  # only now: 64 connections take longer on a busy machine
             with pytest.raises(PeerUnreachableError, match="too long"):
-                await late
+                await asked(lines, url)
             assert len(made) == MOST
             for one in questions:
                 one.cancel()

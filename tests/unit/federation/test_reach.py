@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,10 +17,11 @@ from federation.reach import (
     is_public,
     parse_networks,
 )
+from listening import Talk, listening
 from protocol.errors import PeerOutOfReachError, PeerUnreachableError
+from waiting import WITHIN_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Names:
@@ -52,24 +52,17 @@ def ask(
     *,
     questions: int = 1,
     talk: Talk = answer_all,
-    deadline_s: float = 10.0,
+    deadline_s: float = WITHIN_S,
 ) -> int:
     """Asks a node under a name so often; returns how many connections its server has seen."""
 
     async def run() -> int:
         seen: list[asyncio.StreamWriter] = []
 
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             seen.append(writer)
-            try:
-                await talk(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                writer.close()
+            await talk(reader, writer)
 
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
         numeric = loop.getaddrinfo
 
@@ -82,22 +75,16 @@ def ask(
             return await numeric(host, *arguments, **named)
 
         loop.getaddrinfo = resolve  # type: ignore[method-assign]  # this loop is the test's own
-        try:
-            async with connect(reach=reach) as lines:
-                client = PeerClient(
-                    lines,
-                    url=f"http://peer.example:{port}",
-                    clock=lambda: 0,
-                    allow_insecure_http=True,
-                    deadline_s=deadline_s,
-                )
-                for _ in range(questions):
-                    await client.descriptor()
-        finally:
-            server.close()
-            for one in seen:
-                one.close()
-            await server.wait_closed()
+        async with listening(note) as port, connect(reach=reach) as lines:
+            client = PeerClient(
+                lines,
+                url=f"http://peer.example:{port}",
+                clock=lambda: 0,
+                allow_insecure_http=True,
+                deadline_s=deadline_s,
+            )
+            for _ in range(questions):
+                await client.descriptor()
         return len(seen)
 
     return asyncio.run(run())
@@ -219,7 +206,7 @@ def test_a_peer_that_keeps_saying_it_will_answer_is_given_up() -> None:
             await writer.drain()
 
     with pytest.raises(PeerUnreachableError, match="broke off"):
-        ask(Names(["127.0.0.1"]), Reach(LOOPBACK), talk=soon, deadline_s=10)
+        ask(Names(["127.0.0.1"]), Reach(LOOPBACK), talk=soon)
 
 
 def test_a_name_that_is_never_resolved_meets_the_deadline() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from federation.descriptors import open_descriptor
 from liars import Liar, Lines, open_lines
 from node.asking import Asking
-from node.demo.cast import wait_for
 from node.exchange import Exchange
 from node.services.budgets import Allowance, Budgets
 from node.services.evaluator import Evaluator
@@ -39,7 +38,6 @@ KEY = generate_key()
 """The key of the circle; this node holds it."""
 
 DAY_S = 86_400
-WITHIN_S = 10.0
 
 
 @dataclass
@@ -183,20 +181,20 @@ class Station:
 
 
 @contextmanager
-def open_station(sqlite_url: str, directory: Path) -> Iterator[Station]:
-    """A node over a migrated database that waits half a second for a peer."""
+def open_station(
+    sqlite_url: str,
+    directory: Path,
+    *,
+    peer_timeout_s: float = 60.0,
+    account_check_deadline_s: float = 60.0,
+) -> Iterator[Station]:
+    """A node over a migrated database; it waits long for a peer, unless a test is about that."""
     settings = Settings(
         directory=directory,
         name=OWN,
         url="http://127.0.0.1:8440",
-        peer_timeout_s=0.5,
-        account_check_deadline_s=2.0,
+        peer_timeout_s=peer_timeout_s,
+        account_check_deadline_s=account_check_deadline_s,
     )
-    store = Store(sqlite_url)
-    with open_lines() as lines:
+    with closing(Store(sqlite_url)) as store, open_lines() as lines:
         yield Station(store, lines, settings)
-    store.close()
-
-
-def until(holds: Any, what: str) -> None:
-    wait_for(holds, what, at_most_s=WITHIN_S)

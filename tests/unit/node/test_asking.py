@@ -26,13 +26,12 @@ from unit.node.exchange_station import (
     DAY_S,
     KEY,
     OWN,
-    WITHIN_S,
     A,
     B,
     Station,
     open_station,
-    until,
 )
+from waiting import WITHIN_S, keep_clear_of_midnight, wait_for
 
 C = "c.example"
 
@@ -42,6 +41,15 @@ EMAIL = normalise("email", "offender@example.com")
 @pytest.fixture
 def station(sqlite_url: str, tmp_path: Path) -> Iterator[Station]:
     with open_station(sqlite_url, tmp_path) as station:
+        yield station
+
+
+@pytest.fixture
+def hasty(sqlite_url: str, tmp_path: Path) -> Iterator[Station]:
+    """Gives a holder up soon; for tests of one that never answers."""
+    with open_station(
+        sqlite_url, tmp_path, peer_timeout_s=0.5, account_check_deadline_s=2
+    ) as station:
         yield station
 
 
@@ -91,6 +99,7 @@ def test_a_holder_elsewhere_gives_the_fingerprint(station: Station) -> None:
 def test_a_node_that_holds_the_share_itself_asks_itself_within_its_budget(
     station: Station,
 ) -> None:
+    keep_clear_of_midnight()
     circle = descriptor((1, OWN), budget=1)
     station.ingest.submit(sign_statement(circle, station.keys.statement), caller=OWN)
     with station.asking_circles():
@@ -102,11 +111,15 @@ def test_a_node_that_holds_the_share_itself_asks_itself_within_its_budget(
 
 @pytest.mark.parametrize("manner", ["stall", "flood", "cut"])
 def test_a_holder_that_gives_no_answer_leaves_everything_undecided(
-    station: Station, manner: Any
+    hasty: Station, manner: Any
 ) -> None:
-    station.peer(A, share=(1, KEY), manner=manner)
-    with station.asking_circles(), pytest.raises(UnavailableError, match="could not be asked"):
-        ask(station, descriptor((1, A)))
+    hasty.peer(A, share=(1, KEY), manner=manner)
+    # On a busy machine the check may be over before the holder is given up.
+    with (
+        hasty.asking_circles(),
+        pytest.raises(UnavailableError, match=r"could not be asked|in time"),
+    ):
+        ask(hasty, descriptor((1, A)))
 
 
 def test_a_holder_that_is_not_pinned_or_frozen_is_not_asked(station: Station) -> None:
@@ -145,7 +158,7 @@ def test_a_holder_that_lied_is_asked_no_more_until_the_operator_says_so(station:
     station.peer(C, share=(3, shares[3]))
     with station.asking_circles() as asking:
         assert ask(station, circle) == [expected()]
-        until(lambda: bool(station.evidence(A)), "the lie is noted")
+        wait_for(lambda: bool(station.evidence(A)), "the lie is noted")
         for _ in range(3):
             assert ask(station, circle) == [expected()]
         assert liar.asked == 1
@@ -155,7 +168,8 @@ def test_a_holder_that_lied_is_asked_no_more_until_the_operator_says_so(station:
             assert transaction.trust.thaw_holder(CIRCLE, A)
         liar.share = (1, shares[1])
         assert ask(station, circle) == [expected()]
-        assert liar.asked == 2
+        # One of the others may have been asked beside it, and answered first.
+        wait_for(lambda: liar.asked == 2, "it is asked again")
         assert asking.outcomes()["answered"] == 5
     with station.store.read() as transaction:
         lines = transaction.journal.audit_after(0, limit=9)
@@ -190,7 +204,7 @@ def met(honest: Any, gate: threading.Barrier) -> Any:
     """An evaluation that begins once the other holder was asked too."""
 
     async def evaluate(request: OprfRequest) -> OprfAnswer:
-        await asyncio.to_thread(gate.wait, 5)
+        await asyncio.to_thread(gate.wait, WITHIN_S)
         return cast("OprfAnswer", await honest(request))
 
     return evaluate
@@ -225,7 +239,7 @@ def test_a_holder_that_keeps_failing_is_known_by_name(station: Station) -> None:
 
 
 def test_a_circle_that_takes_too_long_is_not_waited_for(
-    station: Station, monkeypatch: pytest.MonkeyPatch
+    hasty: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: Any, **__: Any) -> list[bytes]:
         await asyncio.Event().wait()
@@ -233,10 +247,10 @@ def test_a_circle_that_takes_too_long_is_not_waited_for(
 
     monkeypatch.setattr(module.Panel, "fingerprint", never)
     began = time.monotonic()
-    with station.asking_circles(), pytest.raises(UnavailableError, match="in time"):
-        ask(station, descriptor((1, OWN)))
+    with hasty.asking_circles(), pytest.raises(UnavailableError, match="in time"):
+        ask(hasty, descriptor((1, OWN)))
     taken_s = time.monotonic() - began
-    assert 0 <= taken_s - station.settings.account_check_deadline_s < WITHIN_S
+    assert 0 <= taken_s - hasty.settings.account_check_deadline_s < WITHIN_S
 
 
 def test_a_batch_has_the_time_of_a_check_for_every_eight_identifiers(

@@ -19,6 +19,7 @@ from signing.oprf.stretch import argon2id
 from signing.oprf.voprf import evaluate_unblinded
 from simulator import DAY_S, NOW
 from unit.node.exchange_station import CIRCLE, KEY, OWN, A, Station, open_station
+from waiting import WITHIN_S
 
 PHONE = normalise("phone", "+49 30 23125 001")
 EMAIL = normalise("email", "offender@example.com")
@@ -103,13 +104,13 @@ def test_a_machine_that_is_busy_stretching_says_so_and_decides_nothing(
 
     def wait(size: int, *_arguments: object, **_cost: object) -> bytes:
         full.release()
-        assert go.wait(10)
+        assert go.wait(WITHIN_S)
         return bytes(size)
 
     monkeypatch.setattr(pwhash.argon2id, "kdf", wait)
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(ask, station, PHONE) for _ in range(2)]
-        assert all(full.acquire(timeout=10) for _ in jobs)
+        assert all(full.acquire(timeout=WITHIN_S) for _ in jobs)
         with pytest.raises(UnavailableError, match="stretched at once"):
             ask(station, PHONE)
         go.set()

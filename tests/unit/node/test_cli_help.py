@@ -67,21 +67,30 @@ def test_the_parts_of_the_server_are_called_by_these_names():
     assert [name for name in HEAVY if name not in loaded] == []
 
 
-def test_help_costs_less_than_200_ms():
-    """Time of the processor, and the cheapest of several tries: others may be at work on it."""
-    command = [sys.executable, "-c", "from node.cli.main import run; run()", "--help"]
+def cost_s(*arguments):
+    """Time of the processor that the interpreter takes with these arguments."""
     # what measures coverage would be measured as well
     environ = {one: text for one, text in os.environ.items() if not one.startswith("COV")}
-    costs = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, *arguments], capture_output=True, check=True, cwd=REPOSITORY, env=environ
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
+def test_help_costs_less_than_200_ms():
+    """Or, on a slower machine, than so many starts of an interpreter that does nothing there.
+
+    Time of the processor, and the cheapest of several tries: others may be at work on it.
+    """
+    helping, nothing = [], []
     for _ in range(10):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, capture_output=True, check=True, cwd=REPOSITORY, env=environ)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-        costs.append(spent)
-        if spent < 0.2:
+        helping.append(cost_s("-c", "from node.cli.main import run; run()", "--help"))
+        nothing.append(cost_s("-c", "pass"))
+        if min(helping) < max(0.2, 20 * min(nothing)):
             break
-    assert min(costs) < 0.2
+    assert min(helping) < max(0.2, 20 * min(nothing))
 
 
 @pytest.mark.parametrize("path", VERBS)

@@ -7,6 +7,7 @@ import pytest
 
 from node import clock_watch as module
 from node.clock_watch import TOLERANCE_S, ClockWatch
+from waiting import WITHIN_S
 
 
 @dataclass
@@ -59,7 +60,7 @@ def test_the_watch_looks_by_itself_until_it_is_closed(monkeypatch: pytest.Monkey
     watch = clocks.watch()
     watch.start()
     clocks.wall -= 3_600
-    assert clocks.noticed.wait(10)
+    assert clocks.noticed.wait(WITHIN_S)
     watch.close()
     clocks.wall -= 3_600
     assert clocks.times_set == 1

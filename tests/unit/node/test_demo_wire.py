@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from node.demo.wire import Wire
+from waiting import WITHIN_S
 
 
 class Echo:
@@ -61,7 +62,7 @@ def wire() -> Iterator[Wire]:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S)
 
 
 def receive(connection: socket.socket, count: int) -> bytes:

@@ -3,8 +3,7 @@
 import threading
 
 from node.follower import Follower
-
-WITHIN_S = 20
+from waiting import WITHIN_S
 
 
 class FakeWork:

@@ -11,6 +11,7 @@ from node import jobs as module
 from node.jobs import Jobs
 from node.settings import Settings
 from protocol.errors import UnavailableError
+from waiting import WITHIN_S
 
 
 class FakeMaintenance:
@@ -95,8 +96,8 @@ def start(settings: Settings) -> Iterator[Start]:
 
 def test_the_process_that_leads_polls_expires_forgets_and_retries(start: Start) -> None:
     _jobs, maintenance, polled = start()
-    assert polled.wait(10)
-    assert maintenance.retried.wait(10)
+    assert polled.wait(WITHIN_S)
+    assert maintenance.retried.wait(WITHIN_S)
     assert maintenance.done[:3] == ["expire", "forget", "retry"]
 
 
@@ -105,7 +106,7 @@ def test_what_is_due_at_once_is_done_at_once(
 ) -> None:
     monkeypatch.setitem(settings.__dict__, "expire_interval_s", 10_000.0)
     _jobs, maintenance, _polled = start()
-    assert maintenance.retried.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)
 
 
 def test_withdrawn_entries_leave_the_files_of_the_index_now_and_then(
@@ -113,7 +114,7 @@ def test_withdrawn_entries_leave_the_files_of_the_index_now_and_then(
 ) -> None:
     monkeypatch.setattr(module, "_TIDY_EVERY_H", 0.1 / 3600)
     _jobs, maintenance, _polled = start()
-    assert maintenance.tidied.wait(10)
+    assert maintenance.tidied.wait(WITHIN_S)
 
 
 def test_two_processes_never_both_do_the_work(
@@ -121,14 +122,14 @@ def test_two_processes_never_both_do_the_work(
 ) -> None:
     monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.05)
     first, leading, polled = start()
-    assert leading.retried.wait(10)
-    assert polled.wait(10)
+    assert leading.retried.wait(WITHIN_S)
+    assert polled.wait(WITHIN_S)
     _second, waiting, other_polled = start()
-    assert waiting.asked.wait(10)
+    assert waiting.asked.wait(WITHIN_S)
     assert (waiting.done, other_polled.is_set()) == ([], False)
     first.close()
-    assert waiting.retried.wait(10), "the other takes over"
-    assert other_polled.wait(10)
+    assert waiting.retried.wait(WITHIN_S), "the other takes over"
+    assert other_polled.wait(WITHIN_S)
 
 
 def test_a_clock_that_was_set_makes_everything_due(
@@ -136,25 +137,25 @@ def test_a_clock_that_was_set_makes_everything_due(
 ) -> None:
     monkeypatch.setitem(settings.__dict__, "poll_interval_s", 10_000.0)
     jobs, maintenance, polled = start()
-    assert maintenance.retried.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)
     assert not polled.is_set()
     jobs.clock_was_set()
-    assert polled.wait(10)
-    assert maintenance.tidied.wait(10)
+    assert polled.wait(WITHIN_S)
+    assert maintenance.tidied.wait(WITHIN_S)
 
 
 def test_a_database_that_is_away_ends_nothing(start: Start) -> None:
     _jobs, maintenance, polled = start(away=True)
-    assert maintenance.asked.wait(10)
+    assert maintenance.asked.wait(WITHIN_S)
     assert (maintenance.done, polled.is_set()) == ([], False)
     maintenance.away = False
-    assert maintenance.retried.wait(10)
-    assert polled.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)
+    assert polled.wait(WITHIN_S)
 
 
 def test_jobs_end_also_where_the_lease_cannot_be_given_back(start: Start) -> None:
     jobs, maintenance, _polled = start()
-    assert maintenance.retried.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)
     maintenance.away = True
     jobs.close()
     assert not jobs._scheduler.running
@@ -162,7 +163,7 @@ def test_jobs_end_also_where_the_lease_cannot_be_given_back(start: Start) -> Non
 
 def test_a_job_that_fails_is_done_again_the_next_time(start: Start) -> None:
     _jobs, maintenance, _polled = start()
-    assert maintenance.retried.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)
     maintenance.retried.clear()
     failed = threading.Event()
 
@@ -172,6 +173,6 @@ def test_a_job_that_fails_is_done_again_the_next_time(start: Start) -> None:
         raise UnavailableError("The database does not answer.")
 
     maintenance.expire = fail  # type: ignore[method-assign]  # once
-    assert failed.wait(10)
+    assert failed.wait(WITHIN_S)
     maintenance.retried.clear()
-    assert maintenance.retried.wait(10)
+    assert maintenance.retried.wait(WITHIN_S)

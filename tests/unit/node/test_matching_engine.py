@@ -17,6 +17,7 @@ from node.matching.folder import Folder
 from node.matching.index import START, Reached
 from pdq_corpora import corpus, oracle, questions_about
 from protocol.errors import UnavailableError
+from waiting import WITHIN_S, wait_for
 
 ROWS = 2_000
 
@@ -77,7 +78,7 @@ def test_a_node_of_few_entries_never_loads_the_compiler(tmp_path):
         "engine.add([1], [bytes(32)]); assert engine.query(bytes(32)) == [(1, 0)]\n"
         "engine.close(); assert 'numba' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=WITHIN_S)
 
 
 def test_another_process_goes_over_to_new_segments_and_keeps_what_they_lack(tmp_path, pdqs):
@@ -278,9 +279,7 @@ def test_segments_in_the_background_without_being_asked(tmp_path, pdqs):
         many = np.concatenate([pdqs] * 10)
         engine.add(np.arange(len(many)), many, Reached(len(many), "a"))
         folder = Folder(tmp_path / "index")
-        deadline = threading.Event()
-        while not folder.holds_segments():
-            assert not deadline.wait(0.02)
+        wait_for(folder.holds_segments, "a segment is there")
         engine.close()
     assert not lines
     assert len(open_engine(tmp_path / "index")) == len(many)

@@ -9,6 +9,7 @@ import pytest
 
 from node.matching import compiled, pdq_filters, pdq_kernel, pixels, reference
 from unit.node import matching_pictures as made
+from waiting import WITHIN_S
 
 DIHEDRAL = {
     2: lambda p: p[:, ::-1],
@@ -183,4 +184,4 @@ def test_hashing_one_picture_loads_no_compiler():
         "from node.matching.media import hash_file; hash_file(picture_paths()[0]);"
         "sys.exit('numba' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=WITHIN_S)

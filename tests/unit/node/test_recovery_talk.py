@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import pytest
 
 from desks import Desk
 from federation.descriptors import PinnedNode
+from node import recovery_talk as module
 from node.recovery_talk import RecoveryTalk
 from node.services.recovery import LOST, Recovery
 from node.services.standing import Standing
@@ -19,7 +21,7 @@ from protocol.messages import EnvelopeAnswer, Envelopes, OwnLogAnswer
 from signing.keys import KeyUse
 from signing.notes import sign_checkpoint
 from simulator import Peer, make_key, media_flag
-from worlds import ANNA, HOTLINE
+from worlds import ANNA, HOTLINE, Clock
 
 ORIGIN = f"{HOTLINE}/log/1"
 NAMES = ("first.example", "second.example", "third.example")
@@ -28,7 +30,13 @@ NAMES = ("first.example", "second.example", "third.example")
 class Keeper:
     """A peer that has this node's log, and serves it in its own manner."""
 
-    def __init__(self, entries: list[StatementId], bodies: Mapping[StatementId, bytes]) -> None:
+    def __init__(
+        self,
+        entries: list[StatementId],
+        bodies: Mapping[StatementId, bytes],
+        spend: Callable[[float], object],
+    ) -> None:
+        self.spend = spend
         self.entries = entries
         self.bodies = bodies
         self.page = len(entries)
@@ -42,7 +50,7 @@ class Keeper:
 
     async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
         self.asked += 1
-        await asyncio.sleep(self.wait_s)
+        self.spend(self.wait_s)
         if not self.bodies:
             raise PeerUnreachableError("It is gone.")
         return Envelopes(envelopes=tuple(map(self._answer, ids)))
@@ -60,6 +68,7 @@ class Restored:
     def __init__(self, desk: Desk, count: int) -> None:
         world = desk.world
         self.desk = desk
+        self.stopwatch = Clock(0.0)
         self.log = world.log
         envelopes = [world.sign(media_flag(ANNA, 500 + number)) for number in range(count)]
         self.bodies = {parse_envelope(one).statement_id: one for one in envelopes}
@@ -75,7 +84,8 @@ class Restored:
         )
 
     def keeper(self, change: Callable[[bytes], bytes] = bytes) -> Keeper:
-        return Keeper(self.whole, {one: change(body) for one, body in self.bodies.items()})
+        bodies = {one: change(body) for one, body in self.bodies.items()}
+        return Keeper(self.whole, bodies, self.stopwatch.tick)
 
     def recover(self, *keepers: Keeper) -> None:
         asked = dict(zip(NAMES, keepers, strict=False))
@@ -153,7 +163,8 @@ def test_whoever_was_slow_is_asked_last(desk: Desk, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("protocol.limits.MAX_ENVELOPES_PER_REQUEST", 2)
     restored = Restored(desk, 6)
     slow, quick = restored.keeper(), restored.keeper()
-    slow.wait_s, quick.wait_s = 0.02, 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=restored.stopwatch))
+    slow.wait_s, quick.wait_s = 1.0, 0.0
     restored.recover(slow, quick)
     assert restored.lost() == 0
     # Once for the entries, once for bodies, before the other was known to be quicker.

@@ -15,6 +15,7 @@ from node.storage.transaction import Transaction
 from protocol.errors import UnavailableError
 from signing.keys import KeyUse
 from simulator import NOW, make_key, media_flag
+from waiting import WITHIN_S
 from worlds import ANNA, CIRCLE, HOTLINE, PLATFORM, items
 
 
@@ -163,7 +164,7 @@ def test_lines_are_written_without_anybody_asking(
     try:
         for number in range(3):
             audit.note("a", "b", detail=str(number))
-        assert store.written.wait(10)
+        assert store.written.wait(WITHIN_S)
         assert details(desk) == ["0", "1", "2"]
     finally:
         audit.close()
@@ -187,7 +188,7 @@ def test_the_writer_outlives_a_database_that_does_not_answer(
     audit.start()
     try:
         audit.note("a", "b", detail="kept")
-        assert store.written.wait(10)
+        assert store.written.wait(WITHIN_S)
         assert details(desk) == ["kept"]
     finally:
         audit.close()

@@ -22,6 +22,7 @@ from signing.oprf.stretch import (
     measure_stretch,
     seconds_of,
 )
+from waiting import WITHIN_S
 
 CHEAP = Stretch(kinds=("phone",), memory_kib=8, passes=1, salt="A" * 22)
 SALT = bytes(16)
@@ -58,7 +59,7 @@ class Meter:
             self.most = max(self.most, self.now)
             if self.now == self.wanted:
                 self.full.set()
-        assert self.go.wait(10)
+        assert self.go.wait(WITHIN_S)
         with self.lock:
             self.now -= 1
         return bytes(size)
@@ -76,9 +77,10 @@ def test_of_32_checks_at_once_only_as_many_take_memory_as_are_allowed(meter: Met
     stretcher = Stretcher(2)
     with ThreadPoolExecutor(32) as pool:
         jobs = [
-            pool.submit(stretcher.stretch, "phone", b"input", CHEAP, wait_s=10) for _ in range(32)
+            pool.submit(stretcher.stretch, "phone", b"input", CHEAP, wait_s=WITHIN_S)
+            for _ in range(32)
         ]
-        assert meter.full.wait(10)
+        assert meter.full.wait(WITHIN_S)
         meter.go.set()
         assert [job.result() for job in jobs] == [bytes(32)] * 32
     assert (meter.most, meter.runs) == (2, 32)
@@ -88,9 +90,10 @@ def test_who_finds_no_place_in_time_is_told_that_it_is_busy(meter: Meter):
     stretcher = Stretcher(2)
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(stretcher.stretch, "phone", b"input", CHEAP, wait_s=10) for _ in range(2)
+            pool.submit(stretcher.stretch, "phone", b"input", CHEAP, wait_s=WITHIN_S)
+            for _ in range(2)
         ]
-        assert meter.full.wait(10)
+        assert meter.full.wait(WITHIN_S)
         with pytest.raises(UnavailableError, match="stretched at once"):
             stretcher.stretch("phone", b"input", CHEAP, wait_s=0)
         meter.go.set()
