@@ -42,6 +42,8 @@ ANNA = f"{HOTLINE}/anna"
 CIRCLE = "hotline.example/minors-1"
 LOOPBACK = "127.0.0.1"
 DAY_S = 86_400
+TOLD_WITHIN_S = WITHIN_S
+"""Deadline for what takes a fraction of a second on an idle machine; as every other wait has."""
 
 REFUSALS: list[bytes] = []
 """Bodies of every refusal that any node gave in this test process."""
