@@ -7,7 +7,9 @@ followed, no content coding undone, no proxy asked, and no cookie kept. Used on 
 """
 
 import asyncio
+import math
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from federation.certificates import seconds_left, why_refused
 from federation.reach import Reach
 from protocol.errors import PeerUnreachableError
 
@@ -174,7 +177,7 @@ class Lines:
             raise PeerUnreachableError(_LATE) from None
         except (OSError, ValueError) as error:
             # `from error` keeps the cause for a debugger; its text may hold anything.
-            raise PeerUnreachableError(_BROKEN) from error
+            raise PeerUnreachableError(why_refused(error) or _BROKEN) from error
         self._open.add(line)
         line.gone.add_done_callback(lambda _: self._open.discard(line))
         return line
@@ -233,6 +236,7 @@ class _Line(asyncio.Protocol):
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
         self._transport: Any = None
+        self._ends = math.inf
         self._is_asked = False
         self._is_paused = False
         self._unread = 0
@@ -241,12 +245,17 @@ class _Line(asyncio.Protocol):
 
     @property
     def is_ready(self) -> bool:
-        """Whether a question can be put."""
-        return not (self._is_asked or self.gone.done() or self._transport.is_closing())
+        """Whether a question can be put; on a certificate that has ended, none can."""
+        if self._is_asked or self.gone.done() or self._transport.is_closing():
+            return False
+        return asyncio.get_running_loop().time() < self._ends
 
     def connection_made(self, transport: Any) -> None:
         """Called when it is open."""
         self._transport = transport
+        if certificate := transport.get_extra_info("peercert"):
+            left_s = seconds_left(certificate, time.time())  # by the clock that OpenSSL went by
+            self._ends = asyncio.get_running_loop().time() + left_s
 
     def data_received(self, data: bytes) -> None:
         """Called with what has come."""
