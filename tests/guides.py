@@ -85,7 +85,9 @@ def _steps(body: str, *, again: bool) -> Iterator[Step]:
         command, at = prompt[2], start + 1
         while command.endswith("\\"):
             command, at = f"{command}\n{lines[at]}", at + 1
-        yield Step(prompt[1], command, tuple(lines[at:end]), again)
+        # What waits for a node to serve says itself how long; a busy machine may need longer.
+        waits = "--retry-connrefused" in command
+        yield Step(prompt[1], command, tuple(lines[at:end]), again or waits)
 
 
 def words_of_table(text: str) -> set[str]:
@@ -250,8 +252,12 @@ def _plain(text: str) -> str:
 
 
 def reader_environ() -> dict[str, str]:
-    """The environment of somebody who has installed the command and set nothing else."""
+    """The environment of somebody who has installed the command and set nothing else.
+
+    But for patience: on a busy machine nobody is to be given up that a reader would have heard.
+    """
     environ = {one: value for one, value in os.environ.items() if "SCHUTZNETZ" not in one}
+    environ |= {"SCHUTZNETZ_PEER_TIMEOUT_S": "60", "SCHUTZNETZ_ACCOUNT_CHECK_DEADLINE_S": "60"}
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
     return environ
 

@@ -1,6 +1,7 @@
 """A peer that floods is held back by all processes of a node together; the others notice nothing."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from federation.client import PeerClient
@@ -36,10 +37,14 @@ def test_a_flood_of_one_peer_ends_at_the_limit_and_reaches_nobody_else(tmp_path:
     introduce(server, *peers)
     first, second = (one.key(KeyUse.REQUEST) for one in peers)
     with serving(server):
+        began = time.time()
         answered, refused = server.talk(lambda client: flood(client, 4 * MOST), first)
+        minutes = int(time.time() // 60 - began // 60) + 1
         untouched, none = server.talk(lambda client: flood(client, MOST // 2), second)
-    # The flood may fall into two minutes of the clock, each with a limit of its own.
-    assert answered <= 2 * (MOST + PROCESSES * (MOST // 16))
-    assert refused
+    # The flood may fall into several minutes of the clock, each with a limit of its own; on a
+    # machine that is slow enough it is none.
+    most = minutes * (MOST + PROCESSES * (MOST // 16))
+    assert answered <= most
+    assert refused or most >= 4 * MOST
     assert all(after is not None and 1 <= after <= 60 for after in refused)
     assert (untouched, none) == (MOST // AT_ONCE // 2 * AT_ONCE, [])

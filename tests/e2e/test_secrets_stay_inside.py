@@ -6,6 +6,7 @@ metric, an error text or a command line. The search itself is shown to find what
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     REFUSALS.clear()
     secrets = Secrets()
     texts: list[bytes] = []
-    settings = {"log_level": "debug", "metrics_enabled": "true", "peer_timeout_s": 2}
+    settings = {"log_level": "debug", "metrics_enabled": "true"}
     with open_trio(tmp_path_factory.mktemp("secrets"), settings=settings) as trio:
         play(trio, secrets, texts)
         readable = {f"metrics of {node.name}": metrics(node) for node in trio.nodes}
@@ -221,7 +222,7 @@ def make_mistakes(trio: Trio, hashes: MediaHashes, secrets: Secrets, texts: list
 
 def take_back(trio: Trio, flag: str, ban: str) -> None:
     """Ends everything again, while one of the nodes is away for a while."""
-    day = "2026-11-22"
+    day = time.strftime("%Y-%m-%d", time.gmtime())
     trio.second.ask(
         "POST",
         f"/v1/statements/{flag}/feedback",

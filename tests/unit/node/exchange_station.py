@@ -6,9 +6,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from federation.descriptors import open_descriptor
 from liars import Liar, Lines, open_lines
+from node import loop
 from node.asking import Asking
 from node.exchange import Exchange
 from node.services.budgets import Allowance, Budgets
@@ -30,6 +32,7 @@ from signing.envelopes import new_nonce, sign_statement
 from signing.keys import KeyUse
 from signing.oprf.voprf import generate_key
 from simulator import make_key
+from waiting import WITHIN_S
 
 OWN = "hotline.example"
 A, B = "a.example", "b.example"
@@ -196,5 +199,7 @@ def open_station(
         peer_timeout_s=peer_timeout_s,
         account_check_deadline_s=account_check_deadline_s,
     )
-    with closing(Store(sqlite_url)) as store, open_lines() as lines:
+    # A loop that is given up when it is closed would end beside the tests that follow.
+    patient = mock.patch.object(loop, "_STOP_WAIT_S", WITHIN_S)
+    with patient, closing(Store(sqlite_url)) as store, open_lines() as lines:
         yield Station(store, lines, settings)

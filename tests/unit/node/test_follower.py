@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from node import follower as module
 from node.follower import Follower
 from waiting import WITHIN_S
 
@@ -62,7 +65,9 @@ def test_one_that_never_began_can_be_closed() -> None:
     worker(FakeWork(1)).close()
 
 
-def test_a_step_that_has_to_wait_is_not_repeated_at_once() -> None:
+def test_a_step_that_has_to_wait_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # However long the test is kept from closing it, no look is due by itself.
+    monkeypatch.setattr(module, "_LOOK_EVERY_S", WITHIN_S)
     work = FakeWork(3, waits=True)
     running = worker(work)
     running.start()

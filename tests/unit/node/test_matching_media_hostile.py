@@ -1,6 +1,6 @@
 """What node.matching.media refuses: files of other kinds, broken ones, and hostile ones."""
 
-import os
+import random
 import warnings
 
 import numpy as np
@@ -42,7 +42,11 @@ def test_formats_outside_the_list_are_refused_though_pillow_could_read_them(kind
         hash_picture(made.encoded(made.synthetic(), kind))
 
 
-@pytest.mark.parametrize("data", [b"\0", b"hello, world\n" * 50, os.urandom(5_000), b"RIFF"])
+NOISE = random.Random(1).randbytes(5_000)
+"""The same each time: two bytes are enough to begin as a picture does."""
+
+
+@pytest.mark.parametrize("data", [b"\0", b"hello, world\n" * 50, NOISE, b"RIFF"])
 def test_what_is_no_picture_is_refused(data):
     with pytest.raises(InvalidError, match="not a picture that can be read here"):
         hash_picture(data)
@@ -128,7 +132,7 @@ def test_a_picture_of_16_pixels_is_hashed():
 
 
 def test_a_colour_profile_of_many_megabytes_is_harmless():
-    huge = os.urandom(3 << 20)
+    huge = random.Random(1).randbytes(3 << 20)
     jpeg = made.encoded(made.photograph(), "JPEG", icc_profile=huge)
     assert hash_picture(jpeg).quality == 100
     with pytest.raises(InvalidError, match="damaged or cut short"):

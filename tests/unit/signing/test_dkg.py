@@ -386,3 +386,41 @@ def test_a_signature_holds_for_its_message_and_its_key_alone():
     for public, message in ((STATICS[0].public, b"that"), (STATICS[1].public, b"this")):
         with pytest.raises(BadSignatureError, match="does not hold"):
             ciphersuite.verify_signature(public, signature, message, group=G)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_a_signature_whose_response_is_nothing_does_not_hold(group):
+    nothing = STATICS[1].public + bytes(32)
+    with pytest.raises(BadSignatureError, match="does not hold"):
+        ciphersuite.verify_signature(STATICS[0].public, nothing, b"this", group=group)
+
+
+def test_shares_that_sum_up_to_nothing_end_it_without_a_name(places, said):
+    points = messages.parse_commitment(said[0], threshold=2, participants=3, group=G).points
+    with pytest.raises(KeygenError, match="cancel out") as caught:
+        rounds._final_pair(G, bytes(32), points, 1)
+    assert caught.value.culprit is None
+
+
+def test_shares_that_do_not_fit_the_commitments_in_sum_end_it_without_a_name(places, said):
+    points = messages.parse_commitment(said[0], threshold=2, participants=3, group=G).points
+    with pytest.raises(KeygenError, match="does not fit the sum") as caught:
+        rounds._final_pair(G, STATICS[0].private, points, 1)
+    assert caught.value.culprit is None
+
+
+def test_whoever_takes_no_part_learns_the_same_from_the_same_messages(places, said, candidates):
+    signatures = [rounds.certify(*pair) for pair in zip(places, candidates, strict=True)]
+    seen = rounds.witness(places[0].session, said, signatures)
+    concluded = rounds.conclude(places[0], candidates[0], signatures)
+    assert seen == (concluded.commitments, concluded.transcript_digest)
+    for few in (said[:2], [*said, said[0]]):
+        with pytest.raises(KeygenError, match="message was passed on") as caught:
+            rounds.witness(places[0].session, few, signatures)
+        assert caught.value.culprit == sessions.COORDINATOR
+    with pytest.raises(KeygenError, match="Participant 2") as caught:
+        rounds.witness(places[0].session, [said[0], b"", said[2]], signatures)
+    assert caught.value.culprit == 2
+    with pytest.raises(KeygenError, match="Participant 1") as caught:
+        rounds.witness(places[0].session, said, [signatures[1], *signatures[1:]])
+    assert caught.value.culprit == 1
