@@ -32,14 +32,8 @@ from node.matching.ring.layout import (
     SEGMENT,
     STARTS,
 )
-from node.matching.ring.searching import (
-    AT_ONCE,
-    enough_of,
-    flips_for,
-    look_at_row,
-    pass_filter,
-    scan,
-)
+from node.matching.ring.rows import flips_for, look_at_row, scan
+from node.matching.ring.searching import AT_ONCE, enough_of, pass_filter
 
 _U16 = np.uint16
 _U32 = np.uint32

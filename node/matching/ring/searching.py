@@ -14,20 +14,14 @@ from node.matching.ring.lanes import (
     Address,
     Word,
     filters_within,
-    halves_within,
     inlined,
     load16,
     load32,
-    load64,
     load_counter,
     lowest_one,
     ones32,
-    ones64,
     pointer_to,
     prefetch,
-    store8,
-    store32,
-    store64,
 )
 from node.matching.ring.layout import (
     BLOCK,
@@ -42,6 +36,7 @@ from node.matching.ring.layout import (
     SEGMENT,
     STARTS,
 )
+from node.matching.ring.rows import flips_for, look_at_row, scan
 
 _U16 = np.uint16
 _U32 = np.uint32
@@ -52,136 +47,8 @@ _LINE = 64
 _MOST_LINES = 8  # of one bucket that are asked for ahead; the processor notices longer runs
 AT_ONCE = 256  # rows that are on their way at once
 _LANES = 32
-_ROWS_A_STEP = 8
 _SMALL = 4_096  # rows that are not worth asking whether a scan is quicker
 _ENTRIES_A_ROW = 4  # a scan reads 16 bytes a row, a filter 2 an entry
-
-
-@inlined
-def flips_for(most: Word) -> Word:
-    """How many flips a bucket's number may have, q - 1, for a greatest distance."""
-    return most // _U64(CHUNKS)
-
-
-@inlined
-def report(search: Word, found: Word, key: Word, distance: Word, number: Word) -> Word:
-    """One more is found; it is written where there is room."""
-    if found < search[0].capacity:
-        store64(search[0].keys + found * _U64(8), key)
-        store8(search[0].distances + found, np.uint8(distance))
-        if search[0].numbers != _U64(0):
-            store32(search[0].numbers + found * _U64(4), number)
-    return found + _U64(1)
-
-
-@inlined
-def is_dead(dead: Address, row: Word) -> Word:
-    """Whether a row was removed, by its bit; `dead` is 0 where none was."""
-    if dead == _U64(0):
-        return False
-    word = load64(dead + (row >> _U64(6)) * _U64(8))
-    return ((word >> (row & _U64(63))) & _U64(1)) != _U64(0)
-
-
-@inlined
-def distance_within(near: Address, far: Address, question: Address, most: Word) -> Word:
-    """The distance of one row, or some number above `most`."""
-    distance = ones64(load64(near) ^ load64(question))
-    distance += ones64(load64(near + _U64(8)) ^ load64(question + _U64(8)))
-    if distance <= most:
-        distance += ones64(load64(far) ^ load64(question + _U64(16)))
-        distance += ones64(load64(far + _U64(8)) ^ load64(question + _U64(24)))
-    return distance
-
-
-@inlined
-def differing(near: Address, far: Address, question: Address, chunk: Word) -> Word:
-    """How many bits of one chunk, uint64, a row differs in."""
-    offset = chunk * _U64(2)
-    here = near + offset
-    if chunk >= _U64(CHUNKS // 2):
-        here = far + offset - _U64(HALF_BYTES)
-    return ones32(_U32(load16(here) ^ load16(question + offset)))
-
-
-@inlined
-def is_met_before(near: Address, far: Address, question: Address, table: Word, flips: Word) -> Word:
-    """Whether a table below `table` accepts the row: then that one reports it."""
-    here = differing(near, far, question, _U64(0))
-    for j in range(table):
-        following = differing(near, far, question, _U64(j) + _U64(1))
-        if _U64(here) <= flips and _U64(here + following) <= _U64(2) * flips + _U64(1):
-            return True
-        here = following
-    return False
-
-
-@inlined
-def look_at_row(
-    search: Word,
-    part: Word,
-    row: Word,
-    question: Address,
-    table: Word,
-    flips: Word,
-    number: Word,
-    found: Word,
-) -> Word:
-    """Reports one row if it is near, alive, and not reported by a table below `table`."""
-    near = part.near + row * _U64(HALF_BYTES)
-    far = part.far + row * _U64(HALF_BYTES)
-    distance = distance_within(near, far, question, search[0].most)
-    if (
-        distance > search[0].most
-        or is_met_before(near, far, question, table, flips)
-        or is_dead(part.dead, row)
-    ):
-        return found
-    key = packed(part.keys, row, part.key_bits) + part.key_base
-    return report(search, found, key, distance, number)
-
-
-@inlined
-def scan(
-    search: Word, part: Word, rows: Word, question: Address, table: Word, number: Word, found: Word
-) -> Word:
-    """Looks at every row and reports what no table below `table` accepts.
-
-    Args:
-        search: the SEARCH.
-        part: a SEGMENT or a BLOCK.
-        rows: how many it has, uint64.
-        question: address of its chunks.
-        table: 0 to report everything.
-        number: of the question in its batch, uint32.
-        found: how many were found before.
-
-    Returns:
-        How many are found in all.
-    """
-    most = search[0].most
-    flips = flips_for(most)
-    near = part.near
-    far = part.far
-    q0 = load64(question)
-    q1 = load64(question + _U64(8))
-    q2 = load64(question + _U64(16))
-    q3 = load64(question + _U64(24))
-    step = _U64(0)
-    while step < rows:
-        offset = step * _U64(HALF_BYTES)
-        passed = halves_within(near + offset, far + offset, _U64(0), q0, q1, q2, q3, most)
-        if passed:
-            passed = halves_within(near + offset, far + offset, _U64(1), q0, q1, q2, q3, most)
-        while passed:
-            row = step + _U64(lowest_one(passed))
-            passed &= passed - _U32(1)
-            if row < rows:
-                found = look_at_row(search, part, row, question, table, flips, number, found)
-                if found == search[0].limit:
-                    return found
-        step += _U64(_ROWS_A_STEP)
-    return found
 
 
 @inlined
