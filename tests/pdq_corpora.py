@@ -33,6 +33,22 @@ def corpus(kind, rows, rng):
     return np.packbits(bits, axis=1)
 
 
+def families(sizes, rows, active, rng):
+    """`rows` pdqs of which `sizes[i]` surround one value each, uint8 [rows, 32], in random order.
+
+    Each member differs from its value in half of the same `active` bits, and hardly elsewhere.
+    """
+    pdqs = corpus("uniform", rows, rng)
+    start = 0
+    for size in sizes:
+        chance = np.full(256, 0.003)
+        chance[rng.permutation(256)[:active]] = 0.5
+        flips = np.packbits(rng.random((size, 256)) < chance, axis=1)
+        pdqs[start + 1 : start + size] = pdqs[start] ^ flips[1:]
+        start += size
+    return pdqs[rng.permutation(rows)]
+
+
 def questions_about(pdqs, count, rng):
     """Pdqs near those of the corpus, and some that are near none."""
     strangers = rng.integers(0, 256, (count, 32)).astype(np.uint8)

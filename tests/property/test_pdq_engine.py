@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.matching.engine import PdqEngine
-from pdq_corpora import KINDS, at_chunk_distances, corpus, oracle, questions_about
+from pdq_corpora import (
+    KINDS,
+    at_chunk_distances,
+    corpus,
+    families,
+    flipped,
+    oracle,
+    questions_about,
+)
 
 DISTANCES = st.sampled_from([0, 1, 2, 15, 16, 31, 32, 47, 48, 64]) | st.integers(0, 255)
 SEEDS = st.integers(0, 2**32)
@@ -55,6 +63,51 @@ def test_no_way_to_spread_the_distance_over_the_chunks_escapes(seed):
         totals = spread.sum(axis=1)
         assert found == [[(i, n)] if n <= most else [] for i, n in enumerate(totals.tolist())]
         assert engine.query_many(questions, most) == found
+
+
+@given(
+    st.lists(st.integers(150, 1200), min_size=1, max_size=4),
+    st.integers(0, 900),
+    st.sampled_from([0, 8, 60, 128]),
+    SEEDS,
+    DISTANCES,
+)
+@settings(max_examples=25, deadline=None)
+def test_families_are_in_no_table_and_are_searched_exactly(sizes, others, active, seed, most):
+    rng = np.random.default_rng(seed)
+    rows = sum(sizes) + others
+    pdqs, keys = families(sizes, rows, active, rng), np.arange(rows)
+    engine = new_engine()
+    engine.build(keys, pdqs)
+    shape = engine._ring._view.mounted[0].segment.shape
+    if active <= 60:  # where half of the bits differ, a bucket need not hold enough to be noticed
+        assert 1 <= shape.families <= len(sizes)
+        assert shape.tabled <= rows - max(sizes)
+    questions = np.concatenate([questions_about(pdqs, 8, rng), pdqs[:2]])
+    expected = [oracle(keys, pdqs, one.tobytes(), most) for one in questions]
+    assert [engine.query(one.tobytes(), most) for one in questions] == expected
+    assert engine.query_many(questions, most) == expected
+    gone = rng.permutation(rows)[: rows // 5]
+    engine.remove(gone.tolist())
+    kept = np.delete(keys, gone)
+    expected = [oracle(kept, pdqs[kept], one.tobytes(), most) for one in questions]
+    assert [engine.query(one.tobytes(), most) for one in questions] == expected
+
+
+@given(st.integers(1, 8), SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_a_question_just_inside_a_family_or_just_outside_is_answered_by_the_bit(strays, seed):
+    rng = np.random.default_rng(seed)
+    rows = 400
+    value = rng.integers(0, 256, (1, 32)).astype(np.uint8)
+    pdqs = np.repeat(value, rows, axis=0)
+    pdqs[:strays] = flipped(rng, pdqs[:strays], rng.integers(1, 60, strays))
+    engine = new_engine()
+    engine.build(np.arange(rows), pdqs)
+    assert engine._ring._view.mounted[0].segment.shape.families == 1
+    for away in (0, 30, 31, 32, 33, 60, 90, 103, 104):
+        question = flipped(rng, value, np.array([away]))[0]
+        assert engine.query(bytes(question)) == oracle(np.arange(rows), pdqs, bytes(question), 31)
 
 
 STEPS = st.lists(

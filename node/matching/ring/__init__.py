@@ -5,7 +5,7 @@ anti-diagonal j, the 16 bits with (row + column) mod 16 = j: of all ways tried, 
 neighbouring bits, which correlate in photographs, fall into different chunks. Any fixed bijection
 of the bits keeps distances, so exactness does not depend on it.
 
-For each j there is a table of all rows, sorted by chunk j (65,536 buckets, found by their starts).
+For each j there is a table of the rows, sorted by chunk j (65,536 buckets, found by their starts).
 An entry of table j is the *next* chunk of its row, chunk (j + 1) mod 16, which serves as a filter,
 and in a parallel array the row's number.
 
@@ -23,10 +23,14 @@ For q = 2 that is 16 × 17 buckets. Of a million uniform rows they hold about 4,
 pass the filter. q = 1 serves distances to 15 with 16 buckets, q = 3 those to 47 with 16 × 137.
 Beyond, and where the buckets of a question are so full that it is quicker, all rows are scanned.
 
+**Crowds.** Rows that surround one value in great number are in no table: they are kept by families,
+in bundles that a question mostly passes over unread (`families`; the proof is in `family_search`).
+
 **Why nothing is said twice.** A row may be met by several tables. It is reported only by the lowest
 table that accepts it, which any table can tell from the row alone: no set of what was met is kept.
 
-Modules: `lanes` (words and vectors of words), `chunks` (bits to chunks), `building` and `searching`
-(one question), `batches` (many), `layout` (what the kernels are given).
+Modules: `lanes` (words and vectors of words), `chunks` (bits to chunks), `families` and `building`
+(what a segment is made of), `rows`, `searching` and `family_search` (one question), `batches`
+(many), `layout` (what the kernels are given).
 Docs: docs/adr/0008 for what was measured and not taken.
 """

@@ -10,6 +10,7 @@ from numba.np.numpy_support import carray
 
 from node.matching.compiled import compiled
 from node.matching.ring.chunks import packed
+from node.matching.ring.family_search import search_families
 from node.matching.ring.lanes import (
     Address,
     Word,
@@ -108,14 +109,14 @@ def look_at_passed(
 
 
 @inlined
-def search_segment(search: Word, segment: Word, questions: Word, found: Word) -> Word:
+def search_tables_for_all(search: Word, segment: Word, questions: Word, found: Word) -> Word:
     """Looks for all questions in a segment, table by table; returns how many are found in all.
 
-    A question of which too much passes the filter in one table is answered by a scan of all rows,
-    which leaves out what the tables before reported.
+    A question of which too much passes the filter in one table is answered by a scan of all rows of
+    the tables, which leaves out what the tables before reported. Families are not looked at.
     """
     flips = flips_for(search[0].most)
-    rows = segment.rows
+    rows = segment.tabled
     n = questions.shape[0]
     asked = address_of(questions)
     enough = enough_of(rows)
@@ -167,12 +168,14 @@ def search_block(address: Address, questions: Word) -> Word:
     found = _U64(0)
     segments = carray(pointer_to(search[0].segments), (search[0].segment_count,), SEGMENT)
     for k in range(search[0].segment_count):
-        if search[0].most <= _U64(RING_DISTANCE):
-            found = search_segment(search, segments[k], questions, found)
-            continue
+        tables_serve = search[0].most <= _U64(RING_DISTANCE)
+        if tables_serve:
+            found = search_tables_for_all(search, segments[k], questions, found)
         for i in range(questions.shape[0]):
             question = asked + _U64(32 * i)
-            found = scan(search, segments[k], segments[k].rows, question, 0, _U32(i), found)
+            if not tables_serve:
+                found = scan(search, segments[k], segments[k].tabled, question, 0, _U32(i), found)
+            found = search_families(search, segments[k], question, _U32(i), found)
     blocks = carray(pointer_to(search[0].blocks), (search[0].block_count,), BLOCK)
     for k in range(search[0].block_count):
         rows = load_counter(blocks[k].used)

@@ -12,20 +12,24 @@ _AHEAD = 8
 
 
 @compiled
-def order_of_rows(chunks: Word, counts: Word, order: Word) -> None:
+def order_of_rows(chunks: Word, families: Word, counts: Word, order: Word) -> None:
     """Writes which row comes when in the order of chunk 0; equal ones stay in their order.
 
     Args:
         chunks: uint16 [n, 16].
+        families: uint8 [n]: 0 for the rows that are meant; the others are passed over.
         counts: uint32 [STARTS], scratch.
-        order: uint32 [n], written.
+        order: uint32 [n], written from its beginning.
     """
     counts[:] = 0
     for i in range(chunks.shape[0]):
-        counts[chunks[i, 0] + 1] += 1
+        if families[i] == 0:
+            counts[chunks[i, 0] + 1] += 1
     for bucket in range(BUCKETS):
         counts[bucket + 1] += counts[bucket]
     for i in range(chunks.shape[0]):
+        if families[i] != 0:
+            continue
         bucket = chunks[i, 0]
         order[counts[bucket]] = i
         counts[bucket] += 1

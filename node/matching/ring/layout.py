@@ -43,20 +43,47 @@ MOST_PASSED: Final = 4_096
 ROWS_A_PASSED: Final = 64
 """Or one for so many rows: an entry that passed costs a random access, a scanned row far less."""
 
+MOST_FAMILIES: Final = 32
+"""Families of a segment: a question is compared with each one's pivot."""
+
+BUNDLE_ROWS: Final = 32
+"""Rows of a family that are told of together."""
+
+BUNDLE_BYTES: Final = 64
+"""What is told: the value of each bit, and in which bits the rows agree."""
+
+FAMILY: Final = np.dtype(
+    [
+        ("pivot", np.uint64, (4,)),  # its chunks
+        ("radius", np.uint64),  # bits from it to the farthest row
+        ("first", np.uint64),  # row of the family
+        ("end", np.uint64),  # behind its last row
+        ("bundle", np.uint64),  # number of its first one
+    ]
+)
+"""Rows around a pivot, which are in no table: one cache line, of which the pivot is the first."""
+
+FAMILY_BYTES: Final = FAMILY.itemsize
+"""64."""
+
 SEGMENT: Final = np.dtype(
     [
-        ("rows", np.uint64),  # how many
+        ("rows", np.uint64),  # how many, families included
+        ("tabled", np.uint64),  # how many of them, the first ones, are in the tables
         ("starts", np.uint64),  # uint32 [16, STARTS]
         ("filters", np.uint64),  # uint16 [16, filter_stride / 2]
         ("filter_stride", np.uint64),  # bytes from a table to the next
         ("numbers", np.uint64),  # row numbers of tables 1 to 15, number_bits each, packed
         ("number_stride", np.uint64),  # bytes
         ("number_bits", np.uint64),
-        ("near", np.uint64),  # uint64 [rows, 2], chunks 0 to 7, in the order of table 0
+        ("near", np.uint64),  # uint64 [rows, 2], chunks 0 to 7; those in the tables by table 0
         ("far", np.uint64),  # uint64 [rows, 2], chunks 8 to 15
         ("keys", np.uint64),  # key - key_base, key_bits each, packed
         ("key_bits", np.uint64),
         ("key_base", np.uint64),  # of an int64, as it is
+        ("families", np.uint64),  # FAMILY [family_count]
+        ("family_count", np.uint64),
+        ("bundles", np.uint64),  # uint64 [bundles, 8]: four words of values, four of agreement
         ("dead", np.uint64),  # one bit a row, or address 0
     ]
 )

@@ -113,12 +113,32 @@ def look_at_row(
 def scan(
     search: Word, part: Word, rows: Word, question: Address, table: Word, number: Word, found: Word
 ) -> Word:
-    """Looks at every row and reports what no table below `table` accepts.
+    """Looks at the first `rows` rows, uint64, of a part; see scan_between."""
+    nothing = _U64(0)
+    return scan_between(search, part, nothing, rows, nothing, question, table, number, found)
+
+
+@inlined
+def scan_between(
+    search: Word,
+    part: Word,
+    first: Word,
+    end: Word,
+    beyond: Word,
+    question: Address,
+    table: Word,
+    number: Word,
+    found: Word,
+) -> Word:
+    """Looks at every row of a range and reports what no table below `table` accepts.
 
     Args:
         search: the SEARCH.
         part: a SEGMENT or a BLOCK.
-        rows: how many it has, uint64.
+        first: row to look at, uint64.
+        end: behind the last one, uint64.
+        beyond: bits, uint64, at most those looked for, that the second half of each of these rows
+            surely differs in.
         question: address of its chunks.
         table: 0 to report everything.
         number: of the question in its batch, uint32.
@@ -128,6 +148,7 @@ def scan(
         How many are found in all.
     """
     most = search[0].most
+    first_most = most - beyond
     flips = flips_for(most)
     near = part.near
     far = part.far
@@ -135,16 +156,16 @@ def scan(
     q1 = load64(question + _U64(8))
     q2 = load64(question + _U64(16))
     q3 = load64(question + _U64(24))
-    step = _U64(0)
-    while step < rows:
+    step = first
+    while step < end:
         offset = step * _U64(HALF_BYTES)
-        passed = halves_within(near + offset, far + offset, _U64(0), q0, q1, q2, q3, most)
+        passed = halves_within(near + offset, far + offset, _U64(0), q0, q1, q2, q3, first_most)
         if passed:
             passed = halves_within(near + offset, far + offset, _U64(1), q0, q1, q2, q3, most)
         while passed:
             row = step + _U64(lowest_one(passed))
             passed &= passed - _U32(1)
-            if row < rows:
+            if row < end:
                 found = look_at_row(search, part, row, question, table, flips, number, found)
                 if found == search[0].limit:
                     return found

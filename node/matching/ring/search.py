@@ -159,8 +159,9 @@ class Search:
     def lines(self) -> int:
         """Cache lines that a search within 31 bits of what was asked has to read of one segment.
 
-        Starts and filters of every bucket, and two lines (a row's number and its first half) for
-        each entry that passed the filter. Holds after a search in an index of one segment.
+        Starts and filters of every bucket, two lines (a row's number and its first half) for each
+        entry that passed the filter, and one for each family. Holds after a search in an index of
+        one segment.
         """
         masks = MASKS[: MASKS_WITHIN[1]]
         chunks = self._record["question"].view(np.uint16).reshape(CHUNKS, 1)
@@ -169,7 +170,8 @@ class Search:
         bounds = self._record["bounds"][0, :, : len(masks)].astype(np.int64) * 2
         begin, end = bounds[..., 0], bounds[..., 1]
         spans = np.where(end > begin, (end - 1) // _LINE_BYTES - begin // _LINE_BYTES + 1, 0)
-        return int(starts + spans.sum() + 2 * self._record["survivors"][0])
+        families = self._view.segment_table["family_count"].sum()
+        return int(starts + spans.sum() + 2 * self._record["survivors"][0] + families)
 
     def _make_room(self, capacity: int) -> None:
         self._keys = np.empty(capacity, np.int64)

@@ -10,6 +10,7 @@ from numba.np.numpy_support import carray
 
 from node.matching.compiled import compiled
 from node.matching.ring.chunks import packed, to_chunks
+from node.matching.ring.family_search import search_families
 from node.matching.ring.lanes import (
     Address,
     Word,
@@ -186,13 +187,13 @@ def look_at_rows(search: Word, segment: Word, question: Address, passed: Word, f
 
 @inlined
 def search_tables(search: Word, segment: Word, question: Address, found: Word) -> Word:
-    """Looks for the question in a segment; returns how many are found in all.
+    """Looks for the question in a segment's tables; returns how many are found in all.
 
-    Where the buckets hold so much, or so much of it passes the filter, that looking at all rows in
-    their order is quicker, that is done instead: a query costs hardly more than a scan.
+    Where the buckets hold so much, or so much of it passes the filter, that looking at all rows of
+    the tables in their order is quicker, that is done: a query costs hardly more than a scan.
     """
     flips = flips_for(search[0].most)
-    rows = segment.rows
+    rows = segment.tabled
     entries = find_buckets(search, segment, question, MASKS_WITHIN[flips])
     search[0].entries = entries
     if entries > rows * _U64(_ENTRIES_A_ROW) and rows > _U64(_SMALL):
@@ -226,7 +227,10 @@ def search_everywhere(search: Word, question: Address) -> Word:
         if search[0].most <= _U64(RING_DISTANCE):
             found = search_tables(search, segments[k], question, found)
         else:
-            found = scan(search, segments[k], segments[k].rows, question, 0, _U32(0), found)
+            found = scan(search, segments[k], segments[k].tabled, question, 0, _U32(0), found)
+        if found == limit:
+            return found
+        found = search_families(search, segments[k], question, _U32(0), found)
         if found == limit:
             return found
     blocks = carray(pointer_to(search[0].blocks), (search[0].block_count,), BLOCK)

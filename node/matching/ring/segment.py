@@ -17,20 +17,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from node.matching.ring.building import checksum, fill_table, order_of_rows, take_rows
+from node.matching.ring.building import checksum, fill_table, take_rows
 from node.matching.ring.chunks import pack_all, rows_with, unpack_all
-from node.matching.ring.layout import CHUNKS, HALF_BYTES, PADDING, SEGMENT, STARTS
+from node.matching.ring.families import Plan, plan_rows, tell_bundles
+from node.matching.ring.layout import (
+    BUNDLE_BYTES,
+    CHUNKS,
+    FAMILY,
+    HALF_BYTES,
+    PADDING,
+    SEGMENT,
+    STARTS,
+)
 from protocol.errors import UnavailableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MOST_ROWS: Final = 1 << 30
 """Rows of one segment; the bounds of buckets are uint32."""
 
 _MAGIC: Final = b"snpdqidx"
-_HEADER: Final = struct.Struct("<8sIIIIQqQ32s")
+_HEADER: Final = struct.Struct("<8sIIIIQQQqQ32s")
 _HEADER_BYTES: Final = 4_096
 _ALIGNED: Final = 64
 _WIDEST_PACKED: Final = 57  # bits that eight bytes hold wherever they start
@@ -43,12 +52,18 @@ class Shape:
 
     Attributes:
         rows: how many.
+        tabled: how many of them are in the tables; the others are in families.
+        families: how many.
+        bundles: of the families together.
         number_bits: of a row's number in the tables.
         key_bits: of a key less `key_base`.
         key_base: the least key.
     """
 
     rows: int
+    tabled: int
+    families: int
+    bundles: int
     number_bits: int
     key_bits: int
     key_base: int
@@ -58,11 +73,13 @@ class Shape:
         rows = self.rows + PADDING
         return [
             ("starts", CHUNKS * STARTS * 4),
-            ("filters", CHUNKS * _aligned(rows * 2)),
-            ("numbers", (CHUNKS - 1) * _packed_bytes(self.rows, self.number_bits)),
+            ("filters", CHUNKS * _aligned((self.tabled + PADDING) * 2)),
+            ("numbers", (CHUNKS - 1) * _packed_bytes(self.tabled, self.number_bits)),
             ("near", rows * HALF_BYTES),
             ("far", rows * HALF_BYTES),
             ("keys", _packed_bytes(self.rows, self.key_bits)),
+            ("families", self.families * FAMILY.itemsize),
+            ("bundles", self.bundles * BUNDLE_BYTES),
         ]
 
     def bytes(self) -> int:
@@ -87,8 +104,10 @@ class Segment:
         self._arrays = dict(_cut(self.bytes, shape))
         self.record = np.zeros(1, SEGMENT)
         self.record["rows"] = shape.rows
-        self.record["filter_stride"] = _aligned((shape.rows + PADDING) * 2)
-        self.record["number_stride"] = _packed_bytes(shape.rows, shape.number_bits)
+        self.record["tabled"] = shape.tabled
+        self.record["family_count"] = shape.families
+        self.record["filter_stride"] = _aligned((shape.tabled + PADDING) * 2)
+        self.record["number_stride"] = _packed_bytes(shape.tabled, shape.number_bits)
         self.record["number_bits"] = shape.number_bits
         self.record["key_bits"] = shape.key_bits
         self.record["key_base"] = np.int64(shape.key_base).view(np.uint64)
@@ -99,7 +118,7 @@ class Segment:
         return self.shape.rows
 
     def words(self) -> "NDArray[np.uint64]":
-        """A copy of all rows' chunks, uint64 [rows, 4], in the order of table 0."""
+        """A copy of all rows' chunks, uint64 [rows, 4], in the segment's order."""
         rows = self.shape.rows
         return np.hstack([self._half("near")[:rows], self._half("far")[:rows]])
 
@@ -121,14 +140,16 @@ class Segment:
     def _half(self, name: str) -> "NDArray[np.uint64]":
         return self._arrays[name].view(np.uint64).reshape(-1, 2)
 
-    def fill(self, words: "NDArray[np.uint64]", keys: "NDArray[np.int64]", *, threads: int) -> None:
-        """Sorts the rows and makes their tables; the memory held only zeros before."""
-        rows = self.shape.rows
-        chunks = words.view(np.uint16)
-        order = np.empty(rows, np.uint32)
-        order_of_rows(chunks, np.empty(STARTS, np.uint32), order)
+    def fill(
+        self, words: "NDArray[np.uint64]", keys: "NDArray[np.int64]", plan: Plan, *, threads: int
+    ) -> None:
+        """Takes the rows in their order and makes the tables; the memory held only zeros before."""
+        rows, order = self.shape.tabled, plan.order
         near, far = self._half("near"), self._half("far")
         take_rows(words, order, near, far)
+        self._arrays["families"].view(FAMILY)[:] = plan.families
+        bundles = self._arrays["bundles"].view(np.uint64).reshape(-1, 8)
+        tell_bundles(near, far, plan.families, bundles)
         base = np.int64(self.shape.key_base).view(np.uint64)
         pack_all(
             self._arrays["keys"], np.uint64(self.shape.key_bits), keys.view(np.uint64)[order], base
@@ -172,8 +193,10 @@ class Segment:
             FORMAT_VERSION,
             self.shape.number_bits,
             self.shape.key_bits,
-            0,
+            self.shape.families,
             self.shape.rows,
+            self.shape.tabled,
+            self.shape.bundles,
             self.shape.key_base,
             int(checksum(body.view(np.uint64))),
             hashlib.sha256(body.data).digest(),
@@ -210,18 +233,22 @@ def build_segment(
         keys: int64 [n].
         threads: how many to sort with.
     """
+    plan = plan_rows(words)
     least, greatest = int(keys.min()), int(keys.max())
     key_bits = max(1, (greatest - least).bit_length())
     shape = Shape(
         rows=len(keys),
-        number_bits=max(1, (len(keys) - 1).bit_length()),
+        tabled=plan.tabled,
+        families=len(plan.families),
+        bundles=plan.bundles,
+        number_bits=max(1, (plan.tabled - 1).bit_length()),
         key_bits=key_bits if key_bits <= _WIDEST_PACKED else _WORD_BITS,
         key_base=least,
     )
     memory = mmap.mmap(-1, shape.bytes(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)  # a query touches hundreds of places far apart
     segment = Segment(memory, shape)
-    segment.fill(words, keys, threads=threads)
+    segment.fill(words, keys, plan, threads=threads)
     return segment
 
 
@@ -250,12 +277,14 @@ def open_segment(path: Path) -> Segment:
 
 def _parse(whole: bytes) -> tuple[Shape, int, bytes]:
     header = whole[: _HEADER.size]
-    magic, version, number_bits, key_bits, _, rows, key_base, total, digest = _HEADER.unpack(header)
+    magic, version, number_bits, key_bits, *counts, key_base, total, digest = _HEADER.unpack(header)
     if hashlib.sha256(header).digest() != whole[_HEADER.size :] or magic != _MAGIC:
         raise UnavailableError("A segment of the index does not begin as one.")
     if version != FORMAT_VERSION:
         raise UnavailableError(f"A segment of the index has the unknown format {version}.")
-    return Shape(rows, number_bits, key_bits, key_base), total, digest
+    families, rows, tabled, bundles = counts
+    shape = Shape(rows, tabled, families, bundles, number_bits, key_bits, key_base)
+    return shape, total, digest
 
 
 def _cut(memory: "NDArray[np.uint8]", shape: Shape) -> "Iterator[tuple[str, NDArray[Any]]]":
