@@ -67,7 +67,7 @@ def test_once_with_json_prints_one_document_and_every_step_holds(
     assert all(step["bytes"] < 1 << 20 for step in told["steps"])
     assert all(step["bytes"] > 0 for step in told["steps"] if step["name"] != "uploads")
     assert "Traceback" not in done.stderr
-    assert not still_running(tmp_path)
+    wait_for(lambda: not still_running(tmp_path), "nothing of it is left")
     assert not list(tmp_path.glob("schutznetz-demo-*"))
 
 
@@ -117,5 +117,5 @@ def test_with_the_readers_own_picture_the_nodes_go_on_until_ctrl_c_and_the_print
         assert demo.wait(WITHIN_S) == 0
         reader.join()
     assert "Traceback" not in "".join(said)
-    assert not still_running(tmp_path)
+    wait_for(lambda: not still_running(tmp_path), "nothing of it is left")
     assert not list(tmp_path.glob("schutznetz-demo-*"))

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-import os
+import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -73,7 +73,7 @@ def hostile() -> dict[str, tuple[bytes, int, str]]:
     cut_short = "damaged or cut short"
     return {
         "nothing": (b"", 422, ""),
-        "garbage": (os.urandom(50_000), 422, ""),
+        "garbage": (random.Random(1).randbytes(50_000), 422, ""),
         "text": (b"<html><body>not a picture</body></html>" * 100, 422, ""),
         "a JPEG cut in half": (jpeg[: len(jpeg) // 2], 422, cut_short),
         "a PNG cut in half": (lossless[: len(lossless) // 2], 422, cut_short),

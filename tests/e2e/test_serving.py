@@ -48,7 +48,7 @@ def test_a_node_that_is_told_to_end_ends_in_order(node: Node, how: signal.Signal
     assert b"Traceback" not in node.log.read_bytes()
     assert rows(node, "SELECT action FROM audit WHERE action = 'media.match'") == [("media.match",)]
     assert rows(node, "SELECT holder FROM lease") == []
-    assert in_session_of(process.pid) == []
+    wait_for(lambda: in_session_of(process.pid) == [], "nothing of it is left")
 
 
 def test_a_node_that_is_told_to_end_twice_still_ends_in_order(node: Node) -> None:
@@ -65,7 +65,7 @@ def test_a_node_that_is_told_to_end_twice_still_ends_in_order(node: Node) -> Non
 def test_a_killed_node_leaves_no_worker_behind(node: Node) -> None:
     process = node.process
     assert process is not None
-    assert len(in_session_of(process.pid)) == 2
+    wait_for(lambda: len(in_session_of(process.pid)) == 2, "it has its one hash worker")
     node.kill()
     wait_for(lambda: in_session_of(process.pid) == [], "the worker has noticed")
     node.process = None
