@@ -12,7 +12,7 @@ from federation.descriptors import PinnedNode
 from federation.misconduct import Contradiction, find_rewritten
 from federation.run import Run
 from protocol import limits
-from protocol.checkpoint import Checkpoint
+from protocol.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from protocol.errors import (
     PeerMisbehavedError,
     PeerUnreachableError,
@@ -87,7 +87,8 @@ class LogReader:
 
         Args:
             frontier: state up to where the log was taken over.
-            old_note: the checkpoint that was believed last.
+            old_note: the checkpoint that was believed last. It was verified then; the key that
+                signed it may have ended since, or be revoked.
 
         Raises:
             ContradictionError: the peer's signed notes contradict each other, or its entries them.
@@ -112,14 +113,14 @@ class LogReader:
         self.note = await self._source.checkpoint()
         new = self._open(self.note)
         for note in filter(None, (old_note, first_note)):
-            known = self._open(note)
+            known = _believed(note)
             if known.size == new.size and known.root != new.root:
                 raise ContradictionError(
                     "The peer signed two logs of one size.",
                     evidence=self.note + b"\n" + note,
                     shown=Contradiction((note, self.note)),
                 )
-        old = None if old_note is None else self._open(old_note)
+        old = None if old_note is None else _believed(old_note)
         if new.size < max(frontier.size, old.size if old else 0):
             self.give_up("The peer's log has shrunk.", old_note or b"")
         if new.size - frontier.size > MAX_NEW_ENTRIES:
@@ -172,7 +173,7 @@ class LogReader:
             old_note: the checkpoint that was believed last.
             kept: entries of the log as they were taken over, from the first on.
         """
-        before, after = (old_note, self._open(old_note)), (self.note, self._open(self.note))
+        before, after = (old_note, _believed(old_note)), (self.note, self._open(self.note))
         return await find_rewritten(
             self._source, kept, before, after, most=MAX_NEW_ENTRIES, run=self._run
         )
@@ -180,6 +181,11 @@ class LogReader:
     def give_up(self, message: str, evidence: bytes = b"") -> NoReturn:
         """Ends the sync, with the newest checkpoint and then what does not go with it."""
         raise PeerMisbehavedError(message, evidence=self.note + b"\n" + evidence)
+
+
+def _believed(note: bytes) -> Checkpoint:
+    """Returns what a note says that was verified when it came, and has been kept here since."""
+    return parse_checkpoint(parse_note(note).text)
 
 
 def split_ids(ids: bytearray) -> list[StatementId]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from federation.chains import open_chain
 from federation.descriptors import PinnedNode, pin
@@ -26,6 +26,11 @@ from protocol.messages import Acknowledgement, Poke
 from protocol.statements import Accredit
 from signing.keys import KeyUse, PublicKey
 
+_ENDED: Final = (
+    "The peer's descriptor, or the last of its keys, has ended: it is neither asked nor believed "
+    "until its operator has signed a new one."
+)
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -47,7 +52,7 @@ class PeerState:
         state: ``active`` or ``frozen``.
         seen_size: entries of its log that we took over.
         synced: when we last heard from it (Unix time), if ever.
-        problem: why the last sync failed, if it did.
+        problem: why the last sync failed, if it did, or why there is none any more.
         acked_size: entries of our log that it took over.
         acked_at: when it said so.
         set_aside: statements of its log that we did not accept.
@@ -146,6 +151,7 @@ class Peers:
 
     def list(self) -> list[PeerState]:
         """Returns every pinned node but this one, by name."""
+        now = int(self._clock())
         with self._store.read() as transaction:
             found = [one for one in transaction.peers.all() if one.name != self._name]
             return [
@@ -153,6 +159,7 @@ class Peers:
                     one,
                     transaction.logs.size(log_name(pinned(one))),
                     transaction.peers.count_set_aside(one.name),
+                    now,
                 )
                 for one in found
             ]
@@ -326,16 +333,17 @@ class Peers:
             return transaction.peers.all_set_aside(limit=limit)
 
 
-def _state(record: PeerRecord, seen_size: int, set_aside: int) -> PeerState:
+def _state(record: PeerRecord, seen_size: int, set_aside: int, now: int) -> PeerState:
+    node = pinned(record)
     return PeerState(
         name=record.name,
-        url=pinned(record).url,
+        url=node.url,
         fingerprint=record.fingerprint,
         authority=record.authority,
         state=record.state,
         seen_size=seen_size,
         synced=record.synced,
-        problem=record.problem,
+        problem=_ENDED if node.expires <= now else record.problem,
         acked_size=record.acked_size,
         acked_at=record.acked_at,
         set_aside=set_aside,

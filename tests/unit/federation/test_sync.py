@@ -64,6 +64,31 @@ def useless(peer, here, complaint):
     return caught.value.evidence
 
 
+def renewed(peer, here):
+    """The same peer under other keys alone, as this node has heard: the earlier ones have ended."""
+    later = Peer(HOTLINE, generation=2, log=peer.log, held=peer.held)
+    here.know(later)
+    return later
+
+
+def test_a_log_is_read_on_after_the_key_of_the_last_checkpoint_has_ended(peer, here):
+    peer.append(*flags(3))
+    sync(peer, here)
+    later = renewed(peer, here)
+    ids = later.append(*flags(2, start=3))
+    assert sync(later, here).size == 5
+    assert set(ids) <= set(here.taken)
+    assert not here.frozen
+
+
+def test_a_log_that_was_rewritten_freezes_the_peer_under_new_keys_as_well(peer, here):
+    peer.append(*flags(3))
+    sync(peer, here)
+    later = renewed(peer, here)
+    later.equivocate(1)
+    frozen(later, here, "two logs of one size")
+
+
 def test_the_simulated_peer_offers_what_the_client_offers():
     def offered(kind):
         return {

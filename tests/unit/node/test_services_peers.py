@@ -240,6 +240,13 @@ def test_a_node_whose_descriptor_has_expired_does_not_call(desk: Desk) -> None:
         desk.peers.find_request_key(request_keyid(PLATFORM))
 
 
+def test_the_operator_reads_why_a_peer_that_has_ended_is_no_longer_asked(desk: Desk) -> None:
+    desk.world.clock.now = Peer(PLATFORM).pinned().expires - 1
+    assert desk.peers.get(PLATFORM).problem is None
+    desk.world.clock.tick(1)
+    assert "neither asked nor believed" in (desk.peers.get(PLATFORM).problem or "")
+
+
 def test_a_request_is_made_once(either_desk: Desk) -> None:
     either_desk.peers.remember(Once("aa" * 16, "one", NOW))
     either_desk.peers.remember(Once("aa" * 16, "two", NOW))
