@@ -4,6 +4,8 @@ A newcomer's time ends when it is over and two members have compared its fingerp
 two members vote for it. Where this node knows fewer members than two, all of them have to.
 """
 
+from collections.abc import Mapping
+
 from node.storage.transaction import Transaction
 from protocol.errors import NewcomerError
 
@@ -27,7 +29,9 @@ def check(transaction: Transaction, name: str, *, now: int) -> None:
         )
 
 
-def is_waiting(transaction: Transaction, name: str, newcomers: dict[str, int], *, now: int) -> bool:
+def is_waiting(
+    transaction: Transaction, name: str, newcomers: Mapping[str, int], *, now: int
+) -> bool:
     """Whether a newcomer's time has not ended."""
     record = transaction.peers.get(name)
     if record is None:

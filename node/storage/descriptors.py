@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from node.storage.key_rows import DescriptorToldRow, NodeDescriptorRow, RequestKeyRow
 from node.storage.rows import PeerRow
+from node.storage.seen import Seen
 from node.storage.sql import insert_new, table
 from protocol.errors import ConflictError
 from protocol.fields import StatementId
@@ -42,8 +43,9 @@ class DescriptorRecord:
 class DescriptorRepository:
     """What every pinned node has said about its keys; the node itself is one of them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, seen: Seen) -> None:
         self._connection = connection
+        self._seen = seen
 
     def add(self, record: DescriptorRecord) -> None:
         """Stores a version, unless there is one of this number."""
@@ -103,6 +105,7 @@ class DescriptorRepository:
                 .where(_PEER.c.name == record.name)
                 .values(descriptor=record.body, request_keyid=keyids[-1])
             )
+            self._seen.forget("peer")
         except IntegrityError:
             raise ConflictError("Another node that is pinned has the same request key.") from None
 

@@ -17,6 +17,7 @@ from node.storage.gate_rows import (
     SourceCountRow,
 )
 from node.storage.rows import FeedbackRowRow, StatementRow
+from node.storage.seen import Seen
 from node.storage.sql import add_to, insert_new, table, upsert, upsert_all
 
 _INTAKE = table(IntakeRow)
@@ -116,11 +117,15 @@ class Rate:
 class GateRepository:
     """What the operator said of entries and lists, and the counters behind it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, seen: Seen) -> None:
         self._connection = connection
+        self._seen = seen
 
     def taken_in(self, day: str, scopes: list[Scope]) -> Mapping[Scope, int]:
         """Returns how many entries of each scope were taken in on a day, where there were any."""
+        return self._seen.get("intake", (day, *scopes), lambda: self._taken_in(day, scopes))
+
+    def _taken_in(self, day: str, scopes: list[Scope]) -> Mapping[Scope, int]:
         found = self._connection.execute(
             select(_INTAKE).where(
                 _INTAKE.c.day == day, tuple_(_INTAKE.c.scope, _INTAKE.c.name).in_(scopes)
@@ -134,11 +139,16 @@ class GateRepository:
             {"day": day, "scope": scope, "name": name, "entries": entries, "last": at}
             for scope, name in scopes
         ]
+        before = self.taken_in(day, scopes)
         add_to(self._connection, _INTAKE, rows, counter="entries", last="last")
+        self._seen.forget("intake")
+        counted = {one: before.get(one, 0) + entries for one in scopes}
+        self._seen.put("intake", (day, *scopes), counted)
 
     def forget_counters(self, *, before: int, rates_before: int) -> None:
         """Deletes counters that were last added to before an instant."""
         self._connection.execute(delete(_INTAKE).where(_INTAKE.c.last < before))
+        self._seen.forget("intake")
         self._connection.execute(delete(_LOOKUPS).where(_LOOKUPS.c.last < before))
         self._connection.execute(delete(_RATE).where(_RATE.c.hour < rates_before))
 

@@ -1,11 +1,13 @@
 """Invites, requests to join, newcomers, and what members say about members."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from node.storage.join_rows import InviteRow, JoinRequestRow, MembershipRow, NewcomerRow
+from node.storage.seen import Seen
 from node.storage.sql import table, upsert
 
 _INVITE = table(InviteRow)
@@ -51,8 +53,9 @@ class MembershipRecord:
 class JoiningRepository:
     """Who may apply, who has, and who is new."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, seen: Seen) -> None:
         self._connection = connection
+        self._seen = seen
 
     def add_invite(self, record: InviteRecord) -> None:
         """Stores an invite."""
@@ -95,15 +98,20 @@ class JoiningRepository:
     def set_newcomer(self, name: str, until: int) -> None:
         """Has a pinned node be a newcomer until an instant at least."""
         upsert(self._connection, _NEWCOMER, {"name": name, "until": until})
+        self._seen.forget("newcomers")
 
-    def newcomers(self) -> dict[str, int]:
+    def newcomers(self) -> Mapping[str, int]:
         """Returns until when each newcomer is one at least."""
+        return self._seen.get("newcomers", None, self._newcomers)
+
+    def _newcomers(self) -> Mapping[str, int]:
         found = self._connection.execute(select(_NEWCOMER))
         return {row.name: row.until for row in found}
 
     def end_newcomer(self, name: str) -> None:
         """Has a node be no newcomer any more."""
         self._connection.execute(delete(_NEWCOMER).where(_NEWCOMER.c.name == name))
+        self._seen.forget("newcomers")
 
     def put_membership(self, record: MembershipRecord) -> None:
         """Stores what a member said, unless it said something later."""

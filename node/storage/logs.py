@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, false, func, not_, or_, se
 
 from node.storage.log_rows import LogTileRow
 from node.storage.rows import LogRow
+from node.storage.seen import Seen
 from node.storage.sql import insert_many, table, upsert
 from protocol.merkle import TILE_HEIGHT, Frontier
 
@@ -29,11 +30,15 @@ class LogRecord:
 class LogRepository:
     """Logs by origin; the node's own among them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, seen: Seen) -> None:
         self._connection = connection
+        self._seen = seen
 
     def get(self, origin: str) -> LogRecord:
         """Returns what is known of a log; an unknown one is empty."""
+        return self._seen.get("log", origin, lambda: self._read(origin))
+
+    def _read(self, origin: str) -> LogRecord:
         row = self._connection.execute(_OF_ORIGIN, {"origin": origin}).first()
         if row is None:
             return LogRecord(origin, Frontier.EMPTY, None)
@@ -56,6 +61,7 @@ class LogRepository:
                 "checkpoint": record.checkpoint,
             },
         )
+        self._seen.put("log", record.origin, record)
 
     def size(self, origin: str) -> int:
         """Returns how many entries of a log are known."""

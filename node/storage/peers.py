@@ -30,6 +30,7 @@ from node.storage.rows import (
     SetAsideRow,
     SkippedRow,
 )
+from node.storage.seen import Seen
 from node.storage.sql import insert_new, table, upsert
 from protocol.errors import ConflictError
 from protocol.fields import StatementId
@@ -64,8 +65,9 @@ _BY_KEY = select(_PEER).where(_PEER.c.name == owner_of("wanted"))
 class PeerRepository:
     """Peers by name."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, seen: Seen) -> None:
         self._connection = connection
+        self._seen = seen
         self._none_aside: bool | None = None
 
     def put(self, peer: PeerRecord) -> None:
@@ -76,19 +78,20 @@ class PeerRepository:
         """
         values = dict(vars(peer))
         values["descriptor_id"] = bytes.fromhex(peer.descriptor_id)
-        descriptors = DescriptorRepository(self._connection)
+        descriptors = DescriptorRepository(self._connection, self._seen)
         if descriptors.version(peer.name) == 0:
             first = DescriptorRecord(peer.name, 1, peer.descriptor_id, peer.descriptor)
             descriptors.add(first)
             descriptors.set_request_keys(peer.name, [peer.request_keyid])
         try:
             upsert(self._connection, _PEER, values)
+            self._seen.forget("peer")
         except IntegrityError:
             raise ConflictError("Another node that is pinned has the same request key.") from None
 
     def get(self, name: str) -> PeerRecord | None:
         """Returns the pinned node of this name."""
-        return self._first(_BY_NAME, name)
+        return self._seen.get("peer", name, lambda: self._first(_BY_NAME, name))
 
     def by_request_key(self, keyid: str) -> PeerRecord | None:
         """Returns the pinned node whose requests are signed with this key."""
@@ -127,12 +130,14 @@ class PeerRepository:
 
     def _change(self, name: str, **values: object) -> bool:
         done = self._connection.execute(update(_PEER).where(_PEER.c.name == name).values(**values))
+        self._seen.forget("peer")
         return done.rowcount == 1
 
     def remove(self, name: str) -> bool:
         """Forgets a node; returns whether there was one of this name."""
         done = self._connection.execute(delete(_PEER).where(_PEER.c.name == name))
-        DescriptorRepository(self._connection).forget(name)
+        DescriptorRepository(self._connection, self._seen).forget(name)
+        self._seen.forget("peer")
         return done.rowcount == 1
 
     def add_refusals(self, peer: str, refusals: Iterable[tuple[str, str]]) -> None:

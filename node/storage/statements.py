@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from node.storage.rows import DisputeRow, EnvelopeRow, StatementRow
-from node.storage.sql import join_list, split_list, split_numbers, table
+from node.storage.sql import insert_one, join_list, split_list, split_numbers, table
 from protocol.fields import StatementId
 
 _STATEMENT = table(StatementRow)
@@ -93,32 +93,31 @@ class StatementRepository:
 
     def append(self, record: StatementRecord, *, keyid: str, received: int, source: str) -> None:
         """Stores the index row of one statement at its place in the log."""
-        self._connection.execute(
-            insert(_STATEMENT).values(
-                log_index=record.log_index,
-                id=bytes.fromhex(record.id),
-                kind=record.kind,
-                issuer=record.issuer,
-                keyid=keyid,
-                issued=record.issued,
-                ends=record.ends,
-                target_index=record.target_index,
-                audience=join_list(record.audience),
-                received=received,
-                received_from=source,
-                state=record.state,
-                category=record.category,
-                issuer_code=record.issuer_code,
-                flags=join_list(record.flags),
-                surfaces=join_list(record.surfaces),
-                jurisdictions=join_list(record.jurisdictions),
-                items=record.items,
-            )
-        )
+        values = {
+            "log_index": record.log_index,
+            "id": bytes.fromhex(record.id),
+            "kind": record.kind,
+            "issuer": record.issuer,
+            "keyid": keyid,
+            "issued": record.issued,
+            "ends": record.ends,
+            "target_index": record.target_index,
+            "audience": join_list(record.audience),
+            "received": received,
+            "received_from": source,
+            "state": record.state,
+            "category": record.category,
+            "issuer_code": record.issuer_code,
+            "flags": join_list(record.flags),
+            "surfaces": join_list(record.surfaces),
+            "jurisdictions": join_list(record.jurisdictions),
+            "items": record.items,
+        }
+        insert_one(self._connection, _STATEMENT, values)
 
     def keep_envelope(self, log_index: int, body: bytes) -> None:
         """Stores the exact bytes of a statement."""
-        self._connection.execute(insert(_ENVELOPE).values(log_index=log_index, body=body))
+        insert_one(self._connection, _ENVELOPE, {"log_index": log_index, "body": body})
 
     def by_id(self, statement_id: str) -> StatementRecord | None:
         """Returns the statement with this id."""

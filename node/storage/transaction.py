@@ -24,6 +24,7 @@ from node.storage.peers import PeerRepository
 from node.storage.remedies import RemedyRepository
 from node.storage.retro import RetroRepository
 from node.storage.revocations import RevocationRepository
+from node.storage.seen import Seen
 from node.storage.statements import StatementRepository
 from node.storage.streams import StreamRepository
 from node.storage.trust import TrustRepository
@@ -42,6 +43,7 @@ class Transaction:
 
     def __init__(self, begin: Callable[[], Connection]) -> None:
         self._begin = begin
+        self._seen = Seen()
 
     @cached_property
     def _connection(self) -> Connection:
@@ -50,8 +52,12 @@ class Transaction:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undoes what the block wrote if the block raises; the transaction goes on."""
-        with self._connection.begin_nested():
-            yield
+        try:
+            with self._connection.begin_nested():
+                yield
+        except BaseException:
+            self._seen.forget_all()
+            raise
 
     @cached_property
     def statements(self) -> StatementRepository:
@@ -71,12 +77,12 @@ class Transaction:
     @cached_property
     def logs(self) -> LogRepository:
         """How far each log is known."""
-        return LogRepository(self._connection)
+        return LogRepository(self._connection, self._seen)
 
     @cached_property
     def peers(self) -> PeerRepository:
         """Pinned nodes, and what was set aside of theirs."""
-        return PeerRepository(self._connection)
+        return PeerRepository(self._connection, self._seen)
 
     @cached_property
     def accuracy(self) -> AccuracyRepository:
@@ -91,7 +97,7 @@ class Transaction:
     @cached_property
     def joining(self) -> JoiningRepository:
         """Who may apply, who has, and who is new."""
-        return JoiningRepository(self._connection)
+        return JoiningRepository(self._connection, self._seen)
 
     @cached_property
     def revocations(self) -> RevocationRepository:
@@ -101,7 +107,7 @@ class Transaction:
     @cached_property
     def descriptors(self) -> DescriptorRepository:
         """What pinned nodes have said about their keys."""
-        return DescriptorRepository(self._connection)
+        return DescriptorRepository(self._connection, self._seen)
 
     @cached_property
     def trust(self) -> TrustRepository:
@@ -126,7 +132,7 @@ class Transaction:
     @cached_property
     def gates(self) -> GateRepository:
         """What keeps the list healthy."""
-        return GateRepository(self._connection)
+        return GateRepository(self._connection, self._seen)
 
     @cached_property
     def streams(self) -> StreamRepository:
@@ -166,7 +172,7 @@ class Transaction:
     @cached_property
     def witnesses(self) -> WitnessRepository:
         """What this node cosigned, and what witnesses put on its own checkpoints."""
-        return WitnessRepository(self._connection)
+        return WitnessRepository(self._connection, self._seen)
 
     @cached_property
     def webhooks(self) -> WebhookRepository:
