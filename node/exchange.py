@@ -241,7 +241,8 @@ class Exchange:
             self._accuse(name, str(error), error.evidence)
 
     def _note_success(self, name: str) -> None:
-        with self._store.write() as transaction:
+        # Forgotten in a failure of power, it only looks as if the last sync were the one before.
+        with self._store.write(durable=False) as transaction:
             transaction.peers.note_sync(name, at=int(self._clock()), problem=None)
 
     async def _poke_peers(self) -> None:

@@ -31,6 +31,7 @@ from node.api import upload_shapes as upload_s
 from node.api.guard import GuardMiddleware
 from node.api.limits import Limits, LimitsMiddleware
 from node.api.metrics import Metrics
+from node.api.one_hop import ShortCut
 from node.api.openapi import VERSION, Shape, describe
 from node.app import Services
 from protocol import messages
@@ -169,6 +170,7 @@ def build_api(services: Services) -> FastAPI:
             platform.MATCH_FILE: settings.max_upload_bytes,
         },
     )
+    app.add_middleware(ShortCut, routes=[one for router in ROUTERS for one in router.routes])
     # The last one added stands outermost: the guard sees, logs and counts what the limits refuse.
     app.add_middleware(LimitsMiddleware, limits=limits)
     app.add_middleware(GuardMiddleware, metrics=app.state.metrics)

@@ -215,6 +215,17 @@ class SignedOnce:
 
 
 @dataclass(frozen=True)
+class SignedNow(SignedOnce):
+    """The same for who owes nothing: the nonce is used up before the handler runs."""
+
+    def check(self, request: Request, services: Services, data: bytes) -> Signed:
+        """Returns the request, which was not here before."""
+        name, once = _verify(request, services, data, self.kind)
+        services.peers.remember(once)
+        return Signed(name, data)
+
+
+@dataclass(frozen=True)
 class SignedRead(SignedOnce):
     """The same for a signed request without a body."""
 

@@ -14,7 +14,7 @@ other request goes FastAPI's way.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, get_args, get_type_hints
 
 from fastapi import Request
@@ -22,10 +22,13 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.api.auth import Requirement, SignedOnce, SignedRead, get_metrics, get_services
 from node.api.bodies import JsonBody, json_bytes
-from node.api.problems import ProblemError
+from node.api.problems import ProblemError, ours
+from protocol.errors import SchutznetzError
 
 SHORT_BYTES: Final = 64 << 10
 """Body that may be read before it is known whose it is."""
@@ -34,6 +37,8 @@ _MAX_LENGTH_DIGITS: Final = 9
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+Directly = Callable[[Request], Coroutine[Any, Any, Response | None]]
+"""Answers a request; None, having read nothing of it, for one that is FastAPI's."""
 
 AtOnce = Callable[[Request, bytes], Response | None]
 """Answers a request on the event loop if it need wait for nothing, else returns None.
@@ -49,6 +54,7 @@ class OneHop(APIRoute):
     """A route whose dependencies and handler run in one worker thread."""
 
     at_once: AtOnce | None = None
+    directly: Directly
 
     def get_route_handler(self) -> Handler:
         """Returns what serves a request; called once, when the route is added."""
@@ -60,9 +66,13 @@ class OneHop(APIRoute):
         is_quick = _is_empty if reads else _is_short
 
         async def handle(request: Request) -> Response:
+            answered = await directly(request)
+            response: Response = await whole(request) if answered is None else answered
+            return response
+
+        async def directly(request: Request) -> Response | None:
             if not is_quick(request):
-                response: Response = await whole(request)
-                return response
+                return None
             if reads:
                 return await run_in_threadpool(serve, request, b"")
             try:
@@ -80,7 +90,45 @@ class OneHop(APIRoute):
             response: Response = self.endpoint(**given)
             return response
 
+        self.directly = directly
         return handle
+
+
+class ShortCut:
+    """Serves the requests that `OneHop` routes serve, past FastAPI's search for the route.
+
+    That search, and what FastAPI makes ready for dependencies that such a route does not have, cost
+    more than most of them do. It stands inside the limits and the guard; every other request, and
+    one that such a route leaves to FastAPI, goes on as ever.
+
+    Args:
+        app: what comes after.
+        routes: where routes are sought; those with parameters in their address stay FastAPI's.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._routes = {
+            (method, one.path): one
+            for one in routes
+            if isinstance(one, OneHop) and not one.param_convertors
+            for method in one.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        route = None
+        if scope["type"] == "http":
+            route = self._routes.get((scope["method"], scope["path"]))
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        try:
+            response = await route.directly(Request(scope, receive, send))
+        except SchutznetzError as error:
+            response = ours(error)
+        await (self._app if response is None else response)(scope, receive, send)
 
 
 def at_once_by(first: AtOnce) -> type[OneHop]:

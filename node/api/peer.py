@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from node.api import examples
-from node.api.auth import ServicesDep, Signed, SignedOnce, SignedRead, signed_by
+from node.api.auth import ServicesDep, Signed, SignedNow, SignedOnce, SignedRead
 from node.api.bodies import message_answer, parse_peer_message
 from node.api.one_hop import OneHop
 from node.api.openapi import SIGNED, content, documented, shaped
@@ -25,11 +25,11 @@ from protocol.messages import (
     Poke,
 )
 
-router = APIRouter(tags=["peer"])
+router = APIRouter(tags=["peer"], route_class=OneHop)
 
 quick_router = APIRouter(tags=["peer"], route_class=OneHop)
 
-Peer = Annotated[Signed, Depends(signed_by("node", body=True))]
+Peer = Annotated[Signed, Depends(SignedNow("node"))]
 
 
 @quick_router.get(

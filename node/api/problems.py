@@ -224,6 +224,11 @@ def install(app: FastAPI, methods: Mapping[str, Iterable[str]]) -> None:
 
 
 async def _on_ours(_request: Request, error: Exception) -> Response:
+    return ours(error)
+
+
+def ours(error: Exception) -> Response:
+    """Returns the answer to a request that was refused with an error of ours."""
     problem = to_problem(error)
     if problem.kind in _SENTENCES:
         # The class only: what the sentence of a failed conversation quotes is the peer's to choose.

@@ -90,7 +90,7 @@ class OwnLog:
             ReplayedError: this request was here before.
         """
         # As for `Peers.remember`, the nonce need not outlive a failure of power.
-        opened = self._store.read() if once is None else self._store.write(durable=False)
+        opened = self._store.read_soon() if once is None else self._store.write_soon()
         with opened as transaction:
             if once is not None:
                 once.use(transaction)

@@ -237,14 +237,15 @@ class Peers:
         Raises:
             UnknownKeyError: no active pinned node, and no flagger of this node, has it.
         """
+        with self._store.read_soon() as soon:
+            peer = soon.peers.by_request_key(keyid)
+        if peer is not None and peer.state == "active":
+            node = pinned(peer).at(now := int(self._clock()))
+            keys = [one.key for one in node.request_keys if one.key.kid == keyid]
+            if node.expires < now or not keys:
+                raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
+            return keys[0], Caller(peer.name, "node")
         with self._store.read() as transaction:
-            peer = transaction.peers.by_request_key(keyid)
-            if peer is not None and peer.state == "active":
-                node = pinned(peer).at(now := int(self._clock()))
-                keys = [one.key for one in node.request_keys if one.key.kid == keyid]
-                if node.expires < now or not keys:
-                    raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
-                return keys[0], Caller(peer.name, "node")
             if (accredit := self._current(transaction, keyid)) is not None:
                 key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
                 return key, Caller(accredit.flagger, "flagger")
@@ -276,7 +277,7 @@ class Peers:
         """
         # Forgotten in a failure of power, a request could be made again for two minutes: each of
         # them may be, and does nothing more (docs/protocol.md section 6).
-        with self._store.write(durable=False) as transaction:
+        with self._store.write_soon() as transaction:
             request.use(transaction)
 
     def acknowledge(self, name: str, acknowledgement: Acknowledgement) -> None:

@@ -9,13 +9,15 @@ from fastapi.testclient import TestClient
 
 import api_fakes
 from api_fakes import bearer
-from node.api import one_hop, peer, platform
+from node.api import guard, one_hop, peer, platform
 from node.api.app import build_api
 from node.api.auth import Requirement
+from node.api.limits import MAX_HEADER_BYTES, MAX_URL_BYTES
 from node.api.one_hop import OneHop
 from node.api.peer import checkpoint, evaluate
 from node.api.platform import check_account, match
 from protocol.encoding import encode_json
+from protocol.endpoints import ACKNOWLEDGE, ENTRIES, ENVELOPES, POKE
 from protocol.messages import OprfRequest
 
 URL = "http://127.0.0.1:8440"
@@ -40,7 +42,7 @@ def test_what_is_asked_most_is_served_in_one_hop():
         *platform.quick_router.routes,
         *peer.quick_router.routes,
     ]
-    assert all(isinstance(route, OneHop) for route in routes)
+    assert all(isinstance(route, OneHop) for route in (*routes, *peer.router.routes))
     assert [route.endpoint for route in routes] == [
         match,
         check_account,
@@ -263,3 +265,50 @@ def test_a_read_of_somebody_else_is_refused(client, key, status):
 
 def test_a_read_that_nobody_signed_is_refused(client):
     assert client.get(CHECKPOINT).status_code == 401
+
+
+def test_what_is_asked_most_is_served_without_a_search_for_its_route(services, monkeypatch):
+    async def search(_scope, _receive, _send):
+        raise RuntimeError("there is no route but by the short cut")
+
+    lines = []
+    monkeypatch.setattr(guard.log, "info", lambda _event, **values: lines.append(values))
+    app = build_api(services)
+    monkeypatch.setattr(app, "router", search)
+    client = TestClient(app, base_url=URL, client=("127.0.0.1", 1))
+    for response, status in (
+        (ask(client), 200),
+        (read(client), 200),
+        (client.get(CHECKPOINT), 401),
+        (read(client, key=api_fakes.FLAGGER_KEY), 403),
+    ):
+        assert response.status_code == status
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert [(one["route"], one["status"]) for one in lines] == [
+        (OPRF, 200),
+        (CHECKPOINT, 200),
+        (CHECKPOINT, 401),
+        (CHECKPOINT, 403),
+    ]
+    # Another method, another spelling, and what has a body where none belongs.
+    assert client.post(CHECKPOINT).status_code == 500
+    assert client.get(f"{CHECKPOINT}/").status_code == 500
+    assert read(client, content=b"x").status_code == 500
+
+
+def test_the_short_cut_has_the_limits_of_every_request(services):
+    client = TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+    assert client.get(CHECKPOINT, headers={"X": "a" * MAX_HEADER_BYTES}).status_code == 431
+    assert client.get(f"{CHECKPOINT}?{'a' * MAX_URL_BYTES}").status_code == 414
+
+
+@pytest.mark.parametrize("path", [ENTRIES, ENVELOPES, ACKNOWLEDGE, POKE])
+def test_a_message_of_a_peer_is_taken_once_for_each_signature(client, path):
+    header = api_fakes.signed(method="POST", url=URL + path, body=b"{}")
+    header |= {"Content-Type": "application/json"}
+    refused = client.post(path, content=b"{}", headers=header)
+    assert refused.status_code == 422  # its form is looked at once it is known whose it is
+    again = client.post(path, content=b"{}", headers=header)
+    assert again.status_code == 401
+    assert "new nonce" in again.json()["detail"]

@@ -1,0 +1,130 @@
+"""The short way to the database: the same answers as the usual way, and the same promises."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from node.storage.engine import Store
+from node.storage.logs import LogRecord
+from node.storage.peers import PeerRecord
+from node.storage.transaction import Transaction
+from node.storage.witnesses import NoteRecord
+from protocol.errors import NotFoundError, UnavailableError
+from protocol.fields import StatementId
+from protocol.merkle import Frontier
+
+PEER = PeerRecord(
+    name="platform.example",
+    descriptor=b'{"any":"bytes"}',
+    descriptor_id=StatementId("ab" * 32),
+    fingerprint="aaaa-bbbb",
+    request_keyid="cd" * 16,
+    authority=True,
+    state="active",
+    added=100,
+)
+ORIGIN = "platform.example/log"
+
+
+def answers(transaction: Transaction) -> list[object]:
+    """What every signed request, and every request for the checkpoint, asks."""
+    return [
+        transaction.peers.by_request_key(PEER.request_keyid),
+        transaction.peers.by_request_key("00" * 16),
+        transaction.logs.get(ORIGIN),
+        transaction.logs.get("unknown.example/log"),
+        transaction.witnesses.own(ORIGIN, "asked"),
+        transaction.witnesses.own(ORIGIN, "published"),
+        transaction.witnesses.is_barred(ORIGIN, 6),
+        transaction.witnesses.is_barred(ORIGIN, 7),
+    ]
+
+
+def test_the_answers_are_those_of_the_usual_way(store: Store) -> None:
+    with store.read_soon() as transaction:
+        assert answers(transaction)[:2] == [None, None]
+    with store.write() as transaction:
+        transaction.peers.put(PEER)
+        transaction.logs.put(LogRecord(ORIGIN, Frontier.EMPTY.append([b"1" * 32]), b"note"))
+        transaction.witnesses.put_own(NoteRecord(ORIGIN, 1, b"cosigned", 1), "asked")
+        transaction.witnesses.put_own(NoteRecord(ORIGIN, 7, b"later", 1), "behind")
+    with store.read() as transaction:
+        usual = answers(transaction)
+    assert usual[0] == PEER
+    assert usual[-2:] == [True, False]
+    for _ in range(2):
+        with store.read_soon() as transaction:
+            assert answers(transaction) == usual
+        with store.write_soon() as transaction:
+            assert answers(transaction) == usual
+    with store.write() as transaction:
+        transaction.peers.set_state(PEER.name, "frozen")
+    with store.read_soon() as transaction:
+        found = transaction.peers.by_request_key(PEER.request_keyid)
+        assert found is not None
+        assert found.state == "frozen"
+
+
+def test_a_nonce_is_used_once_whichever_way_it_comes(store: Store) -> None:
+    with store.write_soon() as transaction:
+        assert transaction.access.use_nonce("key", "first", now=1)
+        assert not transaction.access.use_nonce("key", "first", now=1)
+    with store.write() as transaction:
+        assert not transaction.access.use_nonce("key", "first", now=1)
+        assert transaction.access.use_nonce("key", "second", now=1)
+    with store.write_soon() as transaction:
+        assert not transaction.access.use_nonce("key", "second", now=2)
+
+
+def test_a_nonce_is_used_once_by_many_threads(store: Store) -> None:
+    ways = [store.write_soon, store.write] * 4
+    used: list[bool] = []
+
+    def use(number: int) -> None:
+        for at in range(5):
+            with ways[number]() as transaction:
+                used.append(transaction.access.use_nonce("key", f"nonce {at}", now=1))
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(len(ways))]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(used) == len(ways) * 5
+    assert sum(used) == 5
+
+
+def test_what_raises_leaves_nothing(store: Store) -> None:
+    def fail(transaction: Transaction) -> None:
+        assert transaction.access.use_nonce("key", "nonce", now=1)
+        raise NotFoundError("in the block")
+
+    with pytest.raises(NotFoundError), store.write_soon() as transaction:
+        fail(transaction)
+    with store.write_soon() as transaction:
+        assert transaction.access.use_nonce("key", "nonce", now=1)
+    with store.write() as transaction:
+        assert not transaction.access.use_nonce("key", "nonce", now=1)
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'node.db'}")
+    store.migrate()
+    with (
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+        store.read_soon() as transaction,
+    ):
+        transaction.access.use_nonce("key", "nonce", now=1)
+    with store.read_soon() as transaction:
+        assert transaction.logs.get(ORIGIN).frontier == Frontier.EMPTY
+    store.close()
+
+
+def test_a_database_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'missing' / 'node.db'}")
+    for way in (store.read_soon, store.write_soon):
+        with pytest.raises(UnavailableError), way() as transaction:
+            transaction.logs.get(ORIGIN)
+    store.close()
