@@ -17,7 +17,13 @@ from node.storage.engine import Store
 from node.storage.statements import StatementRecord
 from node.storage.transaction import Transaction
 from protocol.checkpoint import Checkpoint
-from protocol.errors import NodeError, ProofError, ProtocolError, SigningError
+from protocol.errors import (
+    NodeError,
+    ProofError,
+    ProtocolError,
+    SigningError,
+    UnavailableError,
+)
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 
@@ -137,6 +143,8 @@ class Recovery:
         now = int(self._clock())
         try:
             found = self._ingest.believe(transaction, envelope, source=self._name, now=now)
+        except UnavailableError:
+            raise  # nothing was decided about it: the next attempt may have it
         except (ProtocolError, SigningError, NodeError):
             return None
         # What is here already, or another statement, would leave a gap in the log.

@@ -24,6 +24,7 @@ from protocol.errors import (
     RateLimitedError,
     SchutznetzError,
     SigningError,
+    UnavailableError,
     UnknownTargetError,
 )
 from protocol.evidence import Evidence
@@ -110,6 +111,10 @@ class StoredReplica:
         """Verifies and stores what was pulled, and moves the cursor, in one transaction.
 
         A crash before the commit leaves the cursor where it was: the same batch is asked for again.
+
+        Raises:
+            UnavailableError: this node takes nothing in now, or its database is away; the cursor
+                stays where it was as well.
         """
         accepted: list[Accepted] = []
         refused: list[SetAside] = []
@@ -169,6 +174,8 @@ class StoredReplica:
                 found = self._ingest.believe(
                     transaction, one.envelope, source=self._node, now=now, served=served
                 )
+            except UnavailableError:
+                raise  # it is this node that cannot: nothing was decided about the statement
             except (ProtocolError, SigningError, NodeError) as error:
                 if isinstance(error, InvalidError) and error.where == ENDED:
                     return  # as if the peer had said so

@@ -74,6 +74,19 @@ def test_a_log_is_taken_over_and_the_cursor_stands_at_its_end(
     assert heard == [True], "nobody is told of nothing"
 
 
+def test_what_comes_while_the_own_log_waits_for_its_witnesses_is_taken_over_afterwards(
+    either_desk: Desk, peer: Peer
+) -> None:
+    ids = peer.append(media_flag(PLATFORM, 1), media_flag(PLATFORM, 2))
+    either_desk.world.log.hold("The witnesses have not said yet.")
+    with pytest.raises(UnavailableError, match="not said yet"):
+        pull(either_desk, peer)
+    assert (set_aside(either_desk), either_desk.peers.get(PLATFORM).seen_size) == ({}, 0)
+    either_desk.world.log.hold(None)
+    assert pull(either_desk, peer).accepted == 2
+    assert here(either_desk, *ids) == [True, True]
+
+
 def test_what_came_another_way_is_not_asked_for_again(either_desk: Desk, peer: Peer) -> None:
     known = media_flag(PLATFORM, 1)
     either_desk.world.submit(known)
