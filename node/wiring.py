@@ -3,6 +3,7 @@
 No module holds an engine, a setting or a client; the command and the tests build a node alike.
 """
 
+from functools import partial
 from typing import Final
 
 from node.asking import Asking
@@ -30,6 +31,7 @@ from node.services.circles import Circles
 from node.services.clients import Clients
 from node.services.coordination import Coordination
 from node.services.directory import descriptor_of
+from node.services.effects import make_void
 from node.services.erasures import Erasures
 from node.services.evaluator import Evaluator
 from node.services.flaggers import Flaggers
@@ -59,6 +61,7 @@ from node.services.successions import Successions
 from node.services.tally import Tally
 from node.services.upload_index import UploadIndex
 from node.services.uploads import Uploads
+from node.services.voiding import Voiding
 from node.services.webhooks import Webhooks
 from node.services.witnessing import Witness
 from node.settings import Settings
@@ -241,7 +244,11 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
     def leads() -> bool:
         return maintenance.lead(for_s=LEASE_S)
 
-    followers = (Follower("retro", retro, leads), Follower("answering", answering, leads))
+    followers = (
+        Follower("retro", retro, leads),
+        Follower("answering", answering, leads),
+        Follower("voiding", Voiding(store, partial(make_void, clock=clock)), leads),
+    )
     for follower in followers:
         ingest.subscribe(follower.log_grew)
     return Services(

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from federation.evidence import is_about_pinned, verify_evidence
+from node.services import judgements
 from node.services.pace import Pace
 from node.storage.engine import Store
 from node.storage.evidence import EvidenceRecord
@@ -42,19 +43,37 @@ def freeze(transaction: Transaction, node: str, message: str, evidence: bytes, *
     _stop(transaction, node, message, now=now)
 
 
-def accuse(transaction: Transaction, message: str, evidence: Evidence, *, now: int) -> None:
-    """Does what `freeze` does where there is a document that proves it to anybody."""
+def accuse(
+    transaction: Transaction, message: str, evidence: Evidence, *, now: int, told: bool = False
+) -> None:
+    """Does what `freeze` does where there is a document that proves it to anybody.
+
+    Args:
+        transaction: one that writes.
+        message: one sentence for the operator.
+        evidence: checked.
+        now: Unix time in seconds.
+        told: another node has brought it, not the accused itself: then nothing comes of what the
+            operator has judged.
+    """
+    if told and judgements.is_judged(transaction, evidence):
+        return
     keep(transaction, message, evidence, now=now)
+    judgements.note(transaction, evidence)
     _stop(transaction, evidence.node, message, now=now)
 
 
 def keep(transaction: Transaction, message: str, evidence: Evidence, *, now: int) -> int | None:
     """Keeps a document, once for each matter; returns its number if it is new."""
-    known = transaction.evidence.documents(evidence.node)
-    matter = matter_of(evidence)
-    if any(matter_of(parse_evidence(one)) == matter for one in known):
+    if _is_known(transaction, evidence):
         return None
     return transaction.evidence.add(evidence.node, message, format_evidence(evidence), at=now)
+
+
+def _is_known(transaction: Transaction, evidence: Evidence) -> bool:
+    known = transaction.evidence.documents(evidence.node)
+    matter = matter_of(evidence)
+    return any(matter_of(parse_evidence(one)) == matter for one in known)
 
 
 def descriptors_of(transaction: Transaction, node: str) -> list[bytes]:
@@ -82,7 +101,8 @@ class Accusations:
 
         1. The document is well-formed, and holds under the keys in it (`federation.evidence`).
         2. These are the keys of a node that is pinned here, or of this node itself.
-        3. The matter was not known, and there is room: then it is kept, and that node is frozen.
+        3. The matter is new, and lies beyond what the operator has judged: then it is kept, as far
+           as there is room, and that node is frozen.
 
         Args:
             data: untrusted bytes.
@@ -107,10 +127,15 @@ class Accusations:
             is_about_pinned(shown, record.fingerprint)
             # Step 3
             message = f"{evidence.node}: {shown.sentence}"[:MAX_TEXT_CHARS]
-            number = keep(transaction, message, evidence, now=now)
-            if number is None:
+            if _is_known(transaction, evidence) or judgements.is_judged(transaction, evidence):
                 return False
-            transaction.evidence.mark_told(number, teller)
+            number = keep(transaction, message, evidence, now=now)
+            judgements.note(transaction, evidence)
+            # For want of room it is not kept; but who was thawed is frozen for it all the same.
+            if number is None and (evidence.node == self._name or record.state == "frozen"):
+                return False
+            if number is not None:
+                transaction.evidence.mark_told(number, teller)
             if evidence.node == self._name:
                 transaction.journal.audit(
                     teller, "node.accused", at=now, subject=None, detail=message

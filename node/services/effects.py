@@ -195,6 +195,11 @@ def withdraw(
     _take_back(transaction, log_index, items, now=now)
 
 
+def make_void(transaction: Transaction, place: int, *, clock: Callable[[], float]) -> None:
+    """Withdraws a statement whose key was revoked as of before it."""
+    withdraw(transaction, place, (), reason=REASON, now=int(clock()))
+
+
 def _take_back(transaction: Transaction, log_index: int, items: Sequence[int], *, now: int) -> None:
     """Tells whoever registered uploads that items (none named: all) match them no more."""
     withdrawn = transaction.retro.withdraw(log_index, items)
@@ -253,7 +258,7 @@ def _accredit(
             keyid=key.kid,
             log=log_name(pinned(node)),
             mark=accredit.revoked,
-            withdraw=lambda place: withdraw(transaction, place, (), reason=REASON, now=now),
+            withdraw=lambda place: make_void(transaction, place, clock=lambda: now),
         )
 
 

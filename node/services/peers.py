@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from federation.chains import open_chain
 from federation.descriptors import PinnedNode, pin
+from node.services import judgements
 from node.services.directory import StoredDirectory, descriptor_of, log_name, pinned
 from node.services.log import OwnLog
 from node.services.once import Once
@@ -188,7 +189,7 @@ class Peers:
         self._set_state(name, "frozen", actor)
 
     def thaw(self, name: str, *, actor: str = "operator") -> None:
-        """Believes a node again."""
+        """Believes a node again; evidence of what was known by now does not freeze it anew."""
         self._set_state(name, "active", actor)
 
     def descriptors(self) -> dict[str, bytes]:
@@ -214,6 +215,8 @@ class Peers:
         with self._store.write() as transaction:
             if name == self._name or not transaction.peers.set_state(name, state):
                 raise NotFoundError("No node of this name is pinned.")
+            if state == "active":
+                judgements.judge(transaction, name)
             transaction.journal.audit(
                 actor, f"peer.{state}", at=int(self._clock()), subject=name, detail=None
             )

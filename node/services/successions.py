@@ -12,9 +12,9 @@ from federation.chains import Version, go_on
 from federation.descriptors import parse_descriptor, pin
 from node.services.accusations import freeze
 from node.services.directory import log_name, pinned
-from node.services.effects import withdraw
+from node.services.effects import make_void
 from node.services.ingest import Accepted, Ingest
-from node.services.voiding import REASON, void_after
+from node.services.voiding import void_after
 from node.storage.descriptors import DescriptorRecord
 from node.storage.engine import Store
 from node.storage.peer_records import PeerRecord
@@ -185,7 +185,7 @@ def advance(transaction: Transaction, new: Version, first_id: StatementId, *, no
                 keyid=key.key.kid,
                 log=log_name(node),
                 mark=key.revoked,
-                withdraw=lambda place: withdraw(transaction, place, (), reason=REASON, now=now),
+                withdraw=lambda place: make_void(transaction, place, clock=lambda: now),
             )
 
 

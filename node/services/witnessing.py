@@ -134,7 +134,8 @@ class Witness:
             refusal: ProofError | None = None
             if known is not None and _contradicts(log, known.note, new):
                 refusal = ProofError("The log signed another root of this size before.")
-                self._accuse_of_two_roots(transaction, log, known.note, request.note)
+                told = caller != log.name
+                self._accuse_of_two_roots(transaction, log, (known.note, request.note), told=told)
             else:
                 # Step 4
                 size = 0 if known is None else known.size
@@ -172,16 +173,16 @@ class Witness:
         return format_signature_lines(lines)
 
     def _accuse_of_two_roots(
-        self, transaction: Transaction, log: PinnedNode, first: bytes, second: bytes
+        self, transaction: Transaction, log: PinnedNode, notes: tuple[bytes, bytes], *, told: bool
     ) -> None:
         now = int(self._clock())
         message = "The peer signed two logs of one size."
         descriptors = descriptors_of(transaction, log.name)
-        document = checked(two_roots(log.name, descriptors, (first, second), now=now))
+        document = checked(two_roots(log.name, descriptors, notes, now=now))
         if document is None:
-            freeze(transaction, log.name, message, first + b"\n" + second, now=now)
+            freeze(transaction, log.name, message, b"\n".join(notes), now=now)
         else:
-            accuse(transaction, message, document, now=now)
+            accuse(transaction, message, document, now=now, told=told)
 
     def _accuse_of_bad_proof(
         self, transaction: Transaction, log: PinnedNode, known: bytes, said: SaidRequest

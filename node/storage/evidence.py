@@ -6,15 +6,25 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select
 
 from node.storage.rows import EvidenceRow
-from node.storage.sql import insert_new, table
-from node.storage.witness_rows import ToldRow
+from node.storage.sql import insert_new, table, upsert
+from node.storage.witness_rows import AccusedRow, ToldRow
 
 _EVIDENCE = table(EvidenceRow)
 _TOLD = table(ToldRow)
+_ACCUSED = table(AccusedRow)
 _DOCUMENT: Final = ""
 """Stands in place of a peer's name for: this piece is a document of its own."""
 
 _MOST_DOCUMENTS: Final = 16
+
+
+@dataclass(frozen=True)
+class AccusedLog:
+    """Up to which place of one log evidence has reached, and up to which it was judged."""
+
+    origin: str
+    seen: int
+    judged: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,3 +123,12 @@ class EvidenceRepository:
     def mark_told(self, number: int, peer: str) -> None:
         """Remembers that a peer knows of a document."""
         insert_new(self._connection, _TOLD, {"evidence": number, "peer": peer})
+
+    def accused(self, name: str) -> dict[str, AccusedLog]:
+        """Returns what is known of the logs that evidence was about, by origin."""
+        found = self._connection.execute(select(_ACCUSED).where(_ACCUSED.c.name == name))
+        return {row.origin: AccusedLog(row.origin, row.seen, row.judged) for row in found}
+
+    def put_accused(self, name: str, log: AccusedLog) -> None:
+        """Stores it in place of what stood there."""
+        upsert(self._connection, _ACCUSED, {"name": name, **vars(log)})

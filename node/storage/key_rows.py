@@ -1,6 +1,6 @@
 """Rows of the tables about nodes' keys: descriptors, request keys, and who has heard of them."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
 
@@ -45,3 +45,24 @@ class VoidRow(SQLModel, table=True):
     __tablename__ = "void_statement"
 
     log_index: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+
+class VoidingRow(SQLModel, table=True):
+    """How far it has come to void what a revoked key has said: up to place `after` in the log.
+
+    What stands at `until` or behind came later than the revocation, and was judged by it. `log` is
+    under which name the entries are kept of the log that the revocation names; `done` says that a
+    revocation with this very mark has nothing left to void.
+    """
+
+    __tablename__ = "voiding"
+
+    issuer: str = Field(primary_key=True)
+    keyid: str = Field(primary_key=True)
+    log: str
+    mark_log: str
+    mark_size: int = Field(sa_column=Column(BigInteger, autoincrement=False, nullable=False))
+    mark_at: str
+    after: int = Field(sa_column=Column(BigInteger, autoincrement=False, nullable=False))
+    until: int = Field(sa_column=Column(BigInteger, autoincrement=False, nullable=False))
+    done: bool = Field(sa_column=Column(Boolean, nullable=False))

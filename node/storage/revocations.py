@@ -2,16 +2,18 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, CursorResult, delete, func, select
 
-from node.storage.key_rows import VoidRow
+from node.storage.key_rows import VoidingRow, VoidRow
 from node.storage.rows import StatementRow
-from node.storage.sql import insert_new, table
+from node.storage.sql import insert_new, table, upsert
 from protocol.fields import StatementId
 
 _STATEMENT = table(StatementRow)
 _VOID = table(VoidRow)
+_VOIDING = table(VoidingRow)
 _CHUNK = 500
 
 
@@ -28,6 +30,33 @@ class SaidRecord:
     received: int
 
 
+@dataclass(frozen=True)
+class VoidingRecord:
+    """How far it has come to void what a revoked key has said.
+
+    Attributes:
+        issuer: flagger or node.
+        keyid: of the key.
+        log: under which name the entries are kept of the log that the revocation names.
+        mark_log: origin of that log.
+        mark_size: what stands there below this place stays.
+        mark_at: instant of the revocation, where the place is not known.
+        after: everything of the key up to this place in this node's log was looked at.
+        until: what stands here or behind came later than the revocation.
+        done: nothing is left.
+    """
+
+    issuer: str
+    keyid: str
+    log: str
+    mark_log: str
+    mark_size: int
+    mark_at: str
+    after: int
+    until: int
+    done: bool
+
+
 class RevocationRepository:
     """Statements by the key that signed them."""
 
@@ -35,7 +64,14 @@ class RevocationRepository:
         self._connection = connection
 
     def said_by(
-        self, issuer: str, keyids: Collection[str], *, since: int, after: int = -1, limit: int
+        self,
+        issuer: str,
+        keyids: Collection[str],
+        *,
+        since: int,
+        after: int = -1,
+        limit: int,
+        kind: str | None = None,
     ) -> list[SaidRecord]:
         """Returns what some keys of an issuer have signed, in the order in which it came here.
 
@@ -45,15 +81,17 @@ class RevocationRepository:
             since: when it was taken in at the earliest (Unix seconds).
             after: behind this place in the log.
             limit: how many at most.
+            kind: of one kind only; None for any.
         """
         at = _STATEMENT.c
+        is_of_kind = [] if kind is None else [at.kind == kind]
         found = self._connection.execute(
             select(
                 *(at.log_index, at.id, at.kind, at.state, at.category),
                 *(at["items"].label("count"), at.received),
             )
             .where(at.issuer == issuer, at.keyid.in_(keyids), at.received >= since)
-            .where(at.log_index > after)
+            .where(at.log_index > after, *is_of_kind)
             .order_by(at.log_index)
             .limit(limit)
         )
@@ -83,6 +121,40 @@ class RevocationRepository:
         ).scalar_one_or_none()
         return 0 if last is None else last + 1
 
+    def places(self) -> int:
+        """Returns how many places this node's log has."""
+        found = self._connection.execute(select(func.max(_STATEMENT.c.log_index))).scalar_one()
+        return 0 if found is None else int(found) + 1
+
+    def voiding(self, issuer: str, keyid: str) -> VoidingRecord | None:
+        """Returns how far it has come with a key."""
+        row = self._connection.execute(
+            select(_VOIDING).where(_VOIDING.c.issuer == issuer, _VOIDING.c.keyid == keyid)
+        )
+        return _voiding(row)
+
+    def next_voiding(self) -> VoidingRecord | None:
+        """Returns a key with which it is under way."""
+        row = self._connection.execute(
+            select(_VOIDING)
+            .where(~_VOIDING.c.done)
+            .order_by(_VOIDING.c.issuer, _VOIDING.c.keyid)
+            .limit(1)
+        )
+        return _voiding(row)
+
+    def put_voiding(self, record: VoidingRecord) -> None:
+        """Stores how far it has come."""
+        upsert(self._connection, _VOIDING, vars(record))
+
+    def drop_voiding(self, record: VoidingRecord) -> None:
+        """Forgets it, so that the next revocation of the key begins anew."""
+        self._connection.execute(
+            delete(_VOIDING).where(
+                _VOIDING.c.issuer == record.issuer, _VOIDING.c.keyid == record.keyid
+            )
+        )
+
     def void(self, log_index: int) -> None:
         """Records that a statement does not count: its key was revoked as of before it."""
         insert_new(self._connection, _VOID, {"log_index": log_index})
@@ -98,3 +170,8 @@ class RevocationRepository:
             )
             found.update(row.log_index for row in rows)
         return found
+
+
+def _voiding(found: CursorResult[Any]) -> VoidingRecord | None:
+    row = found.mappings().first()
+    return None if row is None else VoidingRecord(**row)

@@ -60,3 +60,18 @@ class ToldRow(SQLModel, table=True):
 
     evidence: int = Field(sa_column=_big(primary_key=True))
     peer: str = Field(primary_key=True)
+
+
+class AccusedRow(SQLModel, table=True):
+    """Up to which place evidence about a node's log has reached, and up to which it was judged.
+
+    `seen` grows with each piece that freezes the node; `judged` is set when the operator believes
+    it again.
+    """
+
+    __tablename__ = "accused_log"
+
+    name: str = Field(primary_key=True)
+    origin: str = Field(primary_key=True)
+    seen: int = Field(sa_column=_big())
+    judged: int = Field(sa_column=_big())

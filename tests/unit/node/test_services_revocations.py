@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from desks import Desk, open_desk
 from federation.sync import Pulled
+from node.services import voiding
 from node.services.directory import log_name
 from node.services.replica import StoredReplica
 from node.services.revocations import Revocations
@@ -251,9 +252,11 @@ def test_where_the_place_is_not_known_what_was_here_before_the_theft_stays(
     assert [state(platform, one) for one in (early, late)] == ["active", "retracted"]
 
 
-def test_a_stolen_statement_key_voids_whom_it_vouched_for_since(
-    platform: Desk, log: HotlineLog
+@pytest.mark.parametrize("at_once", [100, 1])
+def test_a_stolen_statement_key_voids_at_once_whom_it_vouched_for_since(
+    platform: Desk, log: HotlineLog, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(voiding, "AT_ONCE", at_once)
     ben = f"{HOTLINE}/ben"
     (early,) = log.append(media_flag(HOTLINE, 5))
     (late,) = log.append(media_flag(HOTLINE, 6))
@@ -269,7 +272,8 @@ def test_a_stolen_statement_key_voids_whom_it_vouched_for_since(
     Successions(world.store, world.ingest, name=PLATFORM, clock=world.clock).take(
         HOTLINE, [signed], answered=True
     )
-    assert [state(platform, one) for one in (early, late)] == ["active", "retracted"]
+    of_late = "retracted" if at_once > 1 else "active"
+    assert [state(platform, one) for one in (early, late)] == ["active", of_late]
     log.append(media_flag(ANNA, 8), media_flag(ben, 9))
     assert known(platform, media_flag(ANNA, 8))
     assert not known(platform, media_flag(ben, 9))

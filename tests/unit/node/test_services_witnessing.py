@@ -106,6 +106,19 @@ def test_another_root_of_the_same_size_is_kept_as_evidence_and_freezes_the_log(
         ask(either_desk, request(5, 9))
 
 
+def test_only_the_log_itself_brings_a_fork_again_that_the_operator_has_judged(desk: Desk) -> None:
+    ask(desk, request(0, 5))
+    forked = replace(request(0, 5, fork=2), old_size=5)
+    for caller, expected in ((PLATFORM, "frozen"), ("third.example", "active")):
+        with pytest.raises(ProofError, match="another root"):
+            desk.witness.add_checkpoint(forked, caller=caller)
+        assert state_of(desk) == expected
+        desk.peers.thaw(PLATFORM)
+    with pytest.raises(ProofError, match="another root"):
+        ask(desk, forked)
+    assert state_of(desk) == "frozen"
+
+
 def test_a_contradiction_is_seen_whatever_size_the_caller_says_is_known(desk: Desk) -> None:
     ask(desk, request(0, 5))
     with pytest.raises(ProofError, match="another root"):
