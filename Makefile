@@ -17,8 +17,8 @@ demo: $(VENV)/runtime ## An offender's path through three nodes on this machine 
 test: $(VENV)/development ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/pytest $(ARGS)
 
-soak: $(VENV)/development ## Every fault on real nodes for ten minutes, and long property runs (ARGS="--seconds 3600")
-	@SYNC_PROFILE=soak $(BIN)/pytest -q tests/property/test_sync_converges.py
+soak: $(VENV)/development ## Every fault on real nodes and long property runs, three quarters of an hour (ARGS="--seconds 3600")
+	@SYNC_PROFILE=soak $(BIN)/pytest -q -s tests/property/test_sync_converges.py
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.suite --seconds 600 $(ARGS)
 
 check: $(VENV)/development ## Style, types, layers, dependencies and documents, without running the tests

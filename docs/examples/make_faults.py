@@ -1,20 +1,38 @@
 """The table of docs/faults.md, made from what the fault suite wrote.
 
 Run with the file that ``make soak ARGS="--json FILE"`` wrote to take that over as
-docs/figures/faults/soak.json; without, to write the table anew. tests/unit/test_documents.py
-compares page and file.
+docs/figures/faults/soak.json; with several of them, from runs of some faults each (``--only``), to
+take over all together; without, to write the table anew. tests/unit/test_documents.py compares page
+and file.
 """
 
 import json
 import re
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DOCUMENT: Final = Path(__file__).parents[1] / "faults.md"
 FOUND: Final = Path(__file__).parents[1] / "figures" / "faults" / "soak.json"
 
 _BLOCK: Final = re.compile(r"(<!-- faults -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+_COUNTS: Final = ("tried", "survived", "lost", "half", "seconds")
+
+
+def together(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns several runs as one: figures added up, and what was last said of each fault."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in (row for run in runs for row in run["faults"]):
+        before = rows.get(row["name"], dict.fromkeys(_COUNTS, 0) | {"problems": []})
+        added = {name: round(before[name] + row[name], 1) for name in _COUNTS}
+        rows[row["name"]] = row | added | {"problems": before["problems"] + row["problems"]}
+    totals = {
+        name: round(sum(run[name] for run in runs), 1)
+        for name in ("seconds", "acknowledged", "tried", "survived", "lost")
+    }
+    return {**runs[-1], **totals, "faults": list(rows.values())}
 
 
 def rewritten(text: str) -> str:
@@ -48,5 +66,6 @@ def table() -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         FOUND.parent.mkdir(exist_ok=True)
-        FOUND.write_text(Path(sys.argv[1]).read_text("utf-8"), "utf-8")
+        found = together([json.loads(Path(one).read_text("utf-8")) for one in sys.argv[1:]])
+        FOUND.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     DOCUMENT.write_text(rewritten(DOCUMENT.read_text("utf-8")), "utf-8")

@@ -43,9 +43,9 @@ def kill_at_commits(role: Role, kills: int | None, field: Field, chance: random.
         role: which node, and what is done.
         kills: how many of the points, evenly spread; None: all.
     """
-    count = max(_count(field, role) for _ in range(_LOOKS if kills is None else 1))
+    count = min(_count(field, role) for _ in range(_LOOKS if kills is None else 1))
     every = [(number, moment) for number in range(1, count + 1) for moment in ("before", "after")]
-    chosen = every if kills is None else list(_spread(every, kills))
+    chosen = every if kills is None or kills >= len(every) else list(_spread(every, kills))
     for number, moment in chosen:
         _kill(field, role, number, moment)
     what = "all of them tried" if chosen == every else f"{len(chosen)} of them tried"
@@ -90,7 +90,7 @@ def _count(field: Field, role: Role) -> int:
     before = field.pages[role.victim].get("syncs")
     role.do(field)
     role.finish(field)
-    return field.pages[role.victim].get("syncs") - before
+    return max(1, field.pages[role.victim].get("syncs") - before)
 
 
 def _kill(field: Field, role: Role, number: int, moment: str) -> None:

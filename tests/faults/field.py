@@ -9,6 +9,7 @@ true then.
 import contextlib
 import json
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +20,12 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
+from certificates import Authority
 from cli_stage import call
+from faults.dealing import deal
 from faults.hosts import Hosts
 from faults.shim import Page
+from faults.terminator import Terminator
 from node.demo.cast import HOTLINE, PLATFORM_A, PLATFORM_B
 from node.storage.transaction import Transaction
 from nodes import Node, header, introduce, make_node, media_flag, serving
@@ -34,12 +38,20 @@ from signing.envelopes import sign_statement
 from signing.keys import KeyUse, SigningKey
 from signing.requests import sign_request
 from waiting import WITHIN_S, wait_for
+from witnesses import write_policy
 
 NAMES = (HOTLINE, PLATFORM_A, PLATFORM_B)
+BEHIND_TLS = PLATFORM_B
+"""Whose node has a proxy that speaks TLS before it; the others speak plain HTTP."""
+WITNESS = PLATFORM_B
+"""Who has to cosign what the hotline says."""
+
 ITEMS = 2
 HASHES = 4 * ITEMS
-_SETTINGS = {"poll_interval_s": 1, "peer_timeout_s": 10, "expire_interval_s": 1}
+SETTINGS = {"poll_interval_s": 1, "peer_timeout_s": 10, "expire_interval_s": 1}
 _ANSWERED_WITHIN_S = 20.0
+_AGE_S = 2 * 86_400
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates takes longer than a call
 
 
 @dataclass
@@ -91,6 +103,7 @@ class Field:
     nodes: dict[str, Node]
     pages: dict[str, Page]
     flaggers: dict[str, SigningKey]
+    terminator: Terminator
     said: dict[str, Said] = field(default_factory=dict)
     own_disk: bool = False
 
@@ -144,34 +157,17 @@ class Field:
     def send(self, statement: str) -> bool:
         """Hands one statement over, perhaps again; returns whether a receipt came back."""
         said = self.said[statement]
-        node = self.nodes[said.home]
-        fields = sign_request(
-            method="POST",
-            url=node.made.url + STATEMENTS,
-            body=said.envelope,
-            key=self.flaggers[said.home],
-            now=int(time.time()),
-        )
-        with contextlib.suppress(httpx.TransportError):
-            # Past the relay, if there is one: the flagger is on this side of every partition.
-            answer = httpx.post(
-                node.local + STATEMENTS,
-                content=said.envelope,
-                headers={**fields, "Content-Type": "application/json"},
-                timeout=_ANSWERED_WITHIN_S,
-                trust_env=False,
-            )
-            said.acknowledged |= answer.is_success
-            return answer.is_success
-        return False
+        answer = hand_over(self.nodes[said.home], said.envelope, self.flaggers[said.home])
+        said.acknowledged |= answer is not None and answer.is_success
+        return answer is not None and answer.is_success
 
     @contextlib.contextmanager
-    def traffic(self, *homes: str) -> Iterator[None]:
+    def traffic(self, *homes: str, every_s: float = 0.1) -> Iterator[None]:
         """Has the flaggers go on flagging while the block runs."""
         over = threading.Event()
 
         def go_on(home: str) -> None:
-            while not over.wait(0.1):
+            while not over.wait(every_s):
                 self.flag(home)
 
         with ThreadPoolExecutor(len(homes or NAMES)) as pool:
@@ -261,6 +257,28 @@ class Field:
         )
 
 
+def hand_over(node: Node, envelope: bytes, key: SigningKey) -> httpx.Response | None:
+    """Hands a statement to a node as a flagger does; returns None if no answer came."""
+    fields = sign_request(
+        method="POST",
+        url=node.made.url + STATEMENTS,
+        body=envelope,
+        key=key,
+        now=int(time.time()),
+    )
+    with contextlib.suppress(httpx.TransportError):
+        # Past the relay, if there is one: the flagger is on this side of every partition.
+        return httpx.post(
+            node.local + STATEMENTS,
+            content=envelope,
+            headers={**fields, "Content-Type": "application/json"},
+            timeout=_ANSWERED_WITHIN_S,
+            trust_env=False,
+            verify=_NO_TLS,
+        )
+    return None
+
+
 _COUNT_HASHES = "SELECT log_index, COUNT(*) FROM media_hash GROUP BY log_index"
 _PLACES = "SELECT log_index FROM statement ORDER BY log_index"
 
@@ -269,8 +287,11 @@ _PLACES = "SELECT log_index FROM statement ORDER BY log_index"
 def open_field(folder: Path, hosts: Hosts, library: Path) -> Iterator[Field]:
     """Makes three nodes that know one another, starts them, and ends them with the block."""
     pages = {name: Page(folder / f"{name}.page") for name in NAMES}
-    places = {name: hosts.place(name) for name in NAMES}
+    places = {name: hosts.place(name, tls=name == BEHIND_TLS) for name in NAMES}
     own_disk = hosts.disk(folder / PLATFORM_B, _DISK_BYTES)
+    authority, front = Authority(folder), places[BEHIND_TLS]
+    assert front.front is not None
+    terminator = Terminator(authority, front.address, front.front, front.port, front.prefix)
 
     def make(name: str) -> Node:
         place = places[name]
@@ -279,24 +300,31 @@ def open_field(folder: Path, hosts: Hosts, library: Path) -> Iterator[Field]:
             name,
             port=place.port,
             url=place.url,
-            settings=_SETTINGS,
+            settings=SETTINGS,
+            # Older than the run: so that a test can have something end that began before it.
+            clock=lambda: time.time() - _AGE_S,
             address=place.address,
             prefix=place.prefix,
         )
         node.environ |= pages[name].environ(library)
+        node.environ["SSL_CERT_FILE"] = str(authority.file)
         return node
 
     with ThreadPoolExecutor(len(NAMES)) as pool:
         nodes = dict(zip(NAMES, pool.map(make, NAMES), strict=True))
     introduce(*nodes.values())
+    write_policy(nodes[HOTLINE], [nodes[WITNESS]], quorum="all")
     flaggers = {name: SigningKey.generate(KeyUse.FLAGGER) for name in NAMES}
     for name, node in nodes.items():
         with node.services() as services:
             services.flaggers.add(flaggers[name].public.to_text(), _flagger(name), ["csam.*"], 30)
+    deal(nodes)
     try:
+        terminator.show()
         with serving(*nodes.values()):
-            yield Field(folder, hosts, nodes, pages, flaggers, own_disk=own_disk)
+            yield Field(folder, hosts, nodes, pages, flaggers, terminator, own_disk=own_disk)
     finally:
+        terminator.close()
         for page in pages.values():
             page.close()
 

@@ -1,8 +1,12 @@
 """What a pinned peer, or anybody who reaches a node's port, may do to it."""
 
 import itertools
+import json
+import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +15,13 @@ from urllib.parse import urlsplit
 
 from cli_stage import call
 from faults.field import Field, until
+from faults.flood import request, signed_poke
 from faults.machines import resident_bytes
 from liars import Liar, Lines, Manner
 from node.demo.cast import HOTLINE, PLATFORM_A
 from nodes import Node, media_flag
 from protocol import endpoints
-from protocol.encoding import encode_json
-from protocol.messages import Poke
 from signing.keys import KeyUse
-from signing.requests import sign_request
 from waiting import WITHIN_S
 
 HUGE_BYTES = 1 << 30
@@ -29,7 +31,9 @@ MOST_GROWTH_BYTES = 96 << 20
 """How much memory a node may gain while it is flooded."""
 
 _numbers = itertools.count(1)
-_UNSIGNED, _SIGNED = 180, 20
+_TAKEN, _LIMITED = "204", "429"
+_WARM_MESSAGES = 500
+_FLAG_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -168,29 +172,66 @@ def answer_badly(stage: Stage, field: Field, chance: random.Random) -> str:
 
 
 def send_tiny_messages(stage: Stage, field: Field, chance: random.Random) -> str:
-    """A pinned peer sends as many small signed messages as it can; flaggers are served beside it."""
+    """A pinned peer sends as many small messages as it can; honest ones are served beside it."""
+    node = field.hotline
     with _liar(field, stage) as liar:
-        before = _memory(field)
-        end, sent, refused = time.monotonic() + stage.seconds, 0, 0
-        with field.traffic(HOTLINE, PLATFORM_A):
-            while sent < stage.messages and time.monotonic() < end:
-                # Signing costs the sender more than refusing costs the node: most are unsigned.
-                batch = [({}, b"{}") for _ in range(_UNSIGNED)]
-                batch += [_signed_poke(field, liar) for _ in range(_SIGNED)]
-                answers = _post_many(field, endpoints.POKE, batch)
-                assert len(answers) == len(batch), "every message is answered"
-                sent += len(batch)
-                refused += sum(not one.startswith(b" 20") for one in answers)
-        grown = _memory(field) - before
+        # What a process gains when it is first used much is not the flood's.
+        _flood(node, liar, _WARM_MESSAGES, stage.seconds)
+        before, lines, said = _memory(field), node.log.stat().st_size, len(field.said)
+        with field.traffic(HOTLINE, PLATFORM_A, every_s=_FLAG_EVERY_S):
+            answers, seconds = _flood(node, liar, stage.messages, stage.seconds)
+            grown = _memory(field) - before
+            flag = field.flag(HOTLINE)
+            assert flag is not None, "a flag gets its receipt"
+            until(lambda: field.first.state(flag) == "active", "a peer takes over what is new")
+        receipts = sum(one.acknowledged for one in list(field.said.values())[said:])
+        assert receipts, "flaggers get receipts meanwhile"
         assert grown < MOST_GROWTH_BYTES, f"the node's memory grew by {grown >> 20} MiB"
-    return f"{sent} messages, {refused} of them refused, memory grew by {max(0, grown) >> 20} MiB"
+        named = _count_limited(node, lines, liar)
+        limited = answers.get(_LIMITED, 0)
+        assert named >= limited, f"{limited} messages were too many, {named} lines name the peer"
+    sent = sum(answers.values())
+    refused = sent - answers.get(_TAKEN, 0)
+    return (
+        f"{sent:,} messages in {seconds:.0f} s, {refused:,} refused, of these {limited:,} as too "
+        f"many with the peer's name in the node's log; beside it {receipts} receipts; memory grew "
+        f"by {max(0, grown) >> 20} MiB"
+    )
+
+
+def _flood(node: Node, liar: Liar, messages: int, seconds: float) -> tuple[dict[str, int], float]:
+    """Sends messages from a process of its own; returns how each was answered, and how long."""
+    place = (node.address, node.port, node.made.url, liar.name, messages, seconds)
+    ran = subprocess.run(
+        [sys.executable, "-m", "faults.flood", *map(str, place)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    found = json.loads(ran.stdout)
+    return found["answers"], found["seconds"]
+
+
+def _count_limited(node: Node, start: int, liar: Liar) -> int:
+    """Returns how many lines of a node's log say that the peer was refused for its many requests.
+
+    What was read is taken off the disk: a flood fills it with lines.
+    """
+    named, caller = 0, f'"caller": "{liar.name}"'
+    with node.log.open(encoding="utf-8") as lines:
+        lines.seek(start)
+        named = sum(caller in line and f'"status": {_LIMITED}' in line for line in lines)
+    os.truncate(node.log, start)
+    return named
 
 
 def send_one_huge_message(stage: Stage, field: Field, chance: random.Random) -> str:
     """Bodies of a gibibyte, announced or in pieces: refused before they are read."""
     before, read = _memory(field), 0
-    announced = f"Content-Length: {HUGE_BYTES}\r\n"
-    for length in (announced, "Transfer-Encoding: chunked\r\n"):
+    announced = {"Content-Length": str(HUGE_BYTES)}
+    for length in (announced, {"Transfer-Encoding": "chunked"}):
         for path in (endpoints.STATEMENTS, endpoints.POKE):
             read = max(read, _pour(field, path, length))
     grown = _memory(field) - before
@@ -219,15 +260,8 @@ def let_a_descriptor_end(stage: Stage, field: Field, chance: random.Random) -> s
 
 
 def _signed_poke(field: Field, liar: Liar) -> tuple[dict[str, str], bytes]:
-    body = encode_json(Poke(origin=f"{liar.name}/log/1", size=len(liar.log)))
-    fields = sign_request(
-        method="POST",
-        url=field.hotline.made.url + endpoints.POKE,
-        body=body,
-        key=liar.key(KeyUse.REQUEST),
-        now=int(time.time()),
-    )
-    return fields, body
+    url, key = field.hotline.made.url, liar.key(KeyUse.REQUEST)
+    return signed_poke(url, liar.name, key, len(liar.log))
 
 
 def _connect(field: Field) -> socket.socket:
@@ -235,41 +269,19 @@ def _connect(field: Field) -> socket.socket:
     return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=WITHIN_S)
 
 
-def _request(path: str, fields: dict[str, str], body: bytes, *, more: str = "") -> bytes:
-    lines = {**fields, "Host": "node", "Content-Type": "application/json"}
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return f"POST {path} HTTP/1.1\r\n{head}{more}\r\n".encode() + body
-
-
-def _length(body: bytes) -> str:
-    return f"Content-Length: {len(body)}\r\n"
-
-
 def _post(field: Field, path: str, fields: dict[str, str], body: bytes) -> bytes:
     with _connect(field) as line:
-        line.sendall(_request(path, fields, body, more=_length(body) + "Connection: close\r\n"))
+        line.sendall(request(path, fields | {"Connection": "close"}, body))
         return b"".join(iter(lambda: line.recv(65_536), b""))
 
 
-def _post_many(
-    field: Field, path: str, requests: list[tuple[dict[str, str], bytes]]
-) -> list[bytes]:
-    """Sends requests one behind the other without waiting; returns the answers' beginnings."""
-    said = [_request(path, fields, body, more=_length(body)) for fields, body in requests[:-1]]
-    fields, body = requests[-1]
-    said.append(_request(path, fields, body, more=_length(body) + "Connection: close\r\n"))
-    with _connect(field) as line:
-        line.sendall(b"".join(said))
-        answers = b"".join(iter(lambda: line.recv(65_536), b""))
-    return answers.split(b"HTTP/1.1")[1:]
-
-
-def _pour(field: Field, path: str, length: str) -> int:
+def _pour(field: Field, path: str, length: dict[str, str]) -> int:
     """Sends a body without an end until the node hangs up; returns how much was sent."""
     piece, sent = b" " * (64 << 10), 0
-    chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n" if "chunked" in length else piece
+    in_chunks = "Transfer-Encoding" in length
+    chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n" if in_chunks else piece
     with suppress(OSError), _connect(field) as line:
-        line.sendall(_request(path, {}, b"", more=length))
+        line.sendall(request(path, length, None))
         while sent < HUGE_BYTES:
             sent += line.send(chunk)
     return sent

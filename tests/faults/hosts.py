@@ -26,6 +26,7 @@ IN_NAMESPACE = "FAULTS_HUB"
 
 _NETWORK = "10.77.0"
 _PORT = 8440
+_FRONT_PORT = 8443
 _DEVICE = "eth0"
 _NOBODY = "02:00:00:00:00:01"
 """An address of no device: what is sent to it is lost."""
@@ -40,12 +41,14 @@ class Place:
         port: it listens on.
         url: under which others reach it.
         prefix: what its process is started with.
+        front: where a proxy that speaks TLS has to listen for others to reach it; None: no proxy.
     """
 
     address: str
     port: int
     url: str
     prefix: tuple[str, ...] = ()
+    front: int | None = None
 
 
 class Hosts(Protocol):
@@ -54,8 +57,8 @@ class Hosts(Protocol):
     kind: str
     lines_address: str
 
-    def place(self, name: str) -> Place:
-        """Gives a host to a node."""
+    def place(self, name: str, *, tls: bool = False) -> Place:
+        """Gives a host to a node; with a proxy that speaks TLS before it, if so asked."""
 
     def part(self, *groups: Iterable[str]) -> None:
         """Lets no message pass from one group of hosts to another."""
@@ -87,7 +90,7 @@ class Namespaces:
         _ip("addr", "add", f"{self.lines_address}/24", "dev", "br0")
         _ip("link", "set", "br0", "up")
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str, *, tls: bool = False) -> Place:
         number = len(self._names) + 2
         space, address = f"{self.hub}-{number}", f"{_NETWORK}.{number}"
         _ip("netns", "add", space)
@@ -100,7 +103,10 @@ class Namespaces:
         _ip("-n", space, "addr", "add", f"{address}/24", "dev", _DEVICE)
         _ip("-n", space, "link", "set", _DEVICE, "up")
         _ip("-n", space, "link", "set", "lo", "up")
-        return Place(address, _PORT, f"http://{address}:{_PORT}", ("ip", "netns", "exec", space))
+        prefix = ("ip", "netns", "exec", space)
+        if tls:
+            return Place(address, _PORT, f"https://{address}:{_FRONT_PORT}", prefix, _FRONT_PORT)
+        return Place(address, _PORT, f"http://{address}:{_PORT}", prefix)
 
     def part(self, *groups: Iterable[str]) -> None:
         for one, other in itertools.combinations([set(group) for group in groups], 2):
@@ -143,11 +149,13 @@ class Loopback:
     lines_address: str = "127.0.0.1"
     _relays: list["Silencer"] = field(default_factory=list)
 
-    def place(self, name: str) -> Place:
-        relay = Silencer(free_port())
+    def place(self, name: str, *, tls: bool = False) -> Place:
+        port = free_port()
+        front = free_port() if tls else None
+        relay = Silencer(front or port)
         self._relays.append(relay)
-        url = f"http://127.0.0.1:{self.lines.listen(relay.handle)}"
-        return Place("127.0.0.1", relay.target, url)
+        url = f"http{'s' if tls else ''}://127.0.0.1:{self.lines.listen(relay.handle)}"
+        return Place("127.0.0.1", port, url, front=front)
 
     def part(self, *groups: Iterable[str]) -> None:
         for relay in self._relays:

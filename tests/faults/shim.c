@@ -4,7 +4,8 @@
  *   - the clock on the wall is ahead or behind (CLOCK_REALTIME only, as when somebody sets it);
  *   - fsync and fdatasync of the database fail with EIO;
  *   - writes to the database fail with ENOSPC;
- *   - the process dies (SIGKILL) just before its n-th operation on the database's files.
+ *   - the process dies (SIGKILL) just before its n-th operation on the database's files;
+ *   - it dies just before its n-th sync, or just after it, with nothing between.
  * Operations are what SQLite does to node.db and its write-ahead log: writes, truncations, syncs.
  * A commit is a run of writes and one sync, so every commit point lies between two operations.
  */
@@ -34,6 +35,9 @@ struct page {                   /* shim.py has the same order */
     int64_t died_before;        /* kind of operation that was not done */
     int64_t failed_syncs;       /* how many have failed */
     int64_t failed_writes;
+    int64_t syncs;              /* how many there were */
+    int64_t die_before_sync;    /* number of the sync; 0: none */
+    int64_t die_after_sync;
 };
 
 static struct page nothing;
@@ -61,14 +65,17 @@ static int is_database(int file) {
     return name && strncmp(name, "/node.db", 8) == 0;
 }
 
-static void count(enum kind kind) {
-    int64_t number = __atomic_add_fetch(&page->operations, 1, __ATOMIC_SEQ_CST);
-    if (page->die_before && number >= page->die_before) {
+static void die_at(int64_t chosen, int64_t number, enum kind kind) {
+    if (chosen && number >= chosen) {
         page->died_before = kind;
         kill(getpid(), SIGKILL);
         for (;;)
             pause();
     }
+}
+
+static void count(enum kind kind) {
+    die_at(page->die_before, __atomic_add_fetch(&page->operations, 1, __ATOMIC_SEQ_CST), kind);
 }
 
 static int is_failing(int64_t *left, int64_t *done) {
@@ -114,14 +121,18 @@ TRUNCATING(ftruncate64, off64_t)
 #define SYNCING(name)                                                          \
     int name(int file) {                                                       \
         REAL(name);                                                            \
-        if (is_database(file)) {                                               \
-            count(SYNC);                                                       \
-            if (is_failing(&page->failing_syncs, &page->failed_syncs)) {       \
-                errno = EIO;                                                   \
-                return -1;                                                     \
-            }                                                                  \
+        if (!is_database(file))                                                \
+            return real(file);                                                 \
+        count(SYNC);                                                           \
+        int64_t number = __atomic_add_fetch(&page->syncs, 1, __ATOMIC_SEQ_CST); \
+        die_at(page->die_before_sync, number, SYNC);                           \
+        if (is_failing(&page->failing_syncs, &page->failed_syncs)) {           \
+            errno = EIO;                                                       \
+            return -1;                                                         \
         }                                                                      \
-        return real(file);                                                     \
+        int result = real(file);                                               \
+        die_at(page->die_after_sync, number, SYNC);                            \
+        return result;                                                         \
     }
 
 SYNCING(fsync)

@@ -21,6 +21,9 @@ _FIELDS = (
     "died_before",
     "failed_syncs",
     "failed_writes",
+    "syncs",
+    "die_before_sync",
+    "die_after_sync",
 )
 _FORM = struct.Struct("=q")
 KINDS = {1: "write", 2: "truncation", 3: "sync"}
@@ -75,9 +78,17 @@ class Page:
         self.set("died_before", 0)
         self.set("die_before", self.get("operations") + operation)
 
+    def die_at_sync(self, number: int, moment: str) -> None:
+        """Has the process killed ``before`` or ``after`` its n-th sync from now on."""
+        self.set("died_before", 0)
+        self.set(f"die_{moment}_sync", self.get("syncs") + number)
+
     def live(self) -> None:
         """Takes every fault away, but leaves the clock."""
-        for field in ("failing_syncs", "failing_writes", "die_before"):
+        for field in (
+            *("failing_syncs", "failing_writes"),
+            *("die_before", "die_before_sync", "die_after_sync"),
+        ):
             self.set(field, 0)
 
     def close(self) -> None:

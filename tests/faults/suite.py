@@ -13,25 +13,27 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from faults import hostile, machines
+from faults import commits, ends, hostile, machines
 from faults.field import Field, open_field
 from faults.hosts import IN_NAMESPACE, can_make_namespaces, open_hosts, run_in_hub
 from faults.shim import compile_shim
 from liars import open_lines
 
 _BOUNDED = {
-    "kill -9 while statements are handed in": 1,
-    "kill -9 while statements are pulled": 1,
+    "kill -9 at every commit: who is told": 1,
+    "kill -9 at every commit: who takes over": 1,
+    "kill -9 at every commit: who cosigns": 1,
     "disk full": 1,
     "fsync fails": 1,
     "clock set back by a day": 1,
     "partition: everyone alone": 1,
+    "TLS certificate ends": 1,
     "peer equivocates": 1,
     "peer sends tiny messages": 1,
     "one huge message": 1,
@@ -39,7 +41,7 @@ _BOUNDED = {
 """What happens in the bounded part, and at how many points; the other faults take the long one."""
 
 _SOAK_POINTS = 8
-_BOUNDED_MESSAGES = 20_000
+_BOUNDED_MESSAGES = 2_000
 _ALL_MESSAGES = 1_000_000
 
 
@@ -81,10 +83,21 @@ class Row:
     problems: list[str] = field(default_factory=list)
 
 
-def faults(stage: hostile.Stage, *, bounded: bool) -> list[Fault]:
-    """Returns the kinds of fault, in the order in which they happen."""
+def faults(stage: hostile.Stage, *, kills: int | None, bounded: bool) -> list[Fault]:
+    """Returns the kinds of fault, in the order in which they happen.
 
+    Args:
+        stage: of the liars.
+        kills: at how many commit points of each part in the work; None: all.
+        bounded: one of each kind only.
+    """
+
+    commit = {
+        f"kill -9 at every commit: {name}": partial(commits.kill_at_commits, role)
+        for name, role in commits.ROLES.items()
+    }
     machine = {
+        **commit,
         "kill -9 while statements are handed in": machines.kill_who_is_told,
         "kill -9 while statements are pulled": machines.kill_who_pulls,
         "disk full": machines.fill_the_disk,
@@ -96,6 +109,10 @@ def faults(stage: hostile.Stage, *, bounded: bool) -> list[Fault]:
         "partition: everyone alone": machines.part_everyone,
         "partition: one against two": machines.part_one,
         "kill -9 in a partition": machines.kill_in_a_partition,
+        "TLS certificate ends": ends.let_a_certificate_end,
+        "a node's keys end": ends.let_a_nodes_keys_end,
+        "a flagger's key ends": ends.let_a_flaggers_key_end,
+        "a circle's key ends": ends.let_a_circles_key_end,
     }
     liar = {
         "peer equivocates": hostile.equivocate,
@@ -106,7 +123,11 @@ def faults(stage: hostile.Stage, *, bounded: bool) -> list[Fault]:
         "one huge message": hostile.send_one_huge_message,
         "peer's descriptor ends": hostile.let_a_descriptor_end,
     }
-    points = _BOUNDED if bounded else dict.fromkeys([*machine, *liar], _SOAK_POINTS)
+    points: Mapping[str, int | None] = (
+        _BOUNDED
+        if bounded
+        else dict.fromkeys([*machine, *liar], _SOAK_POINTS) | dict.fromkeys(commit, kills)
+    )
     return [
         Fault(name, partial(happen, points[name]))
         for name, happen in machine.items()
@@ -139,6 +160,7 @@ def try_one(world: Field, fault: Fault, row: Row, chance: random.Random) -> None
 def revive(world: Field) -> None:
     """Takes every fault away, and starts the nodes that died of one."""
     world.hosts.heal()
+    world.terminator.renew()
     for name, node in world.nodes.items():
         world.pages[name].live()
         world.pages[name].set_clock(0)
@@ -147,8 +169,17 @@ def revive(world: Field) -> None:
             world.restart(name)
 
 
-def run(*, seconds: float, seed: int, only: str | None, bounded: bool) -> dict[str, object]:
-    """Runs the suite; returns the document that says how it went."""
+def run(
+    *,
+    seconds: float,
+    seed: int,
+    kills: int | None,
+    only: str,
+    without: list[str],
+    bounded: bool,
+    tell: Callable[[dict[str, object]], None],
+) -> dict[str, object]:
+    """Runs the suite; returns the document that says how it went, and tells it after each fault."""
     chance = random.Random(seed)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="schutznetz-faults-") as made, open_lines() as lines:
@@ -157,11 +188,28 @@ def run(*, seconds: float, seed: int, only: str | None, bounded: bool) -> dict[s
         stage = (
             hostile.Stage(lines, 2.0, _BOUNDED_MESSAGES)
             if bounded
-            else hostile.Stage(lines, max(5.0, seconds / 10), _ALL_MESSAGES)
+            else hostile.Stage(lines, max(5.0, 3 * seconds), _ALL_MESSAGES)
         )
-        chosen = faults(stage, bounded=bounded)
-        chosen = [one for one in chosen if only is None or only in one.name]
+        chosen = [
+            one
+            for one in faults(stage, kills=kills, bounded=bounded)
+            if only in one.name and not any(part in one.name for part in without)
+        ]
         rows = {one.name: Row(one.name) for one in chosen}
+
+        def found(world: Field) -> dict[str, object]:
+            return {
+                "hosts": hosts.kind,
+                "nodes": len(world.nodes),
+                "seed": seed,
+                "seconds": round(time.monotonic() - begin, 1),
+                "acknowledged": sum(one.acknowledged for one in world.said.values()),
+                "tried": sum(row.tried for row in rows.values()),
+                "survived": sum(row.survived for row in rows.values()),
+                "lost": sum(row.lost for row in rows.values()),
+                "faults": [asdict(row) for row in rows.values() if row.tried],
+            }
+
         with closing(hosts), open_field(folder, hosts, compile_shim(folder)) as world:
             for number in range(1_000_000):
                 for fault in chosen:
@@ -169,20 +217,11 @@ def run(*, seconds: float, seed: int, only: str | None, bounded: bool) -> dict[s
                         break
                     try_one(world, fault, rows[fault.name], chance)
                     _tell(rows[fault.name])
+                    tell(found(world))
                 if bounded or time.monotonic() - begin > seconds:
                     break
-            told = sum(one.acknowledged for one in world.said.values())
-    return {
-        "hosts": hosts.kind,
-        "nodes": len(world.nodes),
-        "seed": seed,
-        "seconds": round(time.monotonic() - begin, 1),
-        "acknowledged": told,
-        "tried": sum(row.tried for row in rows.values()),
-        "survived": sum(row.survived for row in rows.values()),
-        "lost": sum(row.lost for row in rows.values()),
-        "faults": [asdict(row) for row in rows.values()],
-    }
+            document = found(world)
+    return document
 
 
 def _tell(row: Row) -> None:
@@ -200,21 +239,31 @@ def main() -> int:
     parser.add_argument("--bounded", action="store_true", help="one of each kind, about a minute")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long, otherwise")
     parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--only", help="faults whose name has this in it")
+    parser.add_argument("--kills", type=int, help="at so many commit points each, not at all")
+    parser.add_argument("--only", default="", help="faults whose name has this in it")
+    parser.add_argument(
+        "--without", action="append", default=[], help="no faults whose name has this in it"
+    )
     parser.add_argument("--json", type=Path, help="file for what was found")
     parser.add_argument("--loopback", action="store_true", help="even where namespaces could be")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))  # and clean up
     if IN_NAMESPACE not in os.environ and not asked.loopback and can_make_namespaces():
         return run_in_hub([sys.executable, "-m", "faults.suite", *sys.argv[1:]], dict(os.environ))
+
+    def keep(found: dict[str, object]) -> None:
+        if asked.json:
+            asked.json.write_text(json.dumps(found, indent=1) + "\n")
+
     found = run(
         seconds=asked.seconds,
         seed=asked.seed,
+        kills=asked.kills,
         only=asked.only,
+        without=asked.without,
         bounded=asked.bounded,
+        tell=keep,
     )
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
     print(
         f"{found['nodes']} nodes on {found['hosts']}, {found['seconds']} s: "
         f"{found['tried']} faults tried, {found['survived']} survived, "

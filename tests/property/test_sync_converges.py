@@ -11,13 +11,14 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -51,8 +52,12 @@ MOST_ROTATIONS = 2
 ROUNDS = 5
 """How often everybody may hear everybody until nothing is new to anybody."""
 
-_PROFILES = {"quick": (6, 30), "soak": (150, 80)}
-_EXAMPLES, _STEPS = _PROFILES[os.environ.get("SYNC_PROFILE", "quick")]
+_PROFILES = {"quick": (6, 30, 0.0), "soak": (10, 80, 300.0)}
+_EXAMPLES, _STEPS, _SECONDS = _PROFILES[os.environ.get("SYNC_PROFILE", "quick")]
+"""Interleavings in a round, steps in each at most, and for how long there is another round.
+
+The long profile goes by the clock: how many interleavings a machine does is not known beforehand.
+"""
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
@@ -350,13 +355,19 @@ def test_any_interleaving_of_statements_partitions_crashes_restores_and_new_keys
     class Opened(Network):
         migrated = migrated_sqlite
 
-    run_state_machine_as_test(
-        Opened,
-        settings=settings(
-            max_examples=_EXAMPLES,
-            stateful_step_count=_STEPS,
-            deadline=None,
-            derandomize=_EXAMPLES < 100,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    end = time.monotonic() + _SECONDS
+    for number in itertools.count(1):
+        # Every round has a number of its own to begin from, so that a failure can be had again.
+        run_state_machine_as_test(
+            seed(number)(Opened),
+            settings=settings(
+                max_examples=_EXAMPLES,
+                stateful_step_count=_STEPS,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if time.monotonic() >= end:
+            print(f"{number} rounds of {_EXAMPLES} interleavings of at most {_STEPS} steps")
+            break
