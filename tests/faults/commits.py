@@ -58,6 +58,7 @@ def _flag(field: Field) -> object:
 
 def _flag_is_over(field: Field) -> None:
     """Returns once what was flagged is published, taken over by everybody, and acknowledged."""
+    field.settle()
 
     def is_over() -> bool:
         with field.hotline.store() as store, store.read() as transaction:

@@ -33,8 +33,7 @@ def let_a_certificate_end(points: int, field: Field, chance: random.Random) -> s
     start = time.monotonic()
     field.terminator.show(_CERTIFICATE_S)
     until(lambda: time.monotonic() > start + _CERTIFICATE_S, "the certificate has ended")
-    late = field.flag(BEHIND_TLS)
-    assert late is not None, "its own flagger is served"
+    late = field.flag_well(BEHIND_TLS)  # its own flagger is served
 
     def is_named() -> bool:
         problems = [field.nodes[name].peer(BEHIND_TLS)["problem"] or "" for name in _OTHERS]
@@ -173,8 +172,7 @@ def let_a_circles_key_end(points: int, field: Field, chance: random.Random) -> s
     until(lambda: time.time() > ends + 1, "the key has ended")
     refused = sign_ups.check(field)
     assert refused.is_client_error or refused.status_code == 503, refused.text
-    flag = field.flag(HOTLINE)
-    assert flag is not None, "flags are taken all the same"
+    field.flag_well(HOTLINE)  # flags are taken all the same
     sign_ups.bring_a_key(field)
     until(lambda: sign_ups.check(field).is_success, "sign-ups are checked again")
     return f"sign-ups answered {refused.status_code} until there was a new key"

@@ -124,6 +124,13 @@ class Field:
         items = tuple(_picture() for _ in range(ITEMS))
         return self._say(home, media_flag(*items, issuer=_flagger(home)))
 
+    def flag_well(self, home: str) -> str:
+        """Has the flagger flag, and hand it over again until a receipt comes; returns the id."""
+        items = tuple(_picture() for _ in range(ITEMS))
+        found = self._keep(home, media_flag(*items, issuer=_flagger(home)))
+        until(lambda: self.send(found), "the flag has its receipt")
+        return found
+
     def retract(self, home: str, target: str) -> str | None:
         """Has the flagger take a statement back."""
         said = Retract(**header(_flagger(home)), target=target, reason="wrong")
@@ -149,10 +156,21 @@ class Field:
         target: str | None = None,
         ends: str | None = None,
     ) -> str | None:
+        found = self._keep(home, statement, target=target, ends=ends)
+        return found if self.send(found) else None
+
+    def _keep(
+        self,
+        home: str,
+        statement: Statement,
+        *,
+        target: str | None = None,
+        ends: str | None = None,
+    ) -> str:
         envelope = sign_statement(statement, self.flaggers[home])
         found = parse_envelope(envelope).statement_id
         self.said[found] = Said(envelope, home, ends, target)
-        return found if self.send(found) else None
+        return found
 
     def send(self, statement: str) -> bool:
         """Hands one statement over, perhaps again; returns whether a receipt came back."""
