@@ -182,12 +182,16 @@ def part_one(points: int, field: Field, chance: random.Random) -> str:
 
 
 def kill_in_a_partition(points: int, field: Field, chance: random.Random) -> str:
-    """A node takes statements while it is cut off, and dies before anybody has heard of them."""
+    """A node takes statements while it is cut off, and dies before anybody has heard of them.
+
+    It has a witness, and takes nothing in after its start before that has said what it knows.
+    """
     field.hosts.part(*([name] for name in NAMES))
     with field.traffic(HOTLINE):
         _pause(_LASTS_S / 2)
-    field.restart(HOTLINE)
+    field.hotline.kill()
     field.hosts.heal()
+    field.restart(HOTLINE)
     return "what it had acknowledged alone was not lost"
 
 
