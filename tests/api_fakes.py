@@ -135,12 +135,20 @@ class FakePeers:
         self.pinned = {"platform-a.example"}
         self.states = {"platform-a.example": "active"}
         self.pokes: list[tuple[str, int]] = []
+        self.is_away = False
 
     def find_caller(self, keyid: str) -> tuple[PublicKey, Caller]:
         if keyid not in CALLERS:
             raise UnknownKeyError("Nobody that this node knows has the key of this request.")
         key, caller = CALLERS[keyid]
         return key.public, caller
+
+    def find_node(self, keyid: str, *, wait: bool = True) -> tuple[PublicKey, Caller] | None:
+        if self.is_away and not wait:
+            raise UnavailableError("The database has to be waited for.")
+        if keyid not in CALLERS or CALLERS[keyid][1].kind != "node":
+            return None
+        return self.find_caller(keyid)
 
     def remember(self, request: Once) -> None:
         if (request.keyid, request.nonce) in self.nonces:
@@ -222,6 +230,7 @@ class FakeStatements:
         self.peers = peers
         self.ids: list[str] = [KNOWN]
         self.last: dict[str, Any] = {}
+        self.is_busy = False
 
     def _receipt(self, **said: Any) -> Receipt:
         self.last = said
@@ -242,7 +251,9 @@ class FakeStatements:
             )
         )
 
-    def checkpoint(self, once: Once | None = None) -> bytes:
+    def checkpoint(self, once: Once | None = None, *, wait: bool = True) -> bytes:
+        if self.is_busy and not wait:
+            raise UnavailableError("Somebody writes.")
         if once is not None:
             self.peers.remember(once)
         return b"hotline.example/log\n1\nAAAA\n\n"
@@ -527,6 +538,15 @@ class FakeRates:
         if not self.left:
             raise RateLimitedError("You have made 0 requests in this minute.", retry_after_s=42)
         self.left -= 1
+
+    def count_at_once(self, keyid: str) -> bool:
+        if not self.left:
+            return False
+        self.left -= 1
+        return True
+
+    def take_back(self, keyid: str) -> None:
+        self.left += 1
 
 
 class FakeAccuracies:

@@ -45,6 +45,7 @@ ROUTERS: Final = (
     public.router,
     platform.match_router,
     platform.quick_router,
+    peer.checkpoint_router,
     peer.quick_router,
     platform.router,
     streams.router,

@@ -21,7 +21,13 @@ from node.app import Services
 from node.services.clients import Client
 from node.services.once import Once
 from node.services.peers import Caller
-from protocol.errors import NotAllowedError, ProtocolError, SigningError, UnknownKeyError
+from protocol.errors import (
+    NotAllowedError,
+    ProtocolError,
+    SchutznetzError,
+    SigningError,
+    UnknownKeyError,
+)
 from signing.keys import PublicKey
 from signing.requests import verify_request
 
@@ -247,11 +253,6 @@ signed_envelope = signed_by("flagger", body=True, types=(ENVELOPE, JSON))
 def _verify(request: Request, services: Services, data: bytes, kind: str) -> tuple[str, Once]:
     """Returns who of this kind signed a request, verified; and what has to be new about it."""
     now = int(services.clock())
-    scope: Any = request.scope
-    query = scope["query_string"].decode("latin-1")
-    # The address as it stands on the request line, under the *configured* URL: a request that was
-    # signed for another node must not verify here, whatever its Host field says.
-    target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
     callers: list[Caller] = []
 
     def find_key(keyid: str) -> PublicKey:
@@ -262,7 +263,7 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
     try:
         signed = verify_request(
             method=request.method,
-            url=services.settings.url + target,
+            url=_url_of(request, services),
             headers=request.headers,
             body=data,
             now=now,
@@ -278,6 +279,49 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
     # Once the signature holds: nobody uses up another's requests.
     services.rates.count(signed.keyid)
     return caller.name, Once(signed.keyid, signed.nonce, now)
+
+
+def verify_at_once(request: Request, services: Services) -> tuple[str, Once] | None:
+    """Returns what `_verify` does, of a pinned node's request without a body.
+
+    None for every other request, and for one that is counted by whoever may wait; which it is, is
+    not said here.
+    """
+    now = int(services.clock())
+    callers: list[Caller] = []
+
+    def find_key(keyid: str) -> PublicKey:
+        found = services.peers.find_node(keyid, wait=False)
+        if found is None:
+            raise UnknownKeyError("No pinned node has this key.")
+        callers.append(found[1])
+        return found[0]
+
+    try:
+        signed = verify_request(
+            method=request.method,
+            url=_url_of(request, services),
+            headers=request.headers,
+            body=b"",
+            now=now,
+            find_key=find_key,
+        )
+    except SchutznetzError:
+        return None
+    if not services.rates.count_at_once(signed.keyid):
+        return None
+    return callers[0].name, Once(signed.keyid, signed.nonce, now)
+
+
+def _url_of(request: Request, services: Services) -> str:
+    """Returns the address as it stands on the request line, under the *configured* URL.
+
+    A request that was signed for another node must not verify here, whatever its Host field says.
+    """
+    scope: Any = request.scope
+    query = scope["query_string"].decode("latin-1")
+    target: str = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    return services.settings.url + target
 
 
 def verify_applicant(request: Request, services: Services, data: bytes, key: PublicKey) -> Once:

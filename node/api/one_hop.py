@@ -5,8 +5,9 @@ one, the body parsed in the next, the handler run in a third. Each hop costs mor
 `OneHop` route does the same three things, by the same functions and in the same order, in one
 thread, so that still nothing of them runs on the event loop.
 
-The one exception are requests whose answer is known without waiting: no database, no disk, no key
-that is used, one search. Even one hop costs more than that (`AtOnce`; docs/adr/0021).
+The exceptions are requests whose answer is known without waiting: one search and no database; or
+of the database some rows, while nobody else writes. Even one hop costs more than that (`AtOnce`;
+docs/adr/0021).
 
 Only for handlers whose arguments are the caller or a signed request, a JSON body, the services and
 the figures, and only for no body or short ones, which are read before the key is checked; every
@@ -74,7 +75,8 @@ class OneHop(APIRoute):
             if not is_quick(request):
                 return None
             if reads:
-                return await run_in_threadpool(serve, request, b"")
+                answered = None if at_once is None else at_once(request, b"")
+                return answered or await run_in_threadpool(serve, request, b"")
             try:
                 body: bytes | ProblemError = await json_bytes(request)
             except ProblemError as problem:

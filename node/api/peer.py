@@ -8,9 +8,10 @@ from starlette.responses import Response
 from node.api import examples
 from node.api.auth import ServicesDep, Signed, SignedNow, SignedOnce, SignedRead
 from node.api.bodies import message_answer, parse_peer_message
-from node.api.one_hop import OneHop
+from node.api.one_hop import OneHop, at_once_by
 from node.api.openapi import SIGNED, content, documented, shaped
 from node.api.problems import CONFLICT, NOT_FOUND
+from node.api.quick_checkpoint import checkpoint_at_once
 from node.api.tiles import NOTE
 from protocol.ceremonies import CeremonyAnswer, CeremonyRequest
 from protocol.endpoints import ACKNOWLEDGE, CEREMONY, CHECKPOINT, ENTRIES, ENVELOPES, OPRF, POKE
@@ -29,10 +30,12 @@ router = APIRouter(tags=["peer"], route_class=OneHop)
 
 quick_router = APIRouter(tags=["peer"], route_class=OneHop)
 
+checkpoint_router = APIRouter(tags=["peer"], route_class=at_once_by(checkpoint_at_once))
+
 Peer = Annotated[Signed, Depends(SignedNow("node"))]
 
 
-@quick_router.get(
+@checkpoint_router.get(
     CHECKPOINT,
     summary="The node's signed checkpoint",
     **documented(

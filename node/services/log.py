@@ -80,17 +80,20 @@ class OwnLog:
             transaction.logs.add_tiles(known.frontier.size, full)
         return known.frontier.size
 
-    def checkpoint(self, once: Once | None = None) -> bytes:
+    def checkpoint(self, once: Once | None = None, *, wait: bool = True) -> bytes:
         """Returns the checkpoint of everything that is durable, with what witnesses put on it.
 
         Args:
             once: the request that asks, where it is to be used up in the same transaction.
+            wait: with `once`, for whoever else writes just now.
 
         Raises:
             ReplayedError: this request was here before.
+            UnavailableError: the log must not be signed now; or somebody would have to be waited
+                for, and is not to be. Then nothing was used up.
         """
         # As for `Peers.remember`, the nonce need not outlive a failure of power.
-        opened = self._store.read_soon() if once is None else self._store.write_soon()
+        opened = self._store.read_soon() if once is None else self._store.write_soon(wait=wait)
         with opened as transaction:
             if once is not None:
                 once.use(transaction)

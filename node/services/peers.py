@@ -240,19 +240,30 @@ class Peers:
         Raises:
             UnknownKeyError: no active pinned node, and no flagger of this node, has it.
         """
-        with self._store.read_soon() as soon:
-            peer = soon.peers.by_request_key(keyid)
-        if peer is not None and peer.state == "active":
-            node = pinned(peer).at(now := int(self._clock()))
-            keys = [one.key for one in node.request_keys if one.key.kid == keyid]
-            if node.expires < now or not keys:
-                raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
-            return keys[0], Caller(peer.name, "node")
+        if (found := self.find_node(keyid)) is not None:
+            return found
         with self._store.read() as transaction:
             if (accredit := self._current(transaction, keyid)) is not None:
                 key = PublicKey(KeyUse.FLAGGER, from_base64url(accredit.key))
                 return key, Caller(accredit.flagger, "flagger")
         raise UnknownKeyError("Nobody that this node knows has the key of this request.")
+
+    def find_node(self, keyid: str, *, wait: bool = True) -> tuple[PublicKey, Caller] | None:
+        """Returns the same where an active pinned node has the key.
+
+        Raises:
+            UnknownKeyError: the node's descriptor, or its key, has ended.
+            UnavailableError: the database would have to be waited for, without `wait`.
+        """
+        with self._store.read_soon(wait=wait) as transaction:
+            peer = transaction.peers.by_request_key(keyid)
+        if peer is None or peer.state != "active":
+            return None
+        node = pinned(peer).at(now := int(self._clock()))
+        keys = [one.key for one in node.request_keys if one.key.kid == keyid]
+        if node.expires < now or not keys:
+            raise UnknownKeyError("The descriptor of the calling node, or its key, ended.")
+        return keys[0], Caller(peer.name, "node")
 
     def caller(self, keyid: str) -> Caller:
         """Returns whose key this is; raises as `find_caller` does."""

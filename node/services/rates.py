@@ -60,6 +60,24 @@ class Rates:
             minute = self._minute
         self._tell(keyid, minute, untold)
 
+    def count_at_once(self, keyid: str) -> bool:
+        """Counts one request as `count` does, if nobody has to be told; returns whether it did."""
+        now = int(self._clock())
+        with self._lock:
+            self._turn_to(now // WINDOW_S)
+            untold = self._untold.get(keyid, 0) + 1
+            is_much = self._everywhere.get(keyid, 0) + untold > self._most
+            if is_much or untold >= max(1, self._most // _STEPS):
+                return False
+            self._untold[keyid] = untold
+        return True
+
+    def take_back(self, keyid: str) -> None:
+        """Takes back what `count_at_once` has counted: the request is to be counted by `count`."""
+        with self._lock:
+            if self._untold.get(keyid):
+                self._untold[keyid] -= 1
+
     def _turn_to(self, minute: int) -> None:
         # Keys are those of pinned nodes and own flaggers, so there are few; all the same.
         if minute != self._minute or len(self._everywhere) + len(self._untold) > _MOST_CALLERS:

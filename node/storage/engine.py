@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -25,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from node.storage.lane import Lane, LaneConnection
 from node.storage.transaction import Transaction
+from node.storage.watch import Watch
 from protocol.errors import SettingsError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -62,7 +62,7 @@ class Store:
         # SQLite lets waiting writers poll, which starves some for seconds; threads queue here.
         self._turn = threading.Lock()
         self._owes_emptying = False
-        self._watch = _Watch(self._engine.url.database) if self._sqlite else None
+        self._watch = Watch(self._engine.url.database) if self._sqlite else None
         self._lanes = _lanes(self._engine.url.database) if self._sqlite else ()
 
     @property
@@ -112,39 +112,51 @@ class Store:
                 self._empty_log(wait_ms=0)
 
     @contextmanager
-    def read_soon(self) -> Iterator[Transaction]:
+    def read_soon(self, *, wait: bool = True) -> Iterator[Transaction]:
         """Opens what `read` does, at less cost, for what every signed request asks.
 
         On SQLite the transaction has the few repositories' methods that `node.storage.lane` says.
 
+        Args:
+            wait: for a server, or for a lock. If not, whoever would have to wait is refused; with
+                PostgreSQL that is everybody.
+
         Raises:
-            UnavailableError: the database does not answer.
+            UnavailableError: the database does not answer, or nothing is waited for.
         """
         if not self._lanes:
+            if not wait:
+                raise UnavailableError("The database has to be waited for.")
             with self.read() as transaction:
                 yield transaction
             return
-        with _answering(), self._lanes[0].open("BEGIN") as connection:
+        with _answering(), self._lanes[0 if wait else 2].open("BEGIN") as connection:
             yield _transaction_over(connection)
 
     @contextmanager
-    def write_soon(self) -> Iterator[Transaction]:
+    def write_soon(self, *, wait: bool = True) -> Iterator[Transaction]:
         """Opens what `write` does with ``durable=False``, as `read_soon` does for `read`.
 
+        Args:
+            wait: as for `read_soon`; also for other writers, and for the disk to keep up.
+
         Raises:
-            UnavailableError: as `write`.
+            UnavailableError: as `write`; or nothing is waited for.
         """
         if not self._lanes:
+            if not wait:
+                raise UnavailableError("The database has to be waited for.")
             with self.write(durable=False) as transaction:
                 yield transaction
             return
-        lane = self._lanes[1]
-        with _answering(), self._waiting_turn(), lane.open("BEGIN IMMEDIATE") as connection:
+        lane = self._lanes[1 if wait else 2]
+        turn = self._waiting_turn(_BUSY_TIMEOUT_MS / 1000 if wait else 0)
+        with _answering(), turn, lane.open("BEGIN IMMEDIATE") as connection:
             yield _transaction_over(connection)
 
     @contextmanager
-    def _waiting_turn(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=_BUSY_TIMEOUT_MS / 1000):
+    def _waiting_turn(self, timeout_s: float = _BUSY_TIMEOUT_MS / 1000) -> Iterator[None]:
+        if not self._turn.acquire(timeout=timeout_s):
             raise UnavailableError("Another writer holds the database for too long.")
         try:
             yield
@@ -236,52 +248,16 @@ class Store:
         self._engine.dispose()
 
 
-class _Watch:
-    """A connection to SQLite that never writes, and so sees every commit as somebody else's."""
+def _lanes(path: str | None) -> tuple[Lane, ...]:
+    """Returns the lane for who reads soon, that for who writes soon, and that for who never waits.
 
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    def version(self) -> int | None:
-        """SQLite's ``data_version``; None while it cannot be had, which no cache can outlive."""
-        try:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = sqlite3.connect(
-                        f"file:{quote(self._path or '')}?mode=ro",
-                        uri=True,
-                        check_same_thread=False,
-                        isolation_level=None,
-                    )
-                found: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:
-            return None
-        return found
-
-    def close(self) -> None:
-        """Closes the connection."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-
-def _lanes(path: str | None) -> tuple[Lane, Lane]:
-    """Returns the lane of `Store.read_soon` and that of `Store.write_soon`.
-
-    They are two, so that nobody who reads waits for somebody who waits for other writers.
+    They are several, so that nobody who reads waits for somebody who waits for other writers.
     """
-
-    def prepare(connection: sqlite3.Connection, pragma: str) -> None:
-        prepare_sqlite(connection, None)
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-        connection.execute(pragma)
-
     return (
-        Lane(path, lambda connection: prepare(connection, "PRAGMA query_only=ON")),
-        Lane(path, lambda connection: prepare(connection, "PRAGMA synchronous=NORMAL")),
+        Lane(path, prepare_sqlite, ("query_only=ON",), wait_ms=_BUSY_TIMEOUT_MS),
+        Lane(path, prepare_sqlite, ("synchronous=NORMAL",), wait_ms=_BUSY_TIMEOUT_MS),
+        # Whoever commits next, and may wait, brings the write-ahead log into the database.
+        Lane(path, prepare_sqlite, ("synchronous=NORMAL", "wal_autocheckpoint=0"), wait_ms=0),
     )
 
 

@@ -10,7 +10,7 @@ built anew each time gains nothing here.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,15 +24,26 @@ _MOST_KEPT: Final = 64
 class Lane:
     """One connection, which threads use one after the other; opened when it is first needed."""
 
-    def __init__(self, path: str | None, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        prepare: Callable[[sqlite3.Connection, object], None],
+        pragmas: Sequence[str],
+        *,
+        wait_ms: int,
+    ) -> None:
         """Keeps what is needed.
 
         Args:
             path: of the database.
             prepare: is given each connection that is opened.
+            pragmas: what is said to it after that.
+            wait_ms: how long others' locks are waited for.
         """
         self._path = path
         self._prepare = prepare
+        self._pragmas = pragmas
+        self._wait_s = wait_ms / 1000
         self._lock = threading.Lock()
         self._connection: LaneConnection | None = None
 
@@ -52,13 +63,9 @@ class Lane:
                 connection.driver.execute(begin)
                 yield connection
                 connection.driver.execute("COMMIT")
-            except sqlite3.Error:
-                # Whatever is left of it, the next one begins with a connection of its own.
-                self._disconnect()
-                raise
             finally:
-                if connection is self._connection and connection.driver.in_transaction:
-                    connection.driver.execute("ROLLBACK")
+                if connection.driver.in_transaction:
+                    self._undo(connection)
 
     def close(self) -> None:
         """Closes the connection; whoever asks again opens another."""
@@ -67,14 +74,25 @@ class Lane:
 
     def _connected(self) -> "LaneConnection":
         if self._connection is None:
-            driver = sqlite3.connect(self._path or "", check_same_thread=False)
+            driver = sqlite3.connect(
+                self._path or "", timeout=self._wait_s, check_same_thread=False
+            )
             try:
-                self._prepare(driver)
+                self._prepare(driver, None)
+                for pragma in self._pragmas:
+                    driver.execute(f"PRAGMA {pragma}")
             except BaseException:
                 driver.close()
                 raise
             self._connection = LaneConnection(driver)
         return self._connection
+
+    def _undo(self, connection: "LaneConnection") -> None:
+        try:
+            connection.driver.execute("ROLLBACK")
+        except sqlite3.Error:
+            # Whatever is left of it, the next one begins with a connection of its own.
+            self._disconnect()
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -40,6 +40,7 @@ def test_what_is_asked_most_is_served_in_one_hop():
     routes = [
         *platform.match_router.routes,
         *platform.quick_router.routes,
+        *peer.checkpoint_router.routes,
         *peer.quick_router.routes,
     ]
     assert all(isinstance(route, OneHop) for route in (*routes, *peer.router.routes))
@@ -250,6 +251,45 @@ def test_a_signed_read_is_answered_once_for_each_signature(client):
     header = api_fakes.signed(method="GET", url=URL + CHECKPOINT, body=b"")
     assert client.get(CHECKPOINT, headers=header).status_code == 200
     assert client.get(CHECKPOINT, headers=header).status_code == 401
+
+
+@pytest.fixture
+def threads(services, monkeypatch):
+    """Where the node's checkpoint was asked for."""
+    found = []
+    plain = services.log.checkpoint
+
+    def checkpoint(once, **more):
+        found.append(("wait" in more, threading.get_ident()))
+        return plain(once, **more)
+
+    monkeypatch.setattr(services.log, "checkpoint", checkpoint)
+    return found
+
+
+def test_a_checkpoint_is_answered_without_a_thread_while_nobody_writes(client, services, threads):
+    assert read(client).status_code == 200
+    assert [one[0] for one in threads] == [True]
+    services.log.is_busy = True
+    assert read(client).status_code == 200
+    assert [one[0] for one in threads] == [True, True, False]
+    assert threads[1][1] != threads[2][1]
+    services.log.is_busy, services.peers.is_away = False, True
+    assert read(client).status_code == 200
+    assert [one[0] for one in threads[3:]] == [False]
+
+
+def test_a_read_that_the_handler_answers_is_counted_once(client, services):
+    services.rates.left = 2
+    services.log.is_busy = True
+    assert [read(client).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_read_that_is_refused_at_once_is_refused_by_the_handler(client, services):
+    services.rates.left = 1
+    assert read(client).status_code == 200
+    assert read(client).status_code == 429
+    assert read(client, key=api_fakes.STRANGER_KEY).status_code == 401
 
 
 def test_a_read_that_comes_with_a_body_goes_the_usual_way(client):

@@ -35,6 +35,31 @@ def test_beyond_the_limit_a_caller_is_told_when_to_come_back(desk: Desk) -> None
     assert KEY not in str(refused.value)
 
 
+def test_what_is_counted_at_once_counts_as_everything_else_does(desk: Desk) -> None:
+    (rates,) = processes(desk, 1)
+    at_once = 0
+    for _ in range(200):
+        if rates.count_at_once(KEY):
+            at_once += 1
+        elif not passed(rates, KEY, tries=1):
+            break
+    else:
+        pytest.fail("the limit was never reached")
+    # Of each six, the sixth is told to the others, and so is left to who may wait.
+    assert at_once == 80
+    assert not rates.count_at_once(KEY)
+    assert rates.count_at_once(OTHER)
+
+
+def test_what_is_taken_back_was_not_counted(desk: Desk) -> None:
+    (rates,) = processes(desk, 1)
+    rates.take_back(KEY)
+    for _ in range(200):
+        assert rates.count_at_once(KEY)
+        rates.take_back(KEY)
+    assert passed(rates, KEY, tries=200) == 96
+
+
 def test_nobody_is_refused_for_what_another_does(desk: Desk) -> None:
     (rates,) = processes(desk, 1)
     passed(rates, KEY, tries=200)

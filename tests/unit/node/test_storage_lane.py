@@ -11,6 +11,7 @@ from node.storage.logs import LogRecord
 from node.storage.peers import PeerRecord
 from node.storage.transaction import Transaction
 from node.storage.witnesses import NoteRecord
+from postgres import Postgres
 from protocol.errors import NotFoundError, UnavailableError
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
@@ -94,6 +95,36 @@ def test_a_nonce_is_used_once_by_many_threads(store: Store) -> None:
         one.join()
     assert len(used) == len(ways) * 5
     assert sum(used) == 5
+
+
+def test_who_does_not_wait_is_served_while_nobody_writes_and_refused_otherwise(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'node.db'}"
+    store, other_process = Store(url), Store(url)
+    store.migrate()
+    with store.write_soon(wait=False) as transaction:
+        assert transaction.access.use_nonce("key", "first", now=1)
+    for writer in (store, other_process):
+        with writer.write() as transaction:
+            transaction.logs.put(LogRecord(ORIGIN, Frontier.EMPTY, b"note"))
+            with pytest.raises(UnavailableError), store.write_soon(wait=False) as refused:
+                refused.access.use_nonce("key", "second", now=1)
+            with store.read_soon(wait=False) as reader:
+                assert reader.peers.by_request_key(PEER.request_keyid) is None
+    with store.write_soon(wait=False) as transaction:
+        assert not transaction.access.use_nonce("key", "first", now=1)
+        assert transaction.access.use_nonce("key", "second", now=1)
+    store.close()
+    other_process.close()
+
+
+def test_a_server_is_never_asked_by_who_does_not_wait(postgres: Postgres) -> None:
+    store = Store(postgres.fresh())
+    for way in (store.read_soon, store.write_soon):
+        with pytest.raises(UnavailableError, match="waited for"), way(wait=False) as transaction:
+            transaction.logs.get(ORIGIN)
+    store.close()
 
 
 def test_what_raises_leaves_nothing(store: Store) -> None:
