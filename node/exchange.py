@@ -70,6 +70,7 @@ class Exchange:
         self._acknowledged: dict[str, tuple[str, int, float]] = {}  # origin, size and time by peer
         # Nothing is known to have been announced: what a command wrote before the start is.
         self._announced = 0
+        self._looked_at: int | None = None  # version of the database that was looked at last
 
     def start(self) -> None:
         """Opens the loop and syncs with every peer once."""
@@ -142,16 +143,22 @@ class Exchange:
         while True:
             try:
                 await self._chains.look(self._client)
-                for node in await asyncio.to_thread(self._active_peers):
-                    if node.name not in self._followers:
-                        self._want(node.name)
-                size = await asyncio.to_thread(self._own_log.size)
-                if size > self._announced:
-                    self._set_poke()
-                self._announced = size
+                version = await asyncio.to_thread(self._store.version)
+                if version is None or version != self._looked_at:
+                    await self._look()
+                self._looked_at = version
             except Exception as error:  # noqa: BLE001  # one failed look must not end the watch
                 _log.warning("watch_failed", error=type(error).__name__)
             await asyncio.sleep(_WATCH_EVERY_S)
+
+    async def _look(self) -> None:
+        for node in await asyncio.to_thread(self._active_peers):
+            if node.name not in self._followers:
+                self._want(node.name)
+        size = await asyncio.to_thread(self._own_log.size)
+        if size > self._announced:
+            self._set_poke()
+        self._announced = size
 
     def _set_poke(self) -> None:
         assert self._poke is not None
