@@ -212,6 +212,16 @@ class PeerClient:
         path = prefix + endpoints.WITNESSED.replace("{origin}", digest)
         return await self._signed("GET", path, max_bytes=limits.MAX_NOTE_BYTES)
 
+    async def mirror_checkpoint(self, origin: str) -> bytes:
+        """Returns the checkpoint of a log that the node mirrors, unverified."""
+        path = _mirrored(endpoints.MIRROR_CHECKPOINT, origin)
+        return await self._signed("GET", path, max_bytes=limits.MAX_NOTE_BYTES)
+
+    async def mirror_entries(self, origin: str, start: int, limit: int) -> Entries:
+        """Returns entries of a log that the node mirrors, from index `start` on."""
+        question = EntriesRequest(start=start, limit=limit)
+        return await self._ask(_mirrored(endpoints.MIRROR_ENTRIES, origin), question, Entries)
+
     async def tell_evidence(self, document: bytes) -> None:
         """Hands over what proves that a node has contradicted itself."""
         await self._signed("POST", endpoints.EVIDENCE, document)
@@ -323,6 +333,10 @@ async def _parse(kind: type[M], body: bytes) -> M:
         raise PeerMisbehavedError(
             f"The peer's answer is not what the protocol asks for: {error}", evidence=body
         ) from None
+
+
+def _mirrored(path: str, origin: str) -> str:
+    return path.replace("{origin}", hashlib.sha256(origin.encode()).hexdigest())
 
 
 def _is_loopback(url: str) -> bool:

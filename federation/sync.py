@@ -14,7 +14,7 @@ show an old checkpoint again, or garble what nobody signs, and must not have an 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from federation.descriptors import PinnedNode
@@ -73,6 +73,7 @@ class SyncReport:
         set_aside: statements that were not, and are named in the acknowledgement.
         skipped: statements without a body for this node: withheld, erased or expired.
         bytes_received: bodies of the peer's answers.
+        note: the checkpoint up to which it is, as the peer served it now.
     """
 
     size: int
@@ -81,6 +82,7 @@ class SyncReport:
     set_aside: int
     skipped: int
     bytes_received: int
+    note: bytes = field(default=b"", repr=False, compare=False)
 
 
 class Source(LogSource, Protocol):
@@ -226,6 +228,7 @@ class _Sync:
             set_aside=len(self._set_aside),
             skipped=self._skipped,
             bytes_received=self._source.bytes_received - before,
+            note=self._reader.note,
         )
 
     async def find_rewritten(self) -> Contradiction | None:

@@ -15,15 +15,18 @@ from federation.client import PeerClient
 from federation.descriptors import PinnedNode
 from federation.gossip import poke_all
 from federation.lines import Lines
+from federation.log_reading import ContradictionError
 from federation.sync import Source, sync_peer
 from federation.witness import WitnessedSource
 from node.chain_talk import ChainTalk
 from node.loop import Loop
+from node.mirror_talk import MirrorTalk
 from node.services.directory import pinned
 from node.services.ingest import Ingest
 from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
 from node.services.log import OwnLog
+from node.services.mirroring import refresh
 from node.services.replica import StoredReplica
 from node.services.successions import Successions
 from node.settings import Settings
@@ -62,6 +65,9 @@ class Exchange:
         self._settings = settings
         self._clock = clock
         self._chains = ChainTalk(store, successions, key_use, name=settings.name, clock=clock)
+        self._mirrors = MirrorTalk(
+            store, ingest, name=settings.name, required=required, clock=clock
+        )
         self._loop = Loop("exchange", self._main, reach=settings.peer_reach)
         self._lines: Lines | None = None
         self._wanted: dict[str, asyncio.Event] = {}
@@ -209,9 +215,11 @@ class Exchange:
                 return await self._sync(name, again=False)
             await asyncio.to_thread(self._note_failure, name, error)
             _log.warning("sync_failed", peer=name, error=type(error).__name__)
-            return False
+            # Who has contradicted itself is frozen, and believed by way of nobody.
+            is_frozen = isinstance(error, ContradictionError)
+            return not is_frozen and await self._mirrors.sync(node, self._client)
         self._acknowledged[name] = (node.log_origin, report.size, self._clock())
-        await asyncio.to_thread(self._note_success, name)
+        await asyncio.to_thread(self._note_success, name, report.note)
         if report.fetched:
             _log.info(
                 "synced",
@@ -247,9 +255,10 @@ class Exchange:
         if isinstance(error, PeerMisbehavedError) and is_new:
             self._accuse(name, str(error), error.evidence)
 
-    def _note_success(self, name: str) -> None:
+    def _note_success(self, name: str, note: bytes) -> None:
         # Forgotten in a failure of power, it only looks as if the last sync were the one before.
         with self._store.write(durable=False) as transaction:
+            refresh(transaction, name, note, now=int(self._clock()))
             transaction.peers.note_sync(name, at=int(self._clock()), problem=None)
 
     async def _poke_peers(self) -> None:

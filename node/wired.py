@@ -34,6 +34,8 @@ from node.services.key_use import KeysInUse
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
+from node.services.mirror_sources import MirrorSources
+from node.services.mirroring import Mirroring
 from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.publication import Publication
@@ -79,6 +81,8 @@ class Services:
     log: OwnLog
     ingest: Ingest
     serving: Serving
+    mirroring: Mirroring
+    mirror_sources: MirrorSources
     flags: Flags
     lookups: Lookups
     streams: Streams

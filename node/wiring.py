@@ -44,6 +44,8 @@ from node.services.keys import NodeKeys
 from node.services.log import OwnLog
 from node.services.lookups import Lookups
 from node.services.maintenance import Maintenance
+from node.services.mirror_sources import MirrorSources
+from node.services.mirroring import Mirroring
 from node.services.participation import Participation
 from node.services.peers import Peers
 from node.services.publication import Publication, read_witness_policy
@@ -258,6 +260,8 @@ def build_services(settings: Settings, store: Store, keys: NodeKeys, *, clock: C
         log=log,
         ingest=ingest,
         serving=Serving(store, clock=clock),
+        mirroring=Mirroring(store, name=name, clock=clock),
+        mirror_sources=MirrorSources(store, name=name, clock=clock),
         flags=Flags(
             store,
             author,

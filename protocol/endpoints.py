@@ -28,6 +28,18 @@ TILE = "/tile/{level}/{place}"
 BUNDLE = "/tile/entries/{place}"
 """Entries of the node's log (C2SP tlog-tiles), for peers."""
 
+MIRROR_CHECKPOINT = "/mirror/{origin}/checkpoint"
+"""The origin's own checkpoint of a log that this node mirrors, by SHA-256 of the origin."""
+
+MIRROR_TILE = "/mirror/{origin}/tile/{level}/{place}"
+"""Hashes of a mirrored log (C2SP tlog-tiles under a prefix), for peers."""
+
+MIRROR_BUNDLE = "/mirror/{origin}/tile/entries/{place}"
+"""Entries of a mirrored log (likewise)."""
+
+MIRROR_ENTRIES = "/mirror/{origin}/entries"
+"""Entries of a mirrored log, more of them in one answer, for peers."""
+
 ENTRIES = "/federation/v1/entries"
 """Log entries, for peers."""
 

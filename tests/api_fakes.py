@@ -59,6 +59,7 @@ from protocol.fields import StatementId
 from protocol.messages import (
     Descriptors,
     Entries,
+    EntriesRequest,
     EnvelopeAnswer,
     Envelopes,
     JoinRequest,
@@ -650,6 +651,27 @@ class FakeWitness:
         return b"a note"
 
 
+class FakeMirroring:
+    """Serves one log of two entries."""
+
+    def checkpoint(self, origin: str) -> bytes:
+        if origin != KNOWN:
+            raise NotFoundError("This node mirrors no such log, or not yet.")
+        return b"a note"
+
+    def entries(self, origin: str, request: EntriesRequest) -> Entries:
+        self.checkpoint(origin)
+        return Entries(start=request.start, entries=(KNOWN,) if request.start < 2 else ())
+
+    def tile(self, origin: str, tile: Tile) -> bytes:
+        self.checkpoint(origin)
+        return bytes(32 * tile.width)
+
+    def bundle(self, origin: str, tile: Tile) -> bytes:
+        self.checkpoint(origin)
+        return bytes(34 * tile.width)
+
+
 class FakeAccusations:
     """Believes whatever has the form of evidence."""
 
@@ -814,6 +836,7 @@ def fake_services(directory: Path, *, url: str = "http://127.0.0.1:8440", **sett
         successions=FakeSuccessions(),
         joining=FakeJoining(),
         witness=FakeWitness(),
+        mirroring=FakeMirroring(),
         publication=FakePublication(),
         standing=FakeStanding(),
         accusations=FakeAccusations(),

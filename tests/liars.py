@@ -132,7 +132,7 @@ class Liar(Peer):
                     await writer.drain()
             finally:
                 writer.transport.abort()  # nobody waits for the rest
-        if path.partition("?")[0] not in _ROUTES:
+        if not self._serves(path.partition("?")[0]):
             writer.write(
                 b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
@@ -150,6 +150,9 @@ class Liar(Peer):
             return
         writer.write(said)
         await writer.drain()
+
+    def _serves(self, path: str) -> bool:
+        return path in _ROUTES
 
     async def _route(self, path: str, body: bytes) -> bytes:
         def read(kind: type[M]) -> M:

@@ -141,6 +141,7 @@ class Peer:
         generation: of its keys; a node that is set up anew under its name has others.
         later: its descriptors behind the first (tests/successions.py makes some).
         announced: descriptors of others that it was told of.
+        mirrored: the peer whose log it serves as a mirror, as it wants it to be seen.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Peer:
     generation: int = 1
     later: list[bytes] = field(default_factory=list)
     announced: list[bytes] = field(default_factory=list)
+    mirrored: "Peer | None" = None
     share: tuple[int, KeyPair] | None = None
     bytes_received: int = 0
     log: list[StatementId] = field(default_factory=list)
@@ -312,6 +314,18 @@ class Peer:
             page = ["00" * 32, *page[1:]]
         self.bytes_received += 67 * len(page)
         return Entries(start=start, entries=tuple(page))
+
+    async def mirror_checkpoint(self, origin: str) -> bytes:
+        return await self._of(origin).checkpoint()
+
+    async def mirror_entries(self, origin: str, start: int, limit: int) -> Entries:
+        return await self._of(origin).entries(start, limit)
+
+    def _of(self, origin: str) -> "Peer":
+        self._answer()
+        if self.mirrored is None or origin != f"{self.mirrored.name}/log/1":
+            raise PeerRefusedError("This peer mirrors no such log.", status=404)
+        return self.mirrored
 
     async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
         self._answer()

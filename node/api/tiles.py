@@ -30,44 +30,55 @@ RECEIPT: Final[dict[int, dict[str, Any]]] = {
 }
 """How an answer that is a receipt is described."""
 
-_BYTES: Final[dict[int, dict[str, Any]]] = {
+BYTES: Final[dict[int, dict[str, Any]]] = {
     200: {
         "description": "As C2SP tlog-tiles has it; it never changes.",
         "content": {TILE_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+"""How an answer that is a tile or a bundle is described."""
 
 router = APIRouter(tags=["peer"])
 
 Peer = Annotated[Signed, Depends(signed_by("node", body=False))]
+"""A node that asks for what has no body."""
+
 Level = Annotated[str, Path(description="Level of the tile.", examples=["0"])]
+"""The level in the address of a tile."""
+
 Place = Annotated[
     str, Path(description="Number, and width if it is partial.", examples=["x001/067", "000.p/8"])
 ]
+"""The rest of the address of a tile or a bundle."""
 
 
 # Before the tiles: in an address, a level cannot be told from the word.
 @router.get(
     BUNDLE.replace("{place}", "{place:path}"),
     summary="Entries of the node's log",
-    **documented(answers=_BYTES, may_fail=(*SIGNED, NOT_FOUND)),
+    **documented(answers=BYTES, may_fail=(*SIGNED, NOT_FOUND)),
 )
 def bundle(_signed: Peer, services: ServicesDep, place: Place) -> Response:
     """Answers up to 256 statement ids, each after its length as two bytes."""
-    return _lasting(services.log.bundle(_parse("0", place)))
+    return lasting(services.log.bundle(parse_place("0", place)))
 
 
 @router.get(
     TILE.replace("{place}", "{place:path}"),
     summary="Hashes of the node's log",
-    **documented(answers=_BYTES, may_fail=(*SIGNED, NOT_FOUND)),
+    **documented(answers=BYTES, may_fail=(*SIGNED, NOT_FOUND)),
 )
 def tile(_signed: Peer, services: ServicesDep, level: Level, place: Place) -> Response:
     """Answers up to 256 hashes of 32 bytes each."""
-    return _lasting(services.log.tile(_parse(level, place)))
+    return lasting(services.log.tile(parse_place(level, place)))
 
 
-def _parse(level: str, place: str) -> Tile:
+def parse_place(level: str, place: str) -> Tile:
+    """Returns the tile that an address means.
+
+    Raises:
+        NotFoundError: none.
+    """
     try:
         return parse_tile(level, place)
     except MalformedError as error:
@@ -75,5 +86,6 @@ def _parse(level: str, place: str) -> Tile:
         raise NotFoundError(str(error)) from None
 
 
-def _lasting(data: bytes) -> Response:
+def lasting(data: bytes) -> Response:
+    """Returns an answer that may be kept for good."""
     return Response(data, media_type=TILE_TYPE, headers={"Cache-Control": IMMUTABLE})

@@ -32,6 +32,7 @@ from node.cli.verbs import (
     log,
     match,
     membership,
+    mirrors,
     operate,
     peers,
     pictures,
@@ -58,7 +59,17 @@ def build() -> Group:
     node = group("Run a node.")
     for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
-    for verbs in (membership, witnesses, evidence, gates, uploads, tasks, erasures, accuracy):
+    for verbs in (
+        membership,
+        witnesses,
+        mirrors,
+        evidence,
+        gates,
+        uploads,
+        tasks,
+        erasures,
+        accuracy,
+    ):
         verbs.register(node)
     app.add_typer(node, name="node")
     return app

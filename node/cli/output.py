@@ -17,6 +17,9 @@ import typer
 PATIENCE_S: Final = 1.0
 """How long something may take before a progress bar shows."""
 
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -54,6 +57,17 @@ def show_fields(fields: Sequence[tuple[str, object]]) -> None:
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
         show(f"{name.ljust(width)}  {readable(str(value))}")
+
+
+def ago(then: int | None, now: int) -> str:
+    """Returns how long ago an instant was, for a person; both in Unix seconds."""
+    if then is None:
+        return "never"
+    seconds = max(0, now - then)
+    for unit, length in (("days", _DAY_S), ("hours", _HOUR_S), ("minutes", _MINUTE_S)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def is_at_terminal() -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from federation.evidence import rewritten_entry, two_roots
 from federation.misconduct import Contradiction
 from federation.sync import Pulled
-from node.services import forgetting, waiting
+from node.services import forgetting, mirroring, waiting
 from node.services.accusations import accuse, checked, descriptors_of, freeze
 from node.services.budgets import day_of
 from node.services.directory import Served, log_name, pinned
@@ -35,7 +35,7 @@ from protocol.messages import SetAside
 
 _MOST_KEPT = 1_000
 _MOST_QUIET = 10_000
-_MOST_SKIPPED = 100_000
+MOST_SKIPPED = 100_000
 _MAX_KEPT_BYTES = 256 << 10
 _RETRIES = 64
 
@@ -56,7 +56,7 @@ class StoredReplica:
         """
         self._store = store
         self._ingest = ingest
-        self._node = node
+        self._node = self._served_by = node
         self._clock = clock
 
     def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
@@ -98,7 +98,14 @@ class StoredReplica:
                 self._node, waiting.VERSION, limit=MAX_ENVELOPES_PER_REQUEST
             )
             here = transaction.statements.by_ids(found)
+        self._settle(list(here))
         return [one for one in found if one not in here]
+
+    def _settle(self, here: Sequence[StatementId]) -> None:
+        """Asks no more for what came another way."""
+        if here:
+            with self._store.write() as transaction:
+                transaction.mirroring.settle(self._node, here)
 
     def take(
         self,
@@ -123,7 +130,7 @@ class StoredReplica:
         places = {one: start + at for at, one in enumerate(entries)}
         served = Served(self._node, places)
         with self._store.write() as transaction:
-            room = _MOST_SKIPPED - transaction.peers.count_skipped(self._node)
+            room = self._pass_over(transaction, pulled)
             for one in pulled:
                 if not one.has_no_body:
                     self._take_one(
@@ -134,27 +141,44 @@ class StoredReplica:
                         refused=refused,
                         later=later,
                     )
-                elif room > 0:
-                    # Only to know later that what points at it is no surprise.
-                    room -= 1
-                    transaction.peers.skip(self._node, one.id)
-            transaction.peers.asked_again(self._node, [one.id for one in pulled])
             today = day_of(int(self._clock()))
             for statement_id in later[: max(0, room)]:
                 transaction.peers.ask_later(self._node, statement_id, today)
             if any(one.kind == CircleDescriptor.KIND for one in accepted):
                 # What was withheld from this node may be for it now.
                 transaction.peers.ask_again(self._node)
+            self._answered(transaction, accepted, refused, later)
             name = self._log(transaction, origin)
             transaction.logs.put(LogRecord(name, frontier, checkpoint))
             if entries:
                 transaction.mirrors.extend(name, frontier.size - len(entries), entries)
+                now = int(self._clock())
+                mirroring.keep(transaction, self._node, name, frontier, checkpoint, now=now)
         fresh = [one for one in accepted if one.is_new]
         if fresh:
             self._ingest.settle(fresh, synced=True)
         # What pointed at something behind it in the batch is here by now, and not set aside.
         here = {one.id for one in accepted}
         return [one for one in refused if one.id not in here]
+
+    def _pass_over(self, transaction: Transaction, pulled: Sequence[Pulled]) -> int:
+        """Takes note of what has no body; returns how much room there is for more of it."""
+        transaction.peers.asked_again(self._node, [one.id for one in pulled])
+        room = MOST_SKIPPED - transaction.peers.count_skipped(self._node)
+        bodiless = [one.id for one in pulled if one.has_no_body][: max(0, room)]
+        for statement_id in bodiless:
+            # Only to know later that what points at it is no surprise.
+            transaction.peers.skip(self._node, statement_id)
+        return room - len(bodiless)
+
+    def _answered(
+        self,
+        transaction: Transaction,
+        accepted: Sequence[Accepted],
+        refused: Sequence[SetAside],
+        later: Sequence[StatementId],
+    ) -> None:
+        """Takes note of what became of the others; what the peer itself has served says it all."""
 
     def _take_one(
         self,
@@ -226,7 +250,7 @@ class StoredReplica:
     def _record(self, one: Pulled, reason: str, now: int) -> SetAsideRecord:
         return SetAsideRecord(
             id=one.id,
-            origin=self._node,
+            origin=self._served_by,
             reason=reason[:MAX_TEXT_CHARS],
             retry=False,
             seen=now,
@@ -240,7 +264,7 @@ class StoredReplica:
 
     def _is_room(self, transaction: Transaction, *, quiet: bool = False) -> bool:
         most = _MOST_QUIET if quiet else _MOST_KEPT
-        return transaction.peers.count_set_aside(self._node, quiet=quiet) < most
+        return transaction.peers.count_set_aside(self._served_by, quiet=quiet) < most
 
     def still_refused(self, set_aside: Sequence[SetAside]) -> Sequence[SetAside]:
         """Returns what of it was not cured since, by a later page or by another peer."""

@@ -22,6 +22,7 @@ from node.storage.descriptors import (
     latest_of,
     owner_of,
 )
+from node.storage.mirroring import is_open
 from node.storage.peer_records import PeerRecord, SetAsideRecord, peer_of, set_aside_of
 from node.storage.rows import (
     EvidenceRow,
@@ -309,7 +310,7 @@ class PeerRepository:
         """Returns what to ask this peer for, beyond what is new in its log.
 
         These are the statements that what it served waits for, where that is said with `prefix`,
-        and those that `ask_again` has marked; none that is here.
+        those that `ask_again` has marked, and those that a mirror of it had no body of.
         """
         waiting = self._connection.execute(
             select(_SET_ASIDE.c.waits_for)
@@ -318,9 +319,7 @@ class PeerRepository:
             .limit(limit)
         )
         marked = self._connection.execute(
-            select(_SKIPPED.c.id)
-            .where(_SKIPPED.c.origin == origin, _SKIPPED.c.state == _AGAIN)
-            .limit(limit)
+            select(_SKIPPED.c.id).where(_SKIPPED.c.origin == origin, is_open()).limit(limit)
         )
         found = [row.waits_for.removeprefix(prefix) for row in waiting]
         found += [row.id.hex() for row in marked]

@@ -19,6 +19,7 @@ from node.storage.joining import JoiningRepository
 from node.storage.journal import JournalRepository
 from node.storage.logs import LogRepository
 from node.storage.media import MediaRepository
+from node.storage.mirroring import MirroringRepository
 from node.storage.mirrors import MirrorRepository
 from node.storage.peers import PeerRepository
 from node.storage.remedies import RemedyRepository
@@ -168,6 +169,11 @@ class Transaction:
     def mirrors(self) -> MirrorRepository:
         """Other nodes' logs, entry by entry."""
         return MirrorRepository(self._connection)
+
+    @cached_property
+    def mirroring(self) -> MirroringRepository:
+        """Whose logs this node serves, and by way of whom it reads others'."""
+        return MirroringRepository(self._connection)
 
     @cached_property
     def witnesses(self) -> WitnessRepository:

@@ -5,23 +5,20 @@ import shlex
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from node.cli import options
-from node.cli.output import show, show_fields, show_json, show_table
+from node.cli.output import ago, show, show_fields, show_json, show_table
 from node.cli.verbs.budgets import show_usage, usage_json
+from node.cli.verbs.mirrors import show_sources, sources_json
 from node.cli.verbs.witnesses import publication_json, publication_text
 
 if TYPE_CHECKING:
     from node.services.erasures import Late
     from node.services.peers import PeerState
     from node.setup import NewNode
-
-_MINUTE: Final = 60
-_HOUR: Final = 3_600
-_DAY: Final = 86_400
 
 
 def register(app: options.Group) -> None:
@@ -182,6 +179,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         alarms = services.budgets.alarms()
         quarantined = len(services.quarantines.list(["quarantined"]))
         publication = services.publication.state()
+        sources, fresh = services.mirror_sources.list(), services.mirror_sources.freshness()
         standing = services.standing.state().state
         trouble = services.standing.reason()
         warnings = [*services.health.reasons(), *services.health.warnings()]
@@ -202,6 +200,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
                 "standing": standing,
                 "budget_alarms": [usage_json(one) for one in alarms],
                 "peers": [_peer(one, size, now) for one in peers],
+                **sources_json(sources, fresh, now),
             }
         )
         return
@@ -227,6 +226,7 @@ def status(directory: options.NodeFolder, as_json: options.Json = False) -> None
         show("No peer is pinned: schutznetz node peer add DIR --url URL")
         return
     show_peers(peers, size, now)
+    show_sources(sources, fresh, now)
 
 
 def _show_late(late: "list[Late]") -> None:
@@ -246,7 +246,7 @@ def show_peers(peers: "list[PeerState]", size: int, now: int) -> None:
             one.state,
             "yes" if one.acked_size >= size else f"{size - one.acked_size} behind",
             one.seen_size,
-            _ago(one.synced, now),
+            ago(one.synced, now),
             one.set_aside,
         )
         for one in peers
@@ -271,13 +271,3 @@ def _peer(one: "PeerState", size: int, now: int) -> dict[str, Any]:
         "behind": max(0, size - one.acked_size),
         "age_s": None if one.synced is None else max(0, now - one.synced),
     }
-
-
-def _ago(then: int | None, now: int) -> str:
-    if then is None:
-        return "never"
-    seconds = max(0, now - then)
-    for unit, length in (("days", _DAY), ("hours", _HOUR), ("minutes", _MINUTE)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import hashlib
 import json
 from contextlib import asynccontextmanager
 
@@ -249,6 +250,25 @@ def test_a_body_is_named_as_json_and_nothing_is_not():
 
     assert b"content-type: application/json" in asyncio.run(sent("poke", Poke(origin="x", size=1)))
     assert b"content-type" not in asyncio.run(sent("checkpoint"))
+
+
+def test_a_mirror_is_asked_at_the_digest_of_the_logs_origin():
+    async def sent(verb, *values):
+        async with (
+            answering(reply(b'{"start":0,"entries":[]}')) as (url, received),
+            connect() as http,
+        ):
+            found = await getattr(PeerClient(http, url=url, key=KEY, clock=now), verb)(*values)
+            return found, bytes(received)
+
+    origin = "hotline.example/log/1"
+    path = b"/mirror/" + hashlib.sha256(origin.encode()).hexdigest().encode()
+    found, asked = asyncio.run(sent("mirror_checkpoint", origin))
+    assert asked.startswith(b"GET " + path + b"/checkpoint HTTP/1.1")
+    assert found == b'{"start":0,"entries":[]}', "as it came: nothing of it is believed"
+    found, asked = asyncio.run(sent("mirror_entries", origin, 0, 9))
+    assert asked.startswith(b"POST " + path + b"/entries HTTP/1.1")
+    assert found.entries == ()
 
 
 def test_the_word_identity_is_no_compression():
