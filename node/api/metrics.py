@@ -4,6 +4,7 @@ Every label comes from a closed set: a route's template, a status, a decision, t
 peer. Nothing that a stranger sends can become one.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +22,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        # One of several processes answers each time, and counts by itself.
+        Gauge(
+            "schutznetz_process",
+            "The process of the node that these figures are of, by its id on this machine.",
+            ("process",),
+            registry=self._registry,
+        ).labels(str(os.getpid())).set(1)
         self._requests = Counter(
             "schutznetz_requests",
             "Requests served, by route template and status.",

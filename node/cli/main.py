@@ -17,6 +17,7 @@ from node.cli.verbs import (
     accounts,
     accreditation,
     accuracy,
+    backup,
     bench,
     circles,
     clients,
@@ -57,7 +58,7 @@ def build() -> Group:
     for verbs in (verify, bench):
         verbs.register(app)
     node = group("Run a node.")
-    for verbs in (operate, doctor, fsck, log, keys, peers, accreditation, circles, clients):
+    for verbs in (operate, doctor, fsck, backup, log, keys, peers, accreditation, circles, clients):
         verbs.register(node)
     for verbs in (
         membership,

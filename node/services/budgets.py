@@ -37,6 +37,10 @@ class Allowance:
     per_minute: int
 
 
+NEWCOMER: Final = Allowance(per_day=200, per_minute=64)
+"""What a member may have evaluated while what it says waits: enough to try a sign-up check with."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What one party had evaluated on one day.
@@ -89,6 +93,7 @@ class Budgets:
         *,
         elements: int,
         digest: bytes,
+        is_newcomer: bool = False,
     ) -> RateLimitedError | None:
         """Takes elements from the budget of a member's party, unless they are paid for already.
 
@@ -101,12 +106,15 @@ class Budgets:
             member: the node that asks.
             elements: how many.
             digest: of member and request; the same again is free for `REPEAT_S`.
+            is_newcomer: has the member have no more than `NEWCOMER`, whatever the circle allows.
         """
         now = int(self._clock())
         if transaction.budgets.is_paid(digest, since=now - REPEAT_S):
             return None
         party, nodes = party_of(circle, member)
         allowed = self._allowed(circle, party)
+        if is_newcomer:
+            allowed = _smaller(allowed, NEWCOMER)
         today = day_of(now)
         days = {today, day_of(now - _MINUTE_S)}
         uses = transaction.budgets.uses(circle.circle, days, party=party, members=nodes)
@@ -181,13 +189,16 @@ class Budgets:
     def _allowed(self, circle: CircleDescriptor, party: str) -> Allowance:
         """Returns the smaller of what the descriptor allows and what the operator does."""
         told = next(one for one in circle.members if one.node == party)
-        return Allowance(
-            per_day=min(told.budget_per_day, self._most.per_day),
-            per_minute=min(told.burst_per_minute, self._most.per_minute),
-        )
+        return _smaller(Allowance(told.budget_per_day, told.burst_per_minute), self._most)
 
     def _holds(self, circle: CircleDescriptor) -> bool:
         return any(one.node == self._name for epoch in circle.epochs for one in epoch.holders)
+
+
+def _smaller(one: Allowance, other: Allowance) -> Allowance:
+    return Allowance(
+        per_day=min(one.per_day, other.per_day), per_minute=min(one.per_minute, other.per_minute)
+    )
 
 
 def party_of(circle: CircleDescriptor, member: str) -> tuple[str, set[str]]:

@@ -19,6 +19,7 @@ from typing import Final
 from node.services.budgets import REPEAT_S, Budgets
 from node.services.directory import StoredDirectory
 from node.services.keys import NodeKeys
+from node.services.newcomers import is_waiting
 from node.services.once import Once
 from node.storage.engine import Store
 from protocol.circles import CircleDescriptor, Epoch
@@ -66,6 +67,7 @@ class Evaluator:
         self._shares: dict[tuple[str, int], tuple[object, _Share]] = {}
         self._circles: dict[str, tuple[int, CircleDescriptor]] = {}
         self._answers = _Answers()
+        self._newcomers: tuple[int, dict[str, bool]] = (0, {})
 
     def evaluate(
         self, request: OprfRequest, *, member: str, once: Once | None = None
@@ -92,6 +94,7 @@ class Evaluator:
         now = int(self._clock())
         circle, epoch = self._check(self._circle(request.circle, now), request, member, now)
         share = self._share(request.circle, epoch)
+        is_newcomer = self._is_newcomer(member, now)
         digest = hashlib.sha256(
             b"\0".join((b"oprf", member.encode(), encode_json(request)))
         ).digest()
@@ -100,7 +103,12 @@ class Evaluator:
             if once is not None:
                 once.use(transaction)
             refusal = self._budgets.take(
-                transaction, circle, member, elements=len(request.blinded), digest=digest
+                transaction,
+                circle,
+                member,
+                elements=len(request.blinded),
+                digest=digest,
+                is_newcomer=is_newcomer,
             )
         if refusal is not None:
             raise refusal
@@ -117,6 +125,20 @@ class Evaluator:
             )
             self._answers.put(slot, answer, now=now)
         return answer
+
+    def _is_newcomer(self, member: str, now: int) -> bool:
+        """Whether what a member says still waits here, as it was within this second."""
+        at, known = self._newcomers
+        if at != now:
+            known = {}
+            self._newcomers = (now, known)
+        if member not in known:
+            with self._store.read() as transaction:
+                newcomers = transaction.joining.newcomers()
+                known[member] = member in newcomers and is_waiting(
+                    transaction, member, newcomers, now=now
+                )
+        return known[member]
 
     def _circle(self, name: str, now: int) -> CircleDescriptor | None:
         """Returns the latest descriptor of a circle, as it was within this second.

@@ -1,6 +1,7 @@
 """What is logged and counted of a request, and what becomes of a failure."""
 
 import asyncio
+import os
 
 import pytest
 import structlog.testing
@@ -114,6 +115,7 @@ def test_metrics_count_by_route_and_decision(client):
     route = 'method="POST",route="/v1/media/match"'
     assert f'schutznetz_requests_total{{{route},status="200"}} 1.0' in text
     assert f'schutznetz_requests_total{{{route},status="422"}} 1.0' in text
+    assert f'schutznetz_process{{process="{os.getpid()}"}} 1.0' in text
     assert 'schutznetz_requests_total{method="other",route="/livez",status="405"} 1.0' in text
     assert 'schutznetz_decisions_total{decision="block",subject="media"} 1.0' in text
     assert 'schutznetz_decisions_total{decision="none",subject="media"} 1.0' in text

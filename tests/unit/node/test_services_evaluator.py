@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from desks import Desk
+from node.services.budgets import NEWCOMER
 from node.services.once import Once
+from node.storage.joining import MembershipRecord
 from protocol.circles import Epoch, Holder, Member
 from protocol.encoding import format_time, from_base64url, to_base64url
 from protocol.errors import (
@@ -338,3 +340,25 @@ def test_a_circle_that_is_not_known_is_not_evaluated_for_though_its_share_lies_h
     desk.keys = replace(desk.keys, shares={(CIRCLE, 1): KEY.private})
     with pytest.raises(NotFoundError, match="holds no share"):
         evaluate(desk, request())
+
+
+def test_a_newcomer_whom_a_circle_names_has_the_smallest_budget_until_its_time_is_over(
+    either_desk: Desk,
+) -> None:
+    hold(either_desk, budget=5_000)
+    with either_desk.world.store.write() as transaction:
+        transaction.joining.set_newcomer(PLATFORM, NOW + 7 * DAY_S)
+    for _ in range(NEWCOMER.per_minute // 8):
+        evaluate(either_desk, request(8))
+    with pytest.raises(RateLimitedError) as refused:
+        evaluate(either_desk, request())
+    assert refused.value.budget is not None
+    assert refused.value.budget["day_limit"] == NEWCOMER.per_day
+    # This node is the only other member that it knows, so its word alone is enough.
+    with either_desk.world.store.write() as transaction:
+        fingerprint = either_desk.peers.node(PLATFORM).fingerprint
+        transaction.joining.put_membership(
+            MembershipRecord(PLATFORM, HOTLINE, "admitted", fingerprint, "telephone", NOW, int(NOW))
+        )
+    either_desk.world.clock.tick(1)
+    evaluate(either_desk, request(64))
