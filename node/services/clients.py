@@ -91,7 +91,7 @@ class Clients:
         known = self._known
         if version is not None and known.version == version and digest in known.clients:
             return known.clients[digest]
-        with self._store.read() as transaction:
+        with self._store.read_soon() as transaction:
             found = transaction.access.client_with(digest)
         if found is None or found.revoked is not None:
             raise NotAllowedError("This key opens nothing here.")

@@ -73,19 +73,24 @@ class Standings:
 
     def now(self) -> Standing:
         """Returns how things stand."""
+        known = self._known
+        if known is not None:
+            with self._store.read_soon() as transaction:
+                if _basis(transaction) == known[0]:
+                    return known[1]
         with self._store.read() as transaction:
-            # All that it depends on: a descriptor never changes at its place in the log.
-            basis = (
-                transaction.trust.circles(),
-                transaction.peers.pins(),
-                transaction.trust.frozen_holders(),
-            )
-            known = self._known
-            if known is not None and known[0] == basis:
-                return known[1]
-            found = _work_out(transaction)
+            basis, found = _basis(transaction), _work_out(transaction)
         self._known = basis, found
         return found
+
+
+def _basis(transaction: Transaction) -> tuple[object, ...]:
+    """Returns all that it depends on: a descriptor never changes at its place in the log."""
+    return (
+        transaction.trust.circles(),
+        transaction.peers.pins(),
+        transaction.trust.frozen_holders(),
+    )
 
 
 def _work_out(transaction: Transaction) -> Standing:

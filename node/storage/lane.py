@@ -3,9 +3,9 @@
 SQLAlchemy takes a connection out of its pool, begins, and makes for each question objects that
 take longer to make than the answer takes to find. Here one connection of the driver's own is kept
 open, and executes what SQLAlchemy has compiled once. The repositories work on it as on any
-connection, as far as `LaneConnection` goes, which is what a peer's request for the checkpoint asks:
-whatever else a method needs is an AttributeError in the first test that tries. A statement that is
-built anew each time gains nothing here.
+connection, as far as `LaneConnection` goes, which is what a peer's request for the checkpoint and a
+sign-up check ask first: whatever else a method needs is an AttributeError in the first test that
+tries. A statement that is built anew each time gains nothing here.
 """
 
 import sqlite3

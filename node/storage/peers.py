@@ -56,7 +56,7 @@ _SHORT_EVIDENCE_BYTES = 4 << 10
 # Built once: every request of a peer passes here, and to build one takes longer than to execute it.
 _ALL = select(_PEER).order_by(_PEER.c.name)
 _PINS = select(
-    *(_PEER.c.name, _PEER.c.descriptor_id, latest_of(_PEER.c.name)),
+    *(_PEER.c.name, _PEER.c.descriptor_id, latest_of(_PEER.c.name).label("version")),
     *(_PEER.c.authority, _PEER.c.state),
 ).order_by(_PEER.c.name)
 _BY_NAME = select(_PEER).where(_PEER.c.name == bindparam("wanted"))
@@ -108,7 +108,8 @@ class PeerRepository:
 
         Where these are the same, so is whatever else follows from a pin.
         """
-        return [tuple(row) for row in self._connection.execute(_PINS)]
+        found = self._connection.execute(_PINS)
+        return [(r.name, r.descriptor_id, r.version, r.authority, r.state) for r in found]
 
     def _first(self, query: Select[Any], wanted: str) -> PeerRecord | None:
         row = self._connection.execute(query, {"wanted": wanted}).mappings().first()

@@ -183,7 +183,7 @@ class TrustRepository:
     def frozen_holders(self) -> list[FrozenHolder]:
         """Returns every holder that is not asked, by circle and name."""
         found = self._connection.execute(_ALL_FROZEN)
-        return [FrozenHolder(**row) for row in found.mappings()]
+        return [FrozenHolder(row.circle, row.node, row.since, row.message) for row in found]
 
 
 def _circle(row: Row[Any]) -> CircleRecord:

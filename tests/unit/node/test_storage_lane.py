@@ -159,3 +159,32 @@ def test_a_database_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
         with pytest.raises(UnavailableError), way() as transaction:
             transaction.logs.get(ORIGIN)
     store.close()
+
+
+def of_a_check(transaction: Transaction) -> list[object]:
+    """What a sign-up check asks first: whose key it is, and how circles and nodes stand."""
+    return [
+        transaction.access.client_with(b"d" * 32),
+        transaction.access.client_with(b"e" * 32),
+        transaction.trust.circles(),
+        transaction.peers.pins(),
+        transaction.trust.frozen_holders(),
+    ]
+
+
+def test_a_check_is_told_what_the_usual_way_tells(store: Store) -> None:
+    with store.read_soon() as transaction:
+        assert of_a_check(transaction) == [None, None, [], [], []]
+    with store.write() as transaction:
+        transaction.access.add_client("forum", b"d" * 32, frozenset({"check", "match"}), now=5)
+        transaction.access.revoke_client(1, now=6)
+        transaction.peers.put(PEER)
+        transaction.trust.put_circle("a.example/c-1", version=2, log_index=7)
+        transaction.trust.contradict_circle("a.example/c-1", contradicted=True)
+        transaction.trust.freeze_holder("a.example/c-1", PEER.name, since=3, message="It lied.")
+    with store.read() as transaction:
+        usual = of_a_check(transaction)
+    assert all(found for place, found in enumerate(usual) if place != 1)
+    for _ in range(2):
+        with store.read_soon() as transaction:
+            assert of_a_check(transaction) == usual
