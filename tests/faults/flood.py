@@ -2,7 +2,7 @@
 
 Started with the node's address, port and URL, the peer's name, and how many messages and seconds
 there are at most. All messages carry the peer's signature, one for several of them, as with a peer
-to whom signing is dear; once the node says that these are too many, most carry none, or go to an
+to whom signing is dear; once the node says that these are too many, or after a while, most carry none, or go to an
 address that there is not. Prints how many were sent and how each was answered, as JSON.
 """
 
@@ -29,6 +29,7 @@ _NOWHERE = "/nothing/is/here"
 _TOO_MANY = "429"
 _LINES = 4
 _SIGN_AGAIN_S = 5.0
+_SIGNED_S = 90.0
 _SILENT_S = 60.0
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
@@ -67,6 +68,7 @@ class Flood:
         self._url, self._name = url, name
         self._key = make_key(KeyUse.REQUEST, name)
         self._left, self._end = messages, time.monotonic() + seconds
+        self._signed_until = time.monotonic() + _SIGNED_S
         self._lock = threading.Lock()
         self._is_limited = False
 
@@ -91,7 +93,7 @@ class Flood:
     def _batch(self) -> bytes:
         signed = request(endpoints.POKE, *signed_poke(self._url, self._name, self._key, 1))
         unsigned, nowhere = (request(path, {}, b"{}") for path in (endpoints.POKE, _NOWHERE))
-        if self._is_limited:
+        if self._is_limited or time.monotonic() > self._signed_until:
             return signed + unsigned * (BATCH // 2 - 1) + nowhere * (BATCH // 2)
         return signed * (BATCH - 1) + unsigned
 
