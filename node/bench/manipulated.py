@@ -27,6 +27,7 @@ class Manipulation:
         change: from the flagged picture to the uploaded one.
         quality: of the JPEG that is uploaded.
         is_of_flagged: the other way round: what was flagged is the changed picture.
+        is_double: two changes at once, which `combined` is for.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Manipulation:
     change: Change
     quality: int = _QUALITY
     is_of_flagged: bool = False
+    is_double: bool = False
 
 
 def jpeg(image: Image.Image, quality: int = _QUALITY) -> bytes:
@@ -59,6 +61,13 @@ def _turned(degrees: int, *, mirrored: bool = False) -> Change:
     def change(image: Image.Image) -> Image.Image:
         first = ImageOps.mirror(image) if mirrored else image
         return first.rotate(-degrees, expand=True)
+
+    return change
+
+
+def _after(first: Change, then: Change) -> Change:
+    def change(image: Image.Image) -> Image.Image:
+        return then(first(image))
 
     return change
 
@@ -219,5 +228,32 @@ MANIPULATIONS: Final = (
                  _cut_around(0.05), is_of_flagged=True),
     Manipulation("flagged-crop-10", "flagged: 10 % cut off all around; uploaded whole",
                  _cut_around(0.1), is_of_flagged=True),
+    Manipulation("mirrored-border-white-5", "mirrored, then a white border of 5 %",
+                 _after(ImageOps.mirror, _framed(-0.05, -0.05, "white")), is_double=True),
+    Manipulation("mirrored-border-black-10", "mirrored, then a black border of 10 %, q 40",
+                 _after(ImageOps.mirror, _framed(-0.1, -0.1, "black")), 40, is_double=True),
+    Manipulation("mirrored-story", "mirrored, then in an upright story",
+                 _after(ImageOps.mirror, _in_a_story), is_double=True),
+    Manipulation("turned-border-black-10", "turned by 90°, then a black border of 10 %",
+                 _after(_turned(90), _framed(-0.1, -0.1, "black")), is_double=True),
+    Manipulation("turned-banner-12", "turned by 90°, then a banner of 12 % added below",
+                 _after(_turned(90), _banner(0.12, "white", "black", at_top=False)),
+                 is_double=True),
+    Manipulation("mirrored-banner-12", "mirrored, then a banner of 12 % added on top",
+                 _after(ImageOps.mirror, _banner(0.12, "white", "black", at_top=True)),
+                 is_double=True),
+    Manipulation("mirrored-overlaid-10", "mirrored, then a banner over the lower 10 %",
+                 _after(ImageOps.mirror, _overlaid(0.1, "black", "white", at_top=False)),
+                 is_double=True),
+    Manipulation("mirrored-crop-2", "mirrored, then 2 % cut off all around",
+                 _after(ImageOps.mirror, _cut_around(0.02)), is_double=True),
+    Manipulation("mirrored-crop-5", "mirrored, then 5 % cut off all around",
+                 _after(ImageOps.mirror, _cut_around(0.05)), is_double=True),
+    Manipulation("banner-turned", "a banner of 12 % added below, then turned by 90°",
+                 _after(_banner(0.12, "white", "black", at_top=False), _turned(90)),
+                 is_double=True),
+    Manipulation("border-banner", "a black border of 5 %, then a banner of 12 % added below",
+                 _after(_framed(-0.05, -0.05, "black"),
+                        _banner(0.12, "white", "black", at_top=False)), is_double=True),
 )  # fmt: skip
 """All of them, in the order of the table."""

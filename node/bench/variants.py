@@ -7,9 +7,10 @@ Nothing of them is kept.
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from node.matching.media import MediaHashes, hash_picture
 from node.matching.pixels import load_kernel
 from node.matching.variant_names import FAMILIES, PLAIN, is_asked_for
 from protocol.errors import InvalidError
-from protocol.limits import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
+from protocol.limits import PDQ_BITS, PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,19 @@ _TIMED: Final = 40
 _INDEXED: Final = 100_000
 _MS: Final = 1_000
 _US: Final = 1_000_000
+SINGLE: Final = tuple(family for family in FAMILIES if family != "combined")
+"""The families that do one thing each."""
+
+_COSTED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {family: (family,) for family in SINGLE}
+    | {
+        "combined-mirror-border": ("mirror", "border", "combined"),
+        "uncombined": SINGLE,
+        "all": FAMILIES,
+    }
+)
+"""What a rule may ask for, by the name under which its cost is told."""
+
 _MEGAPIXELS: Final = ((0.3, (640, 480)), (1, (1_200, 900)), (12, (4_000, 3_000)))
 
 
@@ -55,11 +69,13 @@ class Found:
     Attributes:
         plain: for each picture, the distance of the upload as it is to what was flagged.
         by_family: likewise, of the nearest variant that a single family allows.
-        together: likewise with all families.
+        uncombined: likewise with all families but `combined`.
+        together: likewise with all families; `combined` among them only after two changes.
     """
 
     plain: list[int] = field(default_factory=list)
     by_family: dict[str, list[int]] = field(default_factory=dict)
+    uncombined: list[int] = field(default_factory=list)
     together: list[int] = field(default_factory=list)
 
 
@@ -94,17 +110,19 @@ def measure(pictures: Path, *, say: Say) -> Report:
     """
     machine = MachineWatch.start()
     pdq_of = load_kernel()
-    originals = different_pictures(pictures, pdq_of)
+    originals = different_pictures(pictures, pdq_of, say=say)
     if len(originals) < LEAST_PICTURES:
         raise InvalidError(f"the folder needs at least {LEAST_PICTURES} different photographs")
     flagged = _pdqs(hash_picture(jpeg(one, 95), pdq_of=pdq_of).pdq for one in originals)
-    unrelated = Unrelated()
+    singly, doubly = Unrelated(), Unrelated()
     figures = []
     for manipulation in MANIPULATIONS:
         say(f"{len(originals)} pictures: {manipulation.told}")
+        unrelated = doubly if manipulation.is_double else singly
         found = _try(manipulation, originals, flagged, unrelated, pdq_of)
         figures.append(_recall(manipulation, found))
-    figures += _false_matches(unrelated)
+    figures.append(_false_matches("variants.false_matches", singly))
+    figures.append(_false_matches("variants.false_matches.combined", doubly))
     say("What it costs")
     figures += _costs(originals, flagged, pdq_of)
     told = {"pictures": len(originals), "manipulations": len(MANIPULATIONS)}
@@ -112,8 +130,16 @@ def measure(pictures: Path, *, say: Say) -> Report:
     return Report(machine.describe(packages) | told, tuple(figures))
 
 
-def different_pictures(folder: Path, pdq_of: "PdqFunction | None" = None) -> list[Image.Image]:
-    """The photographs in a folder that are fit for a flag and differ, at most SIDE_PX long."""
+def different_pictures(
+    folder: Path, pdq_of: "PdqFunction | None" = None, *, say: Say = lambda _: None
+) -> list[Image.Image]:
+    """The photographs in a folder that are fit for a flag and differ, at most SIDE_PX long.
+
+    Args:
+        folder: where they lie, in it and below.
+        pdq_of: as for hash_picture.
+        say: is told which were left out, and why.
+    """
     kept: list[Image.Image] = []
     pdqs: list[NDArray[np.uint8]] = []
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
@@ -126,8 +152,11 @@ def different_pictures(folder: Path, pdq_of: "PdqFunction | None" = None) -> lis
         hashes = hash_picture(jpeg(picture, 95), pdq_of=pdq_of)
         pdq = _pdqs([hashes.pdq])
         if hashes.quality < PDQ_MIN_QUALITY:
+            say(f"Left out, quality {hashes.quality}: {path.name}")
             continue
-        if pdqs and _distances(pdq, np.concatenate(pdqs)).min() <= _ALIKE:
+        nearest = int(_distances(pdq, np.concatenate(pdqs)).min()) if pdqs else PDQ_BITS
+        if nearest <= _ALIKE:
+            say(f"Left out, {nearest} bits from another picture: {path.name}")
             continue
         kept.append(picture)
         pdqs.append(pdq)
@@ -141,12 +170,13 @@ def _try(
     unrelated: Unrelated,
     pdq_of: "PdqFunction | None",
 ) -> Found:
-    found = Found(by_family={family: [] for family in FAMILIES})
+    found = Found(by_family={family: [] for family in SINGLE})
     for number, original in enumerate(originals):
         changed = manipulation.change(original)
         uploaded = original if manipulation.is_of_flagged else changed
         data = jpeg(uploaded, manipulation.quality)
-        hashes = hash_picture(data, pdq_of=pdq_of, variants=FAMILIES)
+        families = FAMILIES if manipulation.is_double else SINGLE
+        hashes = hash_picture(data, pdq_of=pdq_of, variants=families)
         target = flagged[number : number + 1]
         if manipulation.is_of_flagged:
             target = _pdqs([hash_picture(jpeg(changed), pdq_of=pdq_of).pdq])
@@ -155,11 +185,15 @@ def _try(
         near = _distances(pdqs, target)[:, 0]
         found.plain.append(int(near[0]))
         found.together.append(int(near.min()))
-        for family in FAMILIES:
-            admitted = [at for at, name in enumerate(names) if is_asked_for(name, (family,))]
-            found.by_family[family].append(int(near[admitted].min()))
+        for family in SINGLE:
+            found.by_family[family].append(_nearest(near, names, (family,)))
+        found.uncombined.append(_nearest(near, names, SINGLE))
         _count_unrelated(unrelated, pdqs, np.delete(flagged, number, axis=0))
     return found
+
+
+def _nearest(near: "NDArray[np.int64]", names: Sequence[str], families: Sequence[str]) -> int:
+    return int(near[[is_asked_for(name, families) for name in names]].min())
 
 
 def _count_unrelated(
@@ -188,6 +222,7 @@ def _recall(manipulation: Manipulation, found: Found) -> Figure:
             "told": manipulation.told,
             "plain": plain,
             "plain_at_16": _share(found.plain, CLOSE),
+            "uncombined": _share(found.uncombined, PDQ_MATCH_DISTANCE),
             "varied_at_16": _share(found.together, CLOSE),
             "plain_median_bits": float(statistics.median(found.plain)),
             "varied_median_bits": float(statistics.median(found.together)),
@@ -196,14 +231,14 @@ def _recall(manipulation: Manipulation, found: Found) -> Figure:
     )
 
 
-def _false_matches(unrelated: Unrelated) -> list[Figure]:
+def _false_matches(name: str, unrelated: Unrelated) -> Figure:
     beside = {
         "pairs": unrelated.pairs,
         "plain": unrelated.plain,
         "nearest_plain_bits": unrelated.nearest_plain,
         "nearest_varied_bits": unrelated.nearest_varied,
     }
-    return [Figure("variants.false_matches", unrelated.varied, "", at_most(0), beside)]
+    return Figure(name, unrelated.varied, "", at_most(0), beside)
 
 
 def _costs(
@@ -215,8 +250,7 @@ def _costs(
     for megapixels, size in _MEGAPIXELS:
         files = [jpeg(one.resize(size), 85) for one in originals[: 4 if megapixels > 1 else 12]]
         plain = _cpu_ms(files, (), pdq_of)
-        for families in (*((one,) for one in FAMILIES), FAMILIES):
-            name = families[0] if len(families) == 1 else "all"
+        for name, families in _COSTED.items():
             varied = _cpu_ms(files, families, pdq_of)
             figures.append(
                 Figure(
@@ -227,7 +261,7 @@ def _costs(
                     {"plain_ms": plain, "more_ms": max(0.0, varied - plain)},
                 )
             )
-    return [*figures, _search_cost(originals, pdq_of, flagged)]
+    return [*figures, *_search_costs(originals, pdq_of, flagged)]
 
 
 def _cpu_ms(files: Sequence[bytes], families: Sequence[str], pdq_of: "PdqFunction | None") -> float:
@@ -241,10 +275,10 @@ def _cpu_ms(files: Sequence[bytes], families: Sequence[str], pdq_of: "PdqFunctio
     return statistics.median(times) * _MS
 
 
-def _search_cost(
+def _search_costs(
     originals: Sequence[Image.Image], pdq_of: "PdqFunction | None", flagged: "NDArray[np.uint8]"
-) -> Figure:
-    """How much longer it takes to look for all variants of a picture than for itself."""
+) -> list[Figure]:
+    """How much longer it takes to look for variants of a picture than for itself."""
     entries = np.concatenate([flagged, Generator(11).photographs(_INDEXED)])
     index = PdqEngine(None, threads=1, small_rows=0, background=False)
     index.add(np.arange(len(entries)), entries)
@@ -252,14 +286,24 @@ def _search_cost(
         hash_picture(jpeg(one), pdq_of=pdq_of, variants=FAMILIES) for one in originals[:_TIMED]
     ]
     plain = _seconds(index, [[one.pdq] for one in uploads])
-    varied = _seconds(index, [[one.pdq, *(each.pdq for each in one.variants)] for one in uploads])
-    return Figure(
-        "variants.pdqs_per_upload",
-        statistics.mean(1 + len(one.variants) for one in uploads),
-        "",
-        None,
-        {"entries": len(entries), "plain_us": plain * _US, "varied_us": varied * _US},
-    )
+    figures = []
+    for name in ("uncombined", "all"):
+        families = _COSTED[name]
+        queries = [
+            [one.pdq] + [each.pdq for each in one.variants if is_asked_for(each.name, families)]
+            for one in uploads
+        ]
+        varied = _seconds(index, queries)
+        figures.append(
+            Figure(
+                f"variants.pdqs_per_upload.{name}",
+                statistics.mean(map(len, queries)),
+                "",
+                None,
+                {"entries": len(entries), "plain_us": plain * _US, "varied_us": varied * _US},
+            )
+        )
+    return figures
 
 
 def _seconds(index: PdqEngine, queries: Sequence[Sequence[bytes]]) -> float:
@@ -282,6 +326,7 @@ def _pdqs(values: Iterable[bytes]) -> "NDArray[np.uint8]":
 
 def _distances(some: "NDArray[np.uint8]", others: "NDArray[np.uint8]") -> "NDArray[np.int64]":
     """Hamming distances in bits, int64 [some, others]."""
-    apart = some[:, None, :] ^ others[None, :, :]
+    words = np.ascontiguousarray(some).view(np.uint64), np.ascontiguousarray(others).view(np.uint64)
+    apart = words[0][:, None, :] ^ words[1][None, :, :]
     bits: NDArray[np.int64] = np.bitwise_count(apart).sum(axis=2, dtype=np.int64)
     return bits

@@ -17,7 +17,7 @@ from node.matching.media import MediaHashes
 from node.matching.variant_names import FAMILIES
 from protocol.errors import MalformedError
 
-MAX_ANSWER_BYTES: Final = 8_192
+MAX_ANSWER_BYTES: Final = 16_384
 """Length of an answer; a longer one is refused unread."""
 
 _LENGTH: Final = struct.Struct(">I")

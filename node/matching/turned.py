@@ -1,6 +1,6 @@
 """The pdqs of a picture's turned and mirrored forms, nearly, from its pdq alone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -41,3 +41,20 @@ def turned_pdqs(pdq: bytes, families: Collection[str]) -> Iterator[tuple[Variant
     by_name = dict(zip(FORMS, forms, strict=True))
     for name in names:
         yield name, Pdq(np.packbits((by_name[name].ravel() > 0)[::-1]).tobytes())
+
+
+def in_all_forms(pdqs: Iterable[bytes], families: Collection[str]) -> list[bytes]:
+    """Returns pdqs with their turned and mirrored forms, 32 bytes each.
+
+    Whatever `families` ask for undoes something else that they ask for, and no distance changes if
+    both of two pdqs are turned. So of a list and an upload, it does not matter which is turned.
+
+    Args:
+        pdqs: 32 bytes each.
+        families: that the policy asks for.
+    """
+    found: list[bytes] = []
+    for one in pdqs:
+        found.append(one)
+        found += [turned for _name, turned in turned_pdqs(one, families)]
+    return found

@@ -16,7 +16,7 @@ from protocol.pdq import PDQ_BYTES, Pdq
 PLAIN: Final = "plain"
 """The upload as it is, which is always compared."""
 
-VariantFamily = Literal["mirror", "rotation", "border", "banner", "crop"]
+VariantFamily = Literal["mirror", "rotation", "border", "banner", "crop", "combined"]
 """What a rule may ask for."""
 
 VariantName = Literal[
@@ -32,8 +32,25 @@ VariantName = Literal[
     "banner-covered",
     "extended",
     "cropped",
+    "border-trimmed-mirrored",
+    "border-trimmed-turned-90",
+    "border-trimmed-turned-180",
+    "border-trimmed-turned-270",
+    "border-trimmed-mirrored-turned-90",
+    "border-trimmed-mirrored-turned-180",
+    "border-trimmed-mirrored-turned-270",
+    "banner-trimmed-mirrored",
+    "banner-trimmed-turned-90",
+    "banner-trimmed-turned-180",
+    "banner-trimmed-turned-270",
+    "banner-trimmed-mirrored-turned-90",
+    "banner-trimmed-mirrored-turned-180",
+    "banner-trimmed-mirrored-turned-270",
+    "banner-covered-mirrored",
+    "extended-mirrored",
+    "cropped-mirrored",
 ]
-"""What was done to the upload before it was compared; turns are clockwise, after the mirroring."""
+"""What was done to the upload before it was compared, in this order; turns are clockwise."""
 
 FAMILIES: Final[tuple[VariantFamily, ...]] = get_args(VariantFamily)
 """All families, in the order in which a worker is told of them."""
@@ -41,7 +58,7 @@ FAMILIES: Final[tuple[VariantFamily, ...]] = get_args(VariantFamily)
 NAMES: Final[tuple[VariantName, ...]] = get_args(VariantName)
 """All variants."""
 
-VARIANTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+_SINGLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "mirrored": frozenset({"mirror"}),
         "turned-90": frozenset({"rotation"}),
@@ -57,13 +74,26 @@ VARIANTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "cropped": frozenset({"crop"}),
     }
 )
+
+
+def _families_of(name: str) -> frozenset[str]:
+    """Those of what was done first and of how the rest was turned; both together need a third."""
+    if name in _SINGLE:
+        return _SINGLE[name]
+    first = next(one for one in _SINGLE if name.startswith(f"{one}-"))
+    return _SINGLE[first] | _SINGLE[name.removeprefix(f"{first}-")] | {"combined"}
+
+
+VARIANTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {name: _families_of(name) for name in NAMES}
+)
 """The families that all have to be asked for before a variant counts."""
 
 DIHEDRAL: Final[tuple[VariantName, ...]] = NAMES[:7]
 """The seven variants that turn or mirror, and change nothing else."""
 
-MAX_VARIANTS: Final = 40
-"""Variants of one upload; all families together make at most 36."""
+MAX_VARIANTS: Final = 104
+"""Variants of one upload; all families together make at most 101, without `combined` 36."""
 
 
 MAX_VARIANTS_AT_ONCE: Final = 4_000

@@ -25,7 +25,7 @@ from PIL import Image
 
 from node.matching.pdq_block import BLOCK, COSINES, bits_of, dihedral_forms, quality_of
 from node.matching.turned import FORMS
-from node.matching.variant_names import VARIANTS, VariantName, VariantPdq
+from node.matching.variant_names import NAMES, VARIANTS, VariantName, VariantPdq
 from protocol.limits import PDQ_MIN_QUALITY
 from protocol.pdq import Pdq, is_degenerate
 
@@ -59,6 +59,20 @@ _EXTENDED_ALL: Final = (0.02, 0.05)
 _EXTENDED_ONE: Final = (0.03, 0.06, 0.1)
 _CROPPED_ALL: Final = (0.025, 0.045, 0.065, 0.085, 0.105)
 
+_Part = tuple[str, "NDArray[np.float32]", "NDArray[np.float32]"]
+
+# Which forms of what is left of a picture there is a name for; docs/matching.md has why not of all.
+_NAMED: Final[dict[str, tuple[VariantName | None, ...]]] = {
+    "": FORMS,
+    **{
+        f"{first}-": tuple(
+            next((name for name in NAMES if name == f"{first}-{form}"), None) for form in FORMS
+        )
+        for first in NAMES
+        if first not in FORMS
+    },
+}
+
 
 def variants_of(
     pixels: "NDArray[np.uint8]",
@@ -77,12 +91,21 @@ def variants_of(
     colours = turned(_reduced(pixels))
     plane = Plane(colours.astype(np.float32) @ _LUMA)
     found: dict[bytes, VariantPdq] = {}
-    for name, block in _blocks(colours, plane, set(families)):
-        _take(found, name, bits_of(_product(COSINES, block, COSINES.T)), quality_of(block))
-    quality = quality_of(plane.block)
-    forms = dihedral_forms(_product(COSINES, plane.block, COSINES.T))[1:]
-    for name, form in zip(FORMS, forms, strict=True):
-        if VARIANTS[name] <= set(families):
+    asked = set(families)
+    parts: list[_Part] = [("", plane.block, _product(COSINES, plane.block, COSINES.T))]
+    for name, block in _blocks(colours, plane, asked):
+        coefficients = _product(COSINES, block, COSINES.T)
+        _take(found, name, bits_of(coefficients), quality_of(block))
+        parts.append((f"{name}-", block, coefficients))
+    # what one thing explains is not named after two
+    for before, block, coefficients in parts if "combined" in asked else parts[:1]:
+        forms = [
+            (name, form)
+            for name, form in zip(_NAMED[before], dihedral_forms(coefficients)[1:], strict=True)
+            if name is not None and VARIANTS[name] <= asked
+        ]
+        quality = quality_of(block) if forms else 0
+        for name, form in forms:
             _take(found, name, bits_of(form), quality)
     return tuple(found.values())
 

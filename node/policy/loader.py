@@ -11,7 +11,7 @@ import tomllib
 from functools import partial
 from typing import Final
 
-from node.matching.variant_names import FAMILIES
+from node.matching.variant_names import FAMILIES, VARIANTS
 from node.policy.evaluation import Policy
 from node.policy.gates import read_gates
 from node.policy.model import (
@@ -192,6 +192,14 @@ def _check_sense(table: Table, rule: Rule) -> None:
             "min_target_share",
             "'min_query_share' and 'min_target_share' are both 0: one frame, such as a title, "
             "would be a match with the whole film",
+        )
+    if "combined" in rule.variants and not any(
+        "combined" in needed <= set(rule.variants) for needed in VARIANTS.values()
+    ):
+        raise table.error(
+            "variants",
+            '\'combined\' stands with "mirror" or "rotation" and with what it is combined with: '
+            '"border" or "banner", or with "mirror" and "crop"',
         )
     if rule.goes_beyond_review:
         _check_grounds(table, rule)

@@ -56,7 +56,7 @@ class Hit:
         """Returns the hit that a film or stream is; what rests on one frame is not sure."""
         query, target = len(film.overlap.query), len(film.overlap.target)
         is_sure = query > 1 and (target > 1 or film.entry.kind == "pdq")
-        return cls(film.entry, film.distance, is_sure, film)
+        return cls(film.entry, film.distance, is_sure, film, film.variant)
 
     @property
     def kind(self) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from node.matching.variant_names import PLAIN
 from node.policy.evaluation import Policy
@@ -11,7 +12,7 @@ from node.services.audit import Audit
 from node.services.catalogue import Catalogue, Found
 from node.services.clients import Client
 from node.services.equality import Digests
-from node.services.films import QueryFrame, find_films, fit_frames
+from node.services.films import QueryFrame, find_in_all_forms, fit_frames
 from node.services.gates import ALLOW_RULE, ALLOWED, Gates
 from node.services.hearing import Hearing, Scopes
 from node.services.judging import Acted, Hit, Judge, Known, MediaResult, count_acted
@@ -132,7 +133,7 @@ class Lookups:
             remarks = [_remarks(item) for item in distinct]
             for number, item in enumerate(looked_for):
                 if item.frames:
-                    hits, remark = self._find_films(transaction, item, policy)
+                    hits, remark = self._find_films(transaction, item, policy, surface)
                     found[number] += hits
                     remarks[number] += remark
             indices = {hit.entry.log_index for hits in found for hit in hits}
@@ -298,13 +299,19 @@ class Lookups:
         return left
 
     def _find_films(
-        self, transaction: Transaction, item: MediaQuery, policy: Policy
+        self, transaction: Transaction, item: MediaQuery, policy: Policy, surface: str
     ) -> tuple[list[Hit], tuple[str, ...]]:
         """Returns the flagged films and pictures that a film has enough in common with."""
-        frames = self._gates.without_allowed(transaction, fit_frames(item.frames))
-        found = find_films(self._catalogue, transaction, frames, max_distance=policy.max_distance())
+        found = find_in_all_forms(
+            self._catalogue,
+            transaction,
+            fit_frames(item.frames),
+            policy.variants(surface),
+            max_distance=policy.max_distance(),
+            sieve=partial(self._gates.without_allowed, transaction),
+        )
         hits = [Hit.of_film(one) for one in found.hits if policy.takes(one.overlap)]
-        if not frames:
+        if not found.frames:
             return hits, (_NO_FRAME,)
         if found.looked_at < found.frames:
             return hits, (f"Only {found.looked_at} of {found.frames} frames were compared.",)

@@ -7,14 +7,17 @@ leaves a cursor where it was: the work is done again, and what was found already
 twice, since an upload and an item make one match.
 
 What an upload resembles is judged by `node.services.lookups`, as if it were looked up now. So the
-decision rests on everything that is said of it, not only on what was said last.
+decision rests on everything that is said of it, not only on what was said last. Where the policy
+asks for turned and mirrored uploads, new statements are turned instead: no upload is stored twice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from node.matching.turned import in_all_forms
 from node.policy.file import PolicyFile
+from node.policy.model import SURFACES
 from node.services.clients import Client
 from node.services.lookups import Lookups, MediaQuery
 from node.services.upload_index import UploadIndex
@@ -160,9 +163,11 @@ class Retro:
             digests = transaction.media.digests_from(start, limit=_HASHES_AT_ONCE)
             until = min(_last(near, size - 1), _last(digests, size - 1))
             self._index.refresh(transaction)
+            policy = self._policy.current()
+            families = frozenset[str]().union(*map(policy.variants, SURFACES))
             met = self._index.near(
-                [one.value for one in near if one.log_index <= until],
-                max_distance=self._policy.current().max_distance(),
+                in_all_forms([one.value for one in near if one.log_index <= until], families),
+                max_distance=policy.max_distance(),
             )
             met |= transaction.uploads.with_digests(
                 {

@@ -26,7 +26,7 @@ applies_to = "media"
 categories = ["csam.act.*"]
 min_issuers = 1
 max_distance = 24
-variants = ["mirror", "rotation", "border", "crop"]
+variants = ["mirror", "rotation", "border", "crop", "combined"]
 action = "hold"
 [[rule]]
 name = "review-plain"
@@ -76,6 +76,7 @@ def found(result: dict[str, Any]) -> tuple[str, str | None, set[str]]:
         (CAT.rotate(90, expand=True), "turned-90"),
         (ImageOps.mirror(CAT).rotate(180), "mirrored-turned-180"),
         (ImageOps.expand(CAT, 40, "white"), "border-trimmed"),
+        (ImageOps.expand(ImageOps.mirror(CAT), 40, "white"), "border-trimmed-mirrored"),
         (CAT.crop((9, 6, CAT.width - 9, CAT.height - 6)), "extended"),
     ],
 )

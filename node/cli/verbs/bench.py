@@ -156,7 +156,7 @@ def variants(
 ) -> None:
     """Measure which changed pictures are found with variants and without, and what that costs.
 
-    With 233 pictures about four minutes. Nothing of them is kept or sent.
+    With 233 pictures about six minutes. Nothing of them is kept or sent.
     """
     from node.bench.variants import measure
 

@@ -55,7 +55,11 @@ def test_pictures_that_are_alike_flat_or_none_are_left_out(tmp_path):
     next(photographs()).save(tmp_path / "below" / "again.jpg")
     Image.new("RGB", (300, 200), "white").save(tmp_path / "flat.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    assert len(bench.different_pictures(tmp_path)) == 5
+    said: list[str] = []
+    assert len(bench.different_pictures(tmp_path, say=said.append)) == 5
+    again, flat = said
+    assert re.fullmatch(r"Left out, \d+ bits from another picture: again.jpg", again)
+    assert flat == "Left out, quality 0: flat.png"
 
 
 def test_a_folder_with_too_few_pictures_is_refused(tmp_path):
@@ -66,11 +70,12 @@ def test_a_folder_with_too_few_pictures_is_refused(tmp_path):
 def test_recall_is_the_share_within_the_distance_for_each_family_and_together():
     found = bench.Found([0, 40, 100, 31], {"crop": [0, 10, 100, 31], "mirror": [0, 40, 20, 31]})
     found.together = [0, 10, 20, 31]
+    found.uncombined = [0, 10, 100, 31]
     (figure,) = Report({}, (bench._recall(MANIPULATIONS[0], found),)).to_json()["figures"]
     assert figure["value"] == 1
     beside = figure["beside"]
     assert (beside["plain"], beside["plain_at_16"], beside["varied_at_16"]) == (0.5, 0.25, 0.5)
-    assert (beside["crop"], beside["mirror"]) == (0.75, 0.75)
+    assert (beside["crop"], beside["mirror"], beside["uncombined"]) == (0.75, 0.75, 0.75)
 
 
 def test_an_unrelated_pair_counts_once_however_many_variants_are_near():

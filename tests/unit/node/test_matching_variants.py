@@ -161,6 +161,81 @@ def test_the_upload_is_cropped_where_a_crop_of_it_was_flagged():
     assert (near <= PDQ_MATCH_DISTANCE, name) == (True, "cropped")
 
 
+def _with_banner(image):
+    whole = Image.new("RGB", (image.width, image.height + 48), "white")
+    whole.paste(image, (0, 0))
+    ImageDraw.Draw(whole).text((20, image.height + 12), "LOOK", "black", font_size=24)
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("changed", "families", "name"),
+    [
+        (
+            lambda one: ImageOps.expand(ImageOps.mirror(one), 40, "white"),
+            ("mirror", "border"),
+            "border-trimmed-mirrored",
+        ),
+        (
+            # Pillow turns counter-clockwise; the variant turns the upload back, clockwise
+            lambda one: ImageOps.expand(one.rotate(90, expand=True), 40, "black"),
+            ("rotation", "border"),
+            "border-trimmed-turned-90",
+        ),
+        (
+            lambda one: _with_banner(ImageOps.mirror(one)),
+            ("mirror", "banner"),
+            "banner-trimmed-mirrored",
+        ),
+        (
+            lambda one: _with_banner(ImageOps.mirror(one).rotate(180)),
+            ("mirror", "rotation", "banner"),
+            "banner-trimmed-mirrored-turned-180",
+        ),
+        (
+            lambda one: ImageOps.mirror(one).crop((12, 8, one.width - 12, one.height - 8)),
+            ("mirror", "crop"),
+            "extended-mirrored",
+        ),
+    ],
+    ids=["framed", "turned", "captioned", "turned over", "cut"],
+)
+def test_two_changes_are_undone_where_all_of_three_families_are_asked_for(changed, families, name):
+    original = made.photograph("coffee")
+    data = jpeg(changed(original))
+
+    def distances(*asked):
+        found = hash_picture(data, variants=asked).variants
+        return {distance(one.pdq, pdq(original)): one.name for one in found}
+
+    near = distances(*families, "combined")
+    assert near[min(near)] == name
+    assert min(near) <= PDQ_MATCH_DISTANCE
+    for missing in ("combined", *families):
+        fewer = distances(*({*families, "combined"} - {missing}))
+        assert min(fewer, default=256) > PDQ_MATCH_DISTANCE
+
+
+def test_a_combination_says_what_it_is_made_of_and_needs_the_families_of_all():
+    assert VARIANTS["border-trimmed-mirrored-turned-90"] == {
+        "border",
+        "mirror",
+        "rotation",
+        "combined",
+    }
+    assert VARIANTS["extended-mirrored"] == {"crop", "mirror", "combined"}
+    alone = [name for name in NAMES if "combined" not in VARIANTS[name]]
+    assert len(alone) == 12
+    assert "combined" in FAMILIES
+    assert variants_of(made.photograph(), ["combined"]) == ()
+
+
+def test_what_one_change_explains_is_named_after_one():
+    image = ImageOps.expand(made.photograph("cat"), (0, 60), "black")
+    singly = variants_of(image, set(FAMILIES) - {"combined"})
+    assert variants_of(image)[: len(singly)] == singly
+
+
 def test_the_variants_are_those_of_the_picture_as_it_is_displayed():
     upright = ImageOps.expand(made.photograph("cat"), (0, 60), "black")
     exif = Image.Exif()
@@ -219,7 +294,7 @@ def test_the_repr_of_a_variant_holds_no_pdq():
 
 
 def test_the_longest_answer_of_a_worker_fits():
-    most = VariantPdq("mirrored-turned-180", Pdq(bytes(range(224, 256))), 100)
+    most = VariantPdq("border-trimmed-mirrored-turned-180", Pdq(bytes(range(224, 256))), 100)
     hashes = hash_picture(jpeg(made.photograph()))
     answer = frames.Hashed(replace(hashes, variants=(most,) * MAX_VARIANTS))
     payload = frames.encode_answer(answer)

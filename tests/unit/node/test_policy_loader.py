@@ -67,6 +67,15 @@ def test_every_key_is_read():
     assert second.not_disputed
 
 
+@pytest.mark.parametrize(
+    "families", [["mirror", "crop"], ["rotation", "border"], ["banner", "mirror", "rotation"]]
+)
+def test_combined_stands_with_what_is_combined(families):
+    text = rule(MEDIA + f"variants = {[*families, 'combined']}\n", "review")
+    (found,) = parse_policy(text).rules
+    assert found.variants == (*families, "combined")
+
+
 def test_the_digest_tells_two_texts_apart():
     assert parse_policy("").digest != parse_policy("# changed").digest
     assert len(parse_policy("# \udc80").digest) == 64
@@ -132,6 +141,9 @@ def test_a_file_that_says_something_else_is_refused_with_its_place(text, message
         (MEDIA + "variants = ['upside']\n", "review", "'variants' may hold mirror, rotation, bord"),
         (MEDIA + "variants = ['crop', 'crop']\n", "review", "'variants' says the same thing twice"),
         (MEDIA + "variants = 'crop'\n", "review", "'variants' has to be a list of texts"),
+        (MEDIA + "variants = ['combined']\n", "review", "'combined' stands with \"mirror\" or"),
+        (MEDIA + "variants = ['combined', 'mirror', 'rotation']\n", "review", "'combined' stands"),
+        (MEDIA + "variants = ['combined', 'rotation', 'crop']\n", "review", "'combined' stands"),
         (
             ACCOUNT + "variants = ['crop']\n",
             "review",

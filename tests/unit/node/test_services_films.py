@@ -1,11 +1,15 @@
 """Films: what two have to have in common, what is told of it, and what one frame is worth."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from desks import OPEN_POLICY, Desk, picture
 from films import film, frame_pdq, shown
+from node.matching.turned import turned_pdqs
+from node.matching.variant_names import FAMILIES, PLAIN, VariantName
 from node.services import films
 from node.services.films import QueryFrame, Span
 from protocol.statements import Frame, MediaItem
@@ -164,3 +168,89 @@ def test_films_without_movement_are_judged_by_a_sample(
 
 def replace_frame(pdq: str, at: int) -> Frame:
     return Frame(pdq=pdq, quality=90, at_ms=at * 1_000)
+
+
+def varied(*families: str) -> str:
+    """A policy whose rules about media ask for these variants."""
+    words = ", ".join(f'"{family}"' for family in families)
+    return OPEN_POLICY.replace("max_distance = 31", f"max_distance = 31\nvariants = [{words}]")
+
+
+def turned(numbers: Sequence[int], name: VariantName) -> tuple[QueryFrame, ...]:
+    """The frames of an upload that become those of the flagged film if this is done to them."""
+    back: VariantName = "turned-270" if name == "turned-90" else name
+    return tuple(
+        replace(one, pdq=dict(turned_pdqs(bytes.fromhex(one.pdq), FAMILIES))[back].hex())
+        for one in shown(numbers)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "families"),
+    [
+        ("mirrored", ("mirror",)),
+        ("turned-180", ("rotation",)),
+        ("turned-90", ("rotation",)),
+        ("mirrored-turned-90", ("mirror", "rotation")),
+    ],
+)
+def test_a_turned_film_is_found_where_a_rule_asks_for_it(
+    desk: Desk, name: VariantName, families: tuple[str, ...]
+) -> None:
+    flag(desk, items=(film(range(20)),))
+    upload = turned(range(20), name)
+    assert ask_one(desk, frames=upload).matches == ()
+    desk.set_policy(varied(*families))
+    desk.world.clock.tick(2)
+    result = ask_one(desk, frames=upload)
+    (match,) = result.matches
+    assert (result.decision, match.kind, match.variant) == ("block", "film", name)
+    assert match.film is not None
+    assert (match.film.query_share, match.film.target_share) == (100, 100)
+    desk.set_policy(varied("border", "banner", "crop"))
+    desk.world.clock.tick(2)
+    assert ask_one(desk, frames=upload).matches == ()
+
+
+def test_a_film_that_is_met_as_it_is_is_not_named_after_a_variant(desk: Desk) -> None:
+    desk.set_policy(varied("mirror", "rotation"))
+    flag(desk, items=(film(range(20)),))
+    (match,) = ask_one(desk, frames=shown(range(20))).matches
+    assert match.variant == PLAIN
+
+
+def test_a_film_of_which_more_is_mirrored_than_not_is_shown_as_both(desk: Desk) -> None:
+    share = "max_distance = 31\nmin_target_share = 30"
+    desk.set_policy(varied("mirror").replace("max_distance = 31", share))
+    flag(desk, items=(film(range(40)),))
+    for mirrored, expected in ((20, {PLAIN, "mirrored"}), (18, {PLAIN})):
+        frames = (*turned(range(mirrored), "mirrored"), *shown(range(20, 38)))
+        found = ask_one(desk, frames=frames).matches
+        assert {one.variant for one in found} == expected
+
+
+def test_a_mirrored_frame_that_is_allowed_is_left_out(desk: Desk) -> None:
+    desk.set_policy(varied("mirror"))
+    flag(desk, items=(film([TITLE, *range(20)]),))
+    desk.allow_list.add("pdq", frame_pdq(TITLE), radius=8, reason="title", days=1, actor="op")
+    (match,) = ask_one(desk, frames=turned([TITLE, *range(20)], "mirrored")).matches
+    assert match.film is not None
+    assert match.film.frames == 20
+
+
+def test_all_turned_forms_together_meet_as_many_pairs_as_the_film_itself(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.set_policy(varied("mirror", "rotation"))
+    flag(desk, items=(film(range(20)),))
+    most: list[int] = []
+    look = films.find_films
+
+    def find(*arguments: Any, **named: Any) -> films.FilmHits:
+        most.append(named.get("most_pairs", films.MOST_PAIRS))
+        return look(*arguments, **named)
+
+    monkeypatch.setattr(films, "find_films", find)
+    ask_one(desk, frames=shown(range(20)))
+    assert len(most) == 8
+    assert sum(most[1:]) <= most[0] == films.MOST_PAIRS

@@ -9,6 +9,8 @@ import pytest
 
 from desks import OPEN_POLICY, Desk, open_desk, pdq_at, picture
 from node.matching.engine import PdqEngine
+from node.matching.turned import FORMS, turned_pdqs
+from node.matching.variant_names import FAMILIES, VariantName
 from node.services.clients import Client
 from node.services.fsck import UploadsCheck
 from node.services.maintenance import Maintenance
@@ -95,8 +97,43 @@ def either_shelf(either_desk: Desk, tmp_path: Path) -> Iterator[Shelf]:
         index.close()
 
 
+VARIED = OPEN_POLICY.replace(
+    "max_distance = 31", 'max_distance = 31\nvariants = ["mirror", "rotation"]'
+)
+"""Asks for turned and mirrored uploads."""
+
+
+def turned(name: VariantName) -> str:
+    """The pdq of the flagged picture if this was done to it, but for roundings."""
+    return dict(turned_pdqs(bytes.fromhex(PDQ), FAMILIES))[name].hex()
+
+
 def told(matches: Sequence[RetroMatch]) -> list[tuple[str, str, int, str]]:
     return [(one.upload, one.kind, one.distance, one.decision) for one in matches]
+
+
+def test_a_turned_upload_is_met_whichever_came_first(either_shelf: Shelf) -> None:
+    shelf = either_shelf
+    shelf.desk.set_policy(VARIED)
+    shelf.desk.world.clock.tick(2)
+    names: tuple[VariantName, ...] = (*FORMS,)
+    shelf.register(*(upload(at, turned(name)) for at, name in enumerate(names)))
+    shelf.run()
+    shelf.flag(1, PDQ)
+    shelf.run()
+    shelf.register(*(upload(10 + at, turned(name)) for at, name in enumerate(names)))
+    shelf.run()
+    wanted = [*range(len(names)), *(10 + at for at in range(len(names)))]
+    assert sorted(told(shelf.found())) == sorted((f"u-{at}", "pdq", 0, "block") for at in wanted)
+
+
+def test_a_turned_upload_is_left_alone_where_no_rule_asks_for_it(shelf: Shelf) -> None:
+    shelf.register(upload(1, turned("mirrored")))
+    shelf.run()
+    shelf.flag(1, PDQ)
+    shelf.register(upload(2, turned("mirrored")))
+    shelf.run()
+    assert shelf.found() == []
 
 
 def test_what_is_flagged_later_is_found_among_uploads(either_shelf: Shelf) -> None:

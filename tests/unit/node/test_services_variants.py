@@ -82,6 +82,17 @@ def test_what_is_mirrored_and_turned_needs_both_families(desk: Desk) -> None:
         assert varied(desk, variant("mirrored-turned-90")).decision == decision
 
 
+def test_a_combination_needs_every_family_that_it_is_made_of(desk: Desk) -> None:
+    flag(desk)
+    families = ("mirror", "border", "combined")
+    for missing in families:
+        follow(desk, asking_for(*(set(FAMILIES) - {missing})))
+        assert varied(desk, variant("border-trimmed-mirrored")).matches == ()
+    follow(desk, asking_for(*families))
+    result = varied(desk, variant("border-trimmed-mirrored"))
+    assert (result.decision, result.matches[0].variant) == ("block", "border-trimmed-mirrored")
+
+
 def test_the_upload_itself_is_plain_and_always_compared(desk: Desk) -> None:
     flag(desk)
     follow(desk, asking_for(*FAMILIES))
