@@ -8,6 +8,7 @@ from api_fakes import bearer
 from node.api import examples
 from node.api.app import build_api
 from node.api.platform import ANSWER_BLOCK_BYTES
+from node.matching.variant_names import MAX_VARIANTS
 from node.services.variants import QueryVariant
 from protocol.statements import FeedbackRow, MediaItem
 
@@ -122,7 +123,7 @@ def test_an_item_may_bring_its_own_variants(client, services):
     "item",
     [
         {"sha256": "1" * 64, "variants": [VARIANT]},
-        {"pdq": "ab" * 32, "variants": [VARIANT] * 41},
+        {"pdq": "ab" * 32, "variants": [VARIANT] * (MAX_VARIANTS + 1)},
         {"pdq": "ab" * 32, "variants": [VARIANT | {"name": "plain"}]},
         {"pdq": "ab" * 32, "variants": [VARIANT | {"name": "upside-down"}]},
         {"pdq": "ab" * 32, "variants": [VARIANT | {"pdq": "CD" * 32}]},
