@@ -131,18 +131,27 @@ def lowest_one(_context: Any, word: Any) -> Any:
     return types.uint32(types.uint32), emit
 
 
-@operation
-def prefetch(_context: Any, address: Any) -> Any:
-    """The cache line there is on its way; an address that is not mapped does no harm."""
+def _prefetcher(level: int) -> Any:
+    @operation
+    def fetch(_context: Any, address: Any) -> Any:
+        def emit(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            kinds = [_BYTE.as_pointer(), _INT, _INT, _INT]
+            instruction = _callee(builder, "llvm.prefetch.p0", ir.VoidType(), kinds)
+            read, keep, data = _INT(0), _INT(4 - level), _INT(1)
+            at = _pointer(builder, arguments[0], _BYTE)
+            builder.call(instruction, [at, read, keep, data])
+            return target.get_dummy_value()
 
-    def emit(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        kinds = [_BYTE.as_pointer(), _INT, _INT, _INT]
-        fetch = _callee(builder, "llvm.prefetch.p0", ir.VoidType(), kinds)
-        read, keep, data = _INT(0), _INT(3), _INT(1)
-        builder.call(fetch, [_pointer(builder, arguments[0], _BYTE), read, keep, data])
-        return target.get_dummy_value()
+        return types.void(types.uint64), emit
 
-    return types.void(types.uint64), emit
+    return fetch
+
+
+prefetch: Final = _prefetcher(1)
+"""The cache line there is on its way; an address that is not mapped does no harm."""
+
+prefetch_many: Final = _prefetcher(2)
+"""The same, as far as the second level: for more lines than the first one holds, or can await."""
 
 
 @operation

@@ -1,7 +1,7 @@
 """One question: which buckets, which of their entries pass the filter, which rows are near.
 
 A query is bound by the latency of memory, so everything that it will need is asked for as early as
-its address is known: first the bounds of all buckets and every cache line of their filters, then
+its address is known: first the bounds of all buckets, then every cache line of their filters, then
 the numbers of all rows that passed, then the rows.
 """
 
@@ -23,6 +23,7 @@ from node.matching.ring.lanes import (
     ones32,
     pointer_to,
     prefetch,
+    prefetch_many,
 )
 from node.matching.ring.layout import (
     BLOCK,
@@ -45,7 +46,7 @@ _U64 = np.uint64
 _I64 = np.int64
 
 _LINE = 64
-_MOST_LINES = 8  # of one bucket that are asked for ahead; the processor notices longer runs
+_FLIPS_IN_LINE = 4  # lowest bits of a bucket's number: sixteen bounds are in one cache line
 AT_ONCE = 256  # rows that are on their way at once
 _LANES = 32
 _SMALL = 4_096  # rows that are not worth asking whether a scan is quicker
@@ -94,6 +95,25 @@ def pass_filter(
 
 
 @inlined
+def ask_for_starts(starts: Address, question: Address, masks: Word) -> None:
+    """The bounds of every bucket are on their way; flips of four low bits share a cache line.
+
+    Without this each bucket's loop over its lines would wait for its own bounds, one by one.
+
+    Args:
+        starts: address of all tables' starts.
+        question: address of its chunks.
+        masks: how many buckets of each table.
+    """
+    for j in range(CHUNKS):
+        chunk = load16(question + _U64(2 * j))
+        prefetch(starts + _U64(chunk) * _U64(4))
+        for f in range(1 + _FLIPS_IN_LINE, masks):
+            prefetch(starts + _U64(chunk ^ MASKS[f]) * _U64(4))
+        starts += _U64(4 * STARTS)
+
+
+@inlined
 def find_buckets(search: Word, segment: Word, question: Address, masks: Word) -> Word:
     """Writes the bounds of every bucket to look at, and asks for their filters.
 
@@ -105,6 +125,7 @@ def find_buckets(search: Word, segment: Word, question: Address, masks: Word) ->
     filters = segment.filters
     filter_stride = segment.filter_stride
     entries = _U64(0)
+    ask_for_starts(starts, question, masks)
     for j in range(CHUNKS):
         chunk = load16(question + _U64(2 * j))
         for f in range(masks):
@@ -117,7 +138,7 @@ def find_buckets(search: Word, segment: Word, question: Address, masks: Word) ->
             line = filters + _U64(start) * _U64(2)
             behind = line + min(_U64(end - start) * _U64(2) + _U64(_LINE - 1), _U64(512))
             while line < behind:
-                prefetch(line)
+                prefetch_many(line)
                 line += _U64(_LINE)
         starts += _U64(4 * STARTS)
         filters += filter_stride
