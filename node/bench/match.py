@@ -54,6 +54,7 @@ _ANY: Final = {
 
 _LIKE_A_MILLION: Final = 500_000
 _LIKE_TEN_MILLION: Final = 5_000_000
+_LIKE_NOTHING_KNOWN: Final = 20_000_000
 
 
 def measure(hashes: int, *, say: Say) -> Report:
@@ -61,7 +62,8 @@ def measure(hashes: int, *, say: Say) -> Report:
 
     Args:
         hashes: entries; the bars are those of one million from 500,000 on, those of ten million
-            from 5,000,000 on, and below only what holds at any size is held to anything.
+            from 5,000,000 on; below those, and from 20,000,000 on, only what holds at any size is
+            held to anything.
         say: is told what is being done.
 
     Raises:
@@ -96,6 +98,8 @@ def measure(hashes: int, *, say: Say) -> Report:
 
 def bars_for(hashes: int) -> dict[str, Bar]:
     """What the figures of a run with so many entries are held to, by name."""
-    if hashes >= _LIKE_TEN_MILLION:
+    if _LIKE_TEN_MILLION <= hashes < _LIKE_NOTHING_KNOWN:
         return _ANY | _TEN_MILLION
-    return _ANY | _MILLION if hashes >= _LIKE_A_MILLION else dict(_ANY)
+    if _LIKE_A_MILLION <= hashes < _LIKE_TEN_MILLION:
+        return _ANY | _MILLION
+    return dict(_ANY)
