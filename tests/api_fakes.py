@@ -82,6 +82,8 @@ NAME = "hotline.example"
 KNOWN = "5f" * 32
 NODE_KEY = SigningKey.from_seed(KeyUse.REQUEST, b"n" * 32)
 FLAGGER_KEY = SigningKey.from_seed(KeyUse.FLAGGER, b"f" * 32)
+ENDED_KEY = SigningKey.from_seed(KeyUse.FLAGGER, b"e" * 32)
+"""Of a flagger whose accreditation has ended."""
 STRANGER_KEY = SigningKey.from_seed(KeyUse.REQUEST, b"s" * 32)
 CALLERS = {
     NODE_KEY.kid: (NODE_KEY, Caller("platform-a.example", "node")),
@@ -143,6 +145,9 @@ class FakePeers:
             raise UnknownKeyError("Nobody that this node knows has the key of this request.")
         key, caller = CALLERS[keyid]
         return key.public, caller
+
+    def find_ended(self, keyid: str) -> tuple[PublicKey, str] | None:
+        return (ENDED_KEY.public, "2026-11-21") if keyid == ENDED_KEY.kid else None
 
     def find_node(self, keyid: str, *, wait: bool = True) -> tuple[PublicKey, Caller] | None:
         if self.is_away and not wait:

@@ -254,9 +254,19 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
     """Returns who of this kind signed a request, verified; and what has to be new about it."""
     now = int(services.clock())
     callers: list[Caller] = []
+    unknown: list[UnknownKeyError] = []
+    ended: list[str] = []
 
     def find_key(keyid: str) -> PublicKey:
-        key, caller = services.peers.find_caller(keyid)
+        try:
+            key, caller = services.peers.find_caller(keyid)
+        except UnknownKeyError as error:
+            if (found := services.peers.find_ended(keyid)) is None:
+                raise
+            unknown.append(error)
+            key, day = found
+            ended.append(day)
+            return key
         callers.append(caller)
         return key
 
@@ -270,8 +280,14 @@ def _verify(request: Request, services: Services, data: bytes, kind: str) -> tup
             find_key=find_key,
         )
     except (ProtocolError, SigningError) as error:
-        # These sentences are ours, and hold figures about clocks at most.
-        raise _unauthenticated(str(error), "Signature") from None
+        # These sentences are ours, and hold figures about clocks at most. That a key was known here
+        # once is the business of who has it, and nobody else's.
+        raise _unauthenticated(str(unknown[0] if unknown else error), "Signature") from None
+    if ended:
+        raise _unauthenticated(
+            f"Your accreditation ended on {ended[0]}: ask the operator of your node for a new one.",
+            "Signature",
+        )
     (caller,) = callers
     request.scope["state"][CALLER] = caller.name
     if caller.kind != kind:

@@ -1,6 +1,6 @@
 """Other nodes: pinning them, knowing their keys, and how far each of us has come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -31,6 +31,7 @@ _ENDED: Final = (
     "The peer's descriptor, or the last of its keys, has ended: it is neither asked nor believed "
     "until its operator has signed a new one."
 )
+_DAY_CHARS: Final = len("2026-11-22")
 
 
 @dataclass(frozen=True)
@@ -269,19 +270,38 @@ class Peers:
         """Returns whose key this is; raises as `find_caller` does."""
         return self.find_caller(keyid)[1]
 
+    def find_ended(self, keyid: str) -> tuple[PublicKey, str] | None:
+        """Returns the key of a flagger of this node whose accreditation has ended, and the day.
+
+        To be told to whoever signs with the key, and to nobody else.
+        """
+        now = int(self._clock())
+        with self._store.read() as transaction:
+            accredits = list(self._accredits(transaction, keyid))
+        ended = [one for one in accredits if parse_time(one.not_after) < now]
+        if not ended:
+            return None
+        last = max(ended, key=lambda one: parse_time(one.not_after))
+        return PublicKey(KeyUse.FLAGGER, from_base64url(last.key)), last.not_after[:_DAY_CHARS]
+
     def _current(self, transaction: Transaction, keyid: str) -> Accredit | None:
         """Returns the accreditation of this node under which the key may call now."""
-        directory = StoredDirectory(transaction)
         now = int(self._clock())
+        for accredit in self._accredits(transaction, keyid):
+            if parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after):
+                return accredit
+        return None
+
+    def _accredits(self, transaction: Transaction, keyid: str) -> Iterator[Accredit]:
+        """Gives this node's accreditations of a key that nobody took back, whenever they last."""
+        directory = StoredDirectory(transaction)
         for flagger, place in transaction.trust.flagger_with_key(keyid):
             # This node's own flaggers only, and of those whom a key that it still has vouches for.
             if organisation_of(flagger) != self._name or not directory.vouched(self._name, [place]):
                 continue
             accredit = directory.accreditation_at(place)
-            lasts = parse_time(accredit.not_before) <= now <= parse_time(accredit.not_after)
-            if lasts and accredit.status == "active":
-                return accredit
-        return None
+            if accredit.status == "active":
+                yield accredit
 
     def remember(self, request: Once) -> None:
         """Returns if a request was not here before; it was now.

@@ -1,8 +1,9 @@
 """The fault suite: real nodes, one fault after the other, and a verdict after each.
 
 ``python -m faults.suite`` runs it (with the project's and this folder's parent on the path): a
-bounded part with one fault of each kind, or all of them again and again for as long as one says. It prints a table and writes what it found as JSON, from which docs/faults.md is made. Where
-root may make network namespaces every node is a host of its own, and the run says so.
+bounded part with one fault of each kind, or all of them again and again for as long as one says.
+It prints a table and writes what it found as JSON, from which docs/faults.md is made. Where root
+may make network namespaces every node is a host of its own, and the run says so.
 """
 
 import argparse
@@ -27,8 +28,6 @@ from liars import open_lines
 
 _BOUNDED = {
     "kill -9 at every commit: who is told": 1,
-    "kill -9 at every commit: who takes over": 1,
-    "kill -9 at every commit: who cosigns": 1,
     "disk full": 1,
     "fsync fails": 1,
     "clock set back by a day": 1,

@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import api_fakes
-from api_fakes import FLAGGER_KEY, NODE_KEY, NOW, STRANGER_KEY, bearer, signed
+from api_fakes import ENDED_KEY, FLAGGER_KEY, NODE_KEY, NOW, STRANGER_KEY, bearer, signed
 from api_table import ENDPOINTS
 from node.api.app import build_api
 from signing.keys import KeyUse, SigningKey
@@ -110,6 +110,27 @@ def test_an_unknown_key_is_refused(client):
     response = poke(client, sign_poke(key=STRANGER_KEY))
     assert response.status_code == 401
     assert "Nobody" in response.json()["detail"]
+
+
+def test_a_flagger_whose_accreditation_has_ended_is_told_when_and_whom_to_ask(client, services):
+    before = services.rates.left
+    header = signed("GET", f"{URL}/v1/my/statements", key=ENDED_KEY)
+    refused = client.get("/v1/my/statements", headers=header)
+    assert refused.status_code == 401
+    assert refused.json()["detail"] == (
+        "Your accreditation ended on 2026-11-21: ask the operator of your node for a new one."
+    )
+    assert services.rates.left == before
+
+
+def test_who_only_names_a_key_that_has_ended_is_told_what_strangers_are(client):
+    header = sign_poke(key=STRANGER_KEY)
+    stranger = poke(client, header)
+    named = header["Signature-Input"].replace(STRANGER_KEY.kid, ENDED_KEY.kid)
+    assert named != header["Signature-Input"]
+    forged = poke(client, header | {"Signature-Input": named})
+    assert (forged.status_code, forged.text) == (stranger.status_code, stranger.text)
+    assert "Nobody" in forged.json()["detail"]
 
 
 def test_a_flagger_is_no_peer_and_a_node_no_flagger(client):

@@ -225,6 +225,36 @@ def test_a_flagger_that_may_not_flag_now_does_not_call(desk: Desk, changes: dict
             ask(keyid)
 
 
+def test_the_key_of_an_accreditation_that_has_ended_is_found_with_its_last_day(
+    either_desk: Desk,
+) -> None:
+    key = make_key(KeyUse.FLAGGER, f"{HOTLINE}/ben")
+    either_desk.world.submit(ben(7, not_after=format_time(NOW + DAY_S)))
+    assert either_desk.peers.find_ended(key.kid) is None
+    either_desk.world.clock.tick(DAY_S)
+    assert either_desk.peers.find_ended(key.kid) is None  # the last second of it
+    either_desk.world.clock.tick(1)
+    assert either_desk.peers.find_ended(key.kid) == (key.public, format_time(NOW + DAY_S)[:10])
+    with pytest.raises(UnknownKeyError, match="Nobody that this node knows"):
+        either_desk.peers.find_caller(key.kid)
+
+
+@pytest.mark.parametrize("status", ["suspended", "revoked"])
+def test_of_a_key_that_was_taken_away_nothing_is_found_when_its_days_are_over(
+    desk: Desk, status: str
+) -> None:
+    desk.world.submit(ben(7))
+    desk.world.submit(ben(8, status=status, not_after=format_time(NOW - 1)))
+    assert desk.peers.find_ended(make_key(KeyUse.FLAGGER, f"{HOTLINE}/ben").kid) is None
+
+
+def test_of_strangers_and_flaggers_of_other_organisations_nothing_is_found(desk: Desk) -> None:
+    carl = f"{PLATFORM}/carl"
+    desk.world.submit(accredit(carl, 5, not_after=format_time(NOW - 1)))
+    for key in (make_key(KeyUse.FLAGGER, carl), make_key(KeyUse.REQUEST, PLATFORM)):
+        assert desk.peers.find_ended(key.kid) is None
+
+
 def test_a_key_that_was_handed_on_calls_under_the_name_that_has_it_now(desk: Desk) -> None:
     key = make_key(KeyUse.FLAGGER, ANNA)
     desk.world.submit(ben(7, key=to_base64url(key.public.raw)))
