@@ -98,7 +98,7 @@ class Evaluator:
         digest = hashlib.sha256(
             b"\0".join((b"oprf", member.encode(), encode_json(request)))
         ).digest()
-        with self._store.write() as transaction:
+        with self._store.write_soon(durable=True) as transaction:
             # With a refusal too: else it could be played back when there is a budget again.
             if once is not None:
                 once.use(transaction)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select
@@ -12,15 +13,6 @@ from node.storage.sql import join_list, split_list, table, upsert
 _BUDGET = table(BudgetRow)
 _PAID = table(OprfPaidRow)
 
-# Built once: every request of every member passes here, and building costs more than executing.
-_USES = select(_BUDGET).where(
-    _BUDGET.c.circle == bindparam("circle"),
-    _BUDGET.c.day.in_(bindparam("days", expanding=True)),
-    or_(
-        _BUDGET.c.party == bindparam("party"),
-        _BUDGET.c.member.in_(bindparam("members", expanding=True)),
-    ),
-)
 _IS_PAID = select(_PAID.c.at).where(
     _PAID.c.digest == bindparam("digest"), _PAID.c.at >= bindparam("since")
 )
@@ -59,8 +51,10 @@ class BudgetRepository:
         self, circle: str, days: Collection[str], *, party: str, members: Collection[str]
     ) -> list[UseRecord]:
         """Returns what was taken on these days by these nodes, or from the budget of this party."""
-        asked = {"circle": circle, "days": list(days), "party": party, "members": list(members)}
-        found = self._connection.execute(_USES, asked)
+        asked = {"circle": circle, "party": party}
+        asked |= {f"day_{place}": day for place, day in enumerate(sorted(days))}
+        asked |= {f"member_{place}": one for place, one in enumerate(sorted(members))}
+        found = self._connection.execute(_uses(len(days), len(members)), asked)
         return [_use(row) for row in found]
 
     def uses_of_day(self, day: str) -> list[UseRecord]:
@@ -92,6 +86,20 @@ class BudgetRepository:
     def forget_paid(self, *, before: int) -> None:
         """Forgets requests that were paid for too long ago to be free again."""
         self._connection.execute(delete(_PAID).where(_PAID.c.at < before))
+
+
+# Built once for each number of days (one, or two around midnight) and of a party's nodes: every
+# request of every member passes here, and building costs more than executing.
+@lru_cache(maxsize=64)
+def _uses(days: int, members: int) -> Any:
+    return select(_BUDGET).where(
+        _BUDGET.c.circle == bindparam("circle"),
+        or_(*(_BUDGET.c.day == bindparam(f"day_{place}") for place in range(days))),
+        or_(
+            _BUDGET.c.party == bindparam("party"),
+            *(_BUDGET.c.member == bindparam(f"member_{place}") for place in range(members)),
+        ),
+    )
 
 
 def _use(row: Row[Any]) -> UseRecord:

@@ -134,10 +134,11 @@ class Store:
             yield _transaction_over(connection)
 
     @contextmanager
-    def write_soon(self, *, wait: bool = True) -> Iterator[Transaction]:
-        """Opens what `write` does with ``durable=False``, as `read_soon` does for `read`.
+    def write_soon(self, *, durable: bool = False, wait: bool = True) -> Iterator[Transaction]:
+        """Opens what `write` does, as `read_soon` does for `read`.
 
         Args:
+            durable: as for `write`. Only for who waits.
             wait: as for `read_soon`; also for other writers, and for the disk to keep up.
 
         Raises:
@@ -146,10 +147,10 @@ class Store:
         if not self._lanes:
             if not wait:
                 raise UnavailableError("The database has to be waited for.")
-            with self.write(durable=False) as transaction:
+            with self.write(durable=durable) as transaction:
                 yield transaction
             return
-        lane = self._lanes[1 if wait else 2]
+        lane = self._lanes[3 if durable else 1 if wait else 2]
         turn = self._waiting_turn(_BUSY_TIMEOUT_MS / 1000 if wait else 0)
         with _answering(), turn, lane.open("BEGIN IMMEDIATE") as connection:
             yield _transaction_over(connection)
@@ -249,7 +250,7 @@ class Store:
 
 
 def _lanes(path: str | None) -> tuple[Lane, ...]:
-    """Returns the lane for who reads soon, that for who writes soon, and that for who never waits.
+    """Returns the lanes for who reads, for who writes, for who never waits, and for who is durable.
 
     They are several, so that nobody who reads waits for somebody who waits for other writers.
     """
@@ -258,6 +259,7 @@ def _lanes(path: str | None) -> tuple[Lane, ...]:
         Lane(path, prepare_sqlite, ("synchronous=NORMAL",), wait_ms=_BUSY_TIMEOUT_MS),
         # Whoever commits next, and may wait, brings the write-ahead log into the database.
         Lane(path, prepare_sqlite, ("synchronous=NORMAL", "wal_autocheckpoint=0"), wait_ms=0),
+        Lane(path, prepare_sqlite, (), wait_ms=_BUSY_TIMEOUT_MS),
     )
 
 
