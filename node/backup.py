@@ -6,6 +6,8 @@ peers and witnesses where its log was (`node.standing_talk`) before it signs any
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,12 +69,14 @@ def back_up(settings: Settings, folder: Path, *, keys: Path | None = None) -> Ba
     source = settings.directory
     files = [DATABASE]
     _make(folder)
-    copy_database(source / DATABASE, folder / DATABASE)
-    entries = check_copy(folder / DATABASE, settings.name)
-    files += _copy(source, folder, FILES)
     if keys is not None:
         _make(keys)
-        _copy_keys(source, keys)
+    copy_database(source / DATABASE, folder / DATABASE)
+    with _emptied_unless_whole(folder):
+        entries = check_copy(folder / DATABASE, settings.name)
+        files += _copy(source, folder, FILES)
+        if keys is not None:
+            _copy_keys(source, keys)
     return Backup(entries, tuple(files), keys is not None)
 
 
@@ -93,10 +97,11 @@ def restore(folder: Path, directory: Path, *, name: str, keys: Path | None = Non
         raise UnavailableError("There is no database in that backup.")
     _make(directory)
     copy_database(folder / DATABASE, directory / DATABASE)
-    entries = check_copy(directory / DATABASE, name)
-    files = [DATABASE, *_copy(folder, directory, FILES)]
-    if keys is not None:
-        _copy_keys(keys, directory)
+    with _emptied_unless_whole(directory):
+        entries = check_copy(directory / DATABASE, name)
+        files = [DATABASE, *_copy(folder, directory, FILES)]
+        if keys is not None:
+            _copy_keys(keys, directory)
     return Backup(entries, tuple(files), keys is not None)
 
 
@@ -161,6 +166,23 @@ def _make(folder: Path) -> None:
         raise UnavailableError(f"The folder cannot be made: {error.strerror}.") from None
 
 
+@contextmanager
+def _emptied_unless_whole(folder: Path) -> Iterator[None]:
+    """Leaves nothing of what was put into a folder if the block raises: nobody starts a part of it.
+
+    For who has made the first thing in it, where nothing was before: so all of it is theirs.
+    """
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+
+
 def _copy(source: Path, target: Path, names: tuple[str, ...]) -> list[str]:
     found = [one for one in names if (source / one).is_file()]
     for one in found:
@@ -169,11 +191,15 @@ def _copy(source: Path, target: Path, names: tuple[str, ...]) -> list[str]:
 
 
 def _copy_keys(source: Path, target: Path) -> None:
-    (target / KEYS).mkdir(mode=0o700, exist_ok=True)
-    for path in sorted((source / KEYS).iterdir()):
-        if path.is_file():
+    try:
+        (target / KEYS).mkdir(mode=0o700)
+        found = sorted(path for path in (source / KEYS).iterdir() if path.is_file())
+    except OSError as error:
+        raise UnavailableError(f"The keys cannot be copied: {error.strerror}.") from None
+    with _emptied_unless_whole(target):
+        for path in found:
             _copy_file(path, target / KEYS / path.name)
-    _copy(source, target, (KEY_FILE,))
+        _copy(source, target, (KEY_FILE,))
 
 
 def _copy_file(source: Path, target: Path) -> None:

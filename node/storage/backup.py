@@ -40,12 +40,14 @@ def copy_database(source: Path, target: Path) -> int:
             # Read from one file alone from now on, until a node opens it.
             there.execute("PRAGMA journal_mode = DELETE")
             (said,) = there.execute("PRAGMA integrity_check(1)").fetchone()
-        if said != "ok":
-            raise UnavailableError("The copy of the database is damaged, and so may the original.")
-        return sync(target)
+        size = sync(target)
     except (sqlite3.Error, OSError) as error:
         target.unlink(missing_ok=True)
         raise UnavailableError(f"The database cannot be copied ({type(error).__name__}).") from None
+    if said != "ok":
+        target.unlink(missing_ok=True)
+        raise UnavailableError("The copy of the database is damaged, and so may the original.")
+    return size
 
 
 def sync(path: Path) -> int:

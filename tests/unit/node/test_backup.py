@@ -1,7 +1,10 @@
 """A backup is whole and checked, holds no key unless it is asked for, and becomes a node again."""
 
+import sqlite3
 import stat
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,74 @@ def test_the_copy_of_another_node_is_refused(settings: Settings, tmp_path: Path)
     back_up(settings, folder)
     with pytest.raises(UnavailableError, match=r"not that of other\.example"):
         restore(folder, tmp_path / "other", name="other.example")
+
+
+def overwrite_pages(database: Path) -> None:
+    """Puts other bytes over all of it but its beginning."""
+    size = database.stat().st_size
+    with database.open("r+b") as file:
+        file.seek(4_096)
+        file.write(b"\x5a" * (size - 4_096))
+
+
+def lose_a_statement(database: Path) -> None:
+    """Leaves a database that SQLite finds nothing wrong with."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM envelope")
+
+
+def break_a_rule(database: Path) -> None:
+    """Leaves a database that opens, and of which SQLite says that it is damaged."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE more (one INTEGER)")
+        connection.execute("INSERT INTO more VALUES (NULL)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = 'CREATE TABLE more (one INTEGER NOT NULL)' "
+            "WHERE name = 'more'"
+        )
+
+
+def cut_off(database: Path) -> None:
+    """Keeps the first half."""
+    with database.open("r+b") as file:
+        file.truncate(database.stat().st_size // 8_192 * 4_096)
+
+
+@pytest.mark.parametrize("damage", [overwrite_pages, lose_a_statement, break_a_rule, cut_off])
+def test_a_damaged_copy_is_refused_and_nothing_of_it_is_left(
+    settings: Settings, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder, keys, again = tmp_path / "backup", tmp_path / "keys-alone", tmp_path / "again"
+    add_flagger(settings.directory, "ben")
+    back_up(settings, folder, keys=keys)
+    whole = (folder / "node.db").read_bytes()
+    damage(folder / "node.db")
+    with pytest.raises(UnavailableError, match=r"copied|damaged|not whole"):
+        restore(folder, again, name=NAME, keys=keys)
+    assert not any(again.iterdir())
+    (folder / "node.db").write_bytes(whole)
+    assert restore(folder, again, name=NAME, keys=keys).entries > 0
+
+
+def test_a_damaged_node_leaves_no_part_of_a_backup(settings: Settings, tmp_path: Path) -> None:
+    folder, keys = tmp_path / "backup", tmp_path / "keys-alone"
+    lose_a_statement(settings.directory / "node.db")
+    with pytest.raises(UnavailableError, match="not whole"):
+        back_up(settings, folder, keys=keys)
+    assert not any(folder.iterdir())
+    assert not any(keys.iterdir())
+
+
+def test_without_the_keys_that_were_named_nothing_is_left(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder, empty, again = tmp_path / "backup", tmp_path / "empty", tmp_path / "again"
+    back_up(settings, folder)
+    empty.mkdir()
+    with pytest.raises(UnavailableError, match="keys cannot be copied"):
+        restore(folder, again, name=NAME, keys=empty)
+    assert not any(again.iterdir())
 
 
 def test_of_postgresql_the_operator_is_told_what_to_run(settings: Settings, tmp_path: Path) -> None:
