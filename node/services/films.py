@@ -170,7 +170,7 @@ def find_films(
     frames: Sequence[QueryFrame],
     *,
     max_distance: int,
-    most_pairs: int = MOST_PAIRS,
+    most_pairs: int | None = None,
 ) -> FilmHits:
     """Returns every flagged film and picture that has a frame in common with these.
 
@@ -179,8 +179,10 @@ def find_films(
         transaction: in which entries are checked to be active.
         frames: worth comparing, see `fit_frames`.
         max_distance: greatest distance of a pdq in bits.
-        most_pairs: of like frames, after which no further frame is looked at.
+        most_pairs: of like frames, after which no further frame is looked at; `MOST_PAIRS` where
+            nothing is said.
     """
+    most_pairs = MOST_PAIRS if most_pairs is None else most_pairs
     spread = _spread(list({one.pdq: one for one in frames}.values()))
     looked_at, pairs = 0, 0
     met: list[Met] = []
