@@ -193,7 +193,9 @@ def _is_empty(request: Request) -> bool:
 def _is_short(request: Request) -> bool:
     length = request.headers.get("content-length", "")
     return (
-        length.isascii()
+        # Of both fields this one counts (RFC 9112 section 6.3), and it says nothing of the length.
+        "transfer-encoding" not in request.headers
+        and length.isascii()
         and length.isdigit()
         and len(length) <= _MAX_LENGTH_DIGITS
         and int(length) <= SHORT_BYTES

@@ -119,6 +119,23 @@ def test_a_body_of_unknown_length_goes_the_long_way(services):
     assert response.status_code == 200
 
 
+def test_a_body_in_pieces_is_not_read_for_a_stranger_whatever_length_it_names(services):
+    client = TestClient(build_api(services), base_url=URL, client=("127.0.0.1", 1))
+    read = []
+
+    def pieces():
+        for piece in (b"{", b'"surface":"public"}'):
+            read.append(piece)
+            yield piece
+
+    header = {"Content-Type": "application/json", "Content-Length": "2"}
+    response = client.post(
+        "/v1/media/match", content=pieces(), headers=header | {"Transfer-Encoding": "chunked"}
+    )
+    assert response.status_code == 401
+    assert read == []
+
+
 def test_nothing_of_a_look_up_runs_on_the_event_loop(services, monkeypatch):
     threads = []
     plain = services.lookups.match
