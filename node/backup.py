@@ -68,19 +68,39 @@ def back_up(settings: Settings, folder: Path, *, keys: Path | None = None) -> Ba
     _check_apart(folder, keys)
     source = settings.directory
     files = [DATABASE]
+    named = named_files(settings)
     _make(folder)
     if keys is not None:
         _make(keys)
     copy_database(source / DATABASE, folder / DATABASE)
     with _emptied_unless_whole(folder):
         entries = check_copy(folder / DATABASE, settings.name)
-        files += _copy(source, folder, FILES)
+        files += _copy(source, folder, _beside(named))
         if keys is not None:
             _copy_keys(source, keys)
     return Backup(entries, tuple(files), keys is not None)
 
 
-def restore(folder: Path, directory: Path, *, name: str, keys: Path | None = None) -> Backup:
+def named_files(settings: Settings) -> tuple[Path, ...]:
+    """Returns the policies that the settings name; in the node's directory as seen from there.
+
+    A node that has lost the file with its witnesses would ask none of them where its log was.
+    """
+    found = []
+    for path in (settings.policy_file, settings.witness_policy_file):
+        inside = path.is_relative_to(settings.directory) and ".." not in path.parts
+        found.append(path.relative_to(settings.directory) if inside else path)
+    return tuple(found)
+
+
+def restore(
+    folder: Path,
+    directory: Path,
+    *,
+    name: str,
+    keys: Path | None = None,
+    named: tuple[Path, ...] = (),
+) -> Backup:
     """Makes a node's directory from a backup, and checks it; starts nothing.
 
     Args:
@@ -88,18 +108,22 @@ def restore(folder: Path, directory: Path, *, name: str, keys: Path | None = Non
         directory: new or empty.
         name: of the node, as the settings in `folder` have it.
         keys: likewise; None where they are brought by hand.
+        named: `named_files` of these settings.
 
     Raises:
         ConflictError: there is something in the directory already.
+        SettingsError: the settings name a file elsewhere that is not there.
         UnavailableError: something cannot be copied, or the backup is not whole.
     """
     if not (folder / DATABASE).is_file():
         raise UnavailableError("There is no database in that backup.")
+    if not all(one.is_file() for one in named if one.is_absolute()):
+        raise SettingsError("The settings name a policy outside of the backup: bring that first.")
     _make(directory)
     copy_database(folder / DATABASE, directory / DATABASE)
     with _emptied_unless_whole(directory):
         entries = check_copy(directory / DATABASE, name)
-        files = [DATABASE, *_copy(folder, directory, FILES)]
+        files = [DATABASE, *_copy(folder, directory, _beside(named))]
         if keys is not None:
             _copy_keys(keys, directory)
     return Backup(entries, tuple(files), keys is not None)
@@ -183,9 +207,15 @@ def _emptied_unless_whole(folder: Path) -> Iterator[None]:
         raise
 
 
+def _beside(named: tuple[Path, ...]) -> tuple[str, ...]:
+    """Returns what is copied beside the database, each once."""
+    return tuple(dict.fromkeys((*FILES, *(str(one) for one in named if not one.is_absolute()))))
+
+
 def _copy(source: Path, target: Path, names: tuple[str, ...]) -> list[str]:
     found = [one for one in names if (source / one).is_file()]
     for one in found:
+        (target / one).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _copy_file(source / one, target / one)
     return found
 

@@ -67,12 +67,14 @@ def restore(
     When it starts, the node asks its peers and witnesses how long its log was, and signs nothing
     before it has fetched back what the copy lacks.
     """
+    from node.backup import named_files
     from node.backup import restore as make
     from node.cli.passphrases import node_environment
     from node.settings import load_settings
 
-    name = load_settings(folder, node_environment()).name
-    made = make(folder, directory, name=name, keys=keys)
+    settings = load_settings(folder, node_environment())
+    named = named_files(settings)
+    made = make(folder, directory, name=settings.name, keys=keys, named=named)
     if as_json:
         show_json({"entries": made.entries, "files": list(made.files), "keys": made.has_keys})
         return

@@ -1,5 +1,6 @@
 """A backup is whole and checked, holds no key unless it is asked for, and becomes a node again."""
 
+import shutil
 import sqlite3
 import stat
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.app import open_services
-from node.backup import Backup, back_up, restore
+from node.backup import Backup, back_up, named_files, restore
 from node.cli.main import main
 from node.settings import Settings, load_settings
 from node.setup import init_node
@@ -103,6 +104,42 @@ def test_the_copy_of_another_node_is_refused(settings: Settings, tmp_path: Path)
     back_up(settings, folder)
     with pytest.raises(UnavailableError, match=r"not that of other\.example"):
         restore(folder, tmp_path / "other", name="other.example")
+
+
+def set_witness_policy(settings: Settings, path: str) -> Settings:
+    with (settings.directory / "schutznetz.toml").open("a") as file:
+        file.write(f'\nwitness_policy_file = "{path}"\n')
+    return load_settings(settings.directory, ENVIRON)
+
+
+def test_the_policy_that_the_settings_name_comes_along(settings: Settings, tmp_path: Path) -> None:
+    folder, again = tmp_path / "backup", tmp_path / "again"
+    changed = set_witness_policy(settings, "policies/witnesses.txt")
+    (settings.directory / "policies").mkdir()
+    (settings.directory / "policies/witnesses.txt").write_text("quorum none\n")
+    assert "policies/witnesses.txt" in back_up(changed, folder).files
+    named = named_files(load_settings(folder, ENVIRON))
+    restore(folder, again, name=NAME, named=named)
+    assert load_settings(again, ENVIRON).witness_policy_file.read_text() == "quorum none\n"
+    for path in (folder, again):
+        assert stat.S_IMODE((path / "policies").stat().st_mode) == 0o700
+
+
+def test_without_a_policy_that_the_settings_name_elsewhere_nothing_is_restored(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder, again = tmp_path / "backup", tmp_path / "again"
+    for path in (str(tmp_path / "witnesses.txt"), "../witnesses.txt"):
+        changed = set_witness_policy(settings, path)
+        back_up(changed, folder)
+        assert "witnesses.txt" not in " ".join(names(folder))
+        named = named_files(load_settings(folder, ENVIRON))
+        with pytest.raises(SettingsError, match="bring that first"):
+            restore(folder, again, name=NAME, named=named)
+        assert not again.exists()
+        shutil.rmtree(folder)
+        text = (settings.directory / "schutznetz.toml").read_text()
+        (settings.directory / "schutznetz.toml").write_text(text.rpartition("witness_policy")[0])
 
 
 def overwrite_pages(database: Path) -> None:
