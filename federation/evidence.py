@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from federation.offline import FileNode, read_nodes
 from protocol.checkpoint import Checkpoint
 from protocol.encoding import format_time, from_base64url, to_base64url
@@ -27,7 +29,7 @@ from protocol.merkle import (
 )
 from protocol.witnessing import parse_add_checkpoint
 from signing.keys import PublicKey
-from signing.notes import open_signed
+from signing.notes import drop_false_lines, open_signed
 from signing.requests import created_of, verify_request
 
 _SENTENCES: Final[dict[EvidenceKind, str]] = {
@@ -117,6 +119,26 @@ def _found(
         notes=tuple(one.decode() for one in notes),
         **more,
     )
+
+
+def without_false_lines(evidence: Evidence) -> Evidence:
+    """Returns the same, without signature lines under the log's name that do not hold.
+
+    Whoever hands a note on can add one under a key that its reader did not look for. With it, the
+    document would convince nobody.
+
+    Raises:
+        ProtocolError: a descriptor or a note is not of its form.
+        SigningError: a descriptor is not signed as it should be.
+    """
+    whose = read_nodes(one.encode() for one in evidence.descriptors).get(evidence.node)
+    if whose is None:
+        return evidence
+    notes = []
+    for note in evidence.notes:
+        kept = drop_false_lines(note.encode(), origin=whose.node.log_origin, keys=whose.log_keys)
+        notes.append(note if kept is None else kept.decode())
+    return msgspec.structs.replace(evidence, notes=tuple(notes))
 
 
 def two_roots(

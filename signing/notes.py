@@ -6,6 +6,7 @@ the root. Whether the log of a believed checkpoint extends the one seen before i
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from protocol.checkpoint import (
     ED25519,
@@ -17,7 +18,7 @@ from protocol.checkpoint import (
     parse_checkpoint,
     parse_note,
 )
-from protocol.errors import MalformedError, RevokedError, UnknownKeyError
+from protocol.errors import MalformedError, RevokedError, SigningError, UnknownKeyError
 from signing.keys import KeyUse, PublicKey, SigningKey
 
 
@@ -98,3 +99,39 @@ def open_signed(note_bytes: bytes, *, origin: str, keys: Sequence[PublicKey]) ->
     if checkpoint.origin != origin:
         raise MalformedError("The checkpoint is of another log than the one that signed it.")
     return checkpoint
+
+
+def drop_false_lines(note_bytes: bytes, *, origin: str, keys: Sequence[PublicKey]) -> bytes | None:
+    """Return a note without the lines under the log's name that none of its keys has signed.
+
+    Nothing protects the lines of a note: whoever hands one on can put a false one under a key that
+    its first reader does not know, or knows no more, and that the next one does.
+
+    Args:
+        note_bytes: a well-formed note.
+        origin: the log, whose name these lines carry; all other lines stay.
+        keys: of that log, whenever they are or were valid.
+
+    Returns:
+        The note, with at most one line of each of these keys; None where there would be none.
+    """
+    note = parse_note(note_bytes)
+    by_id = {note_key_id(origin, ED25519, key.raw): key for key in keys}
+    kept: list[NoteSignature] = []
+    for line in note.signatures:
+        if line.name == origin:
+            key = by_id.get(line.key_id)
+            if key is None or not _holds(note, line, key):
+                continue
+            del by_id[line.key_id]
+        kept.append(line)
+    is_signed = any(line.name == origin for line in kept)
+    return format_note(replace(note, signatures=tuple(kept))) if is_signed else None
+
+
+def _holds(note: Note, line: NoteSignature, key: PublicKey) -> bool:
+    try:
+        key.verify(note.text.encode(), line.raw)
+    except SigningError:
+        return False
+    return True

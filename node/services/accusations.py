@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from federation.evidence import is_about_pinned, verify_evidence
+from federation.evidence import is_about_pinned, verify_evidence, without_false_lines
 from node.services import judgements
 from node.services.pace import Pace
 from node.storage.engine import Store
@@ -180,6 +180,7 @@ class Accusations:
 def checked(evidence: Evidence) -> Evidence | None:
     """Returns a document if it holds: nothing is told to others that they could not check."""
     try:
+        evidence = without_false_lines(evidence)
         verify_evidence(evidence)
     except (ProtocolError, SigningError) as error:
         _log.error("evidence_incomplete", node=evidence.node, error=type(error).__name__)

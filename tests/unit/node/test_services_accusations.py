@@ -1,6 +1,7 @@
 """Accusations: believed only as far as the accused's own signatures reach, and each once."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from desks import Desk
 from federation.evidence import two_roots, verify_evidence
 from federation.sync import sync_peer
 from node.services import accusations as module
-from node.services.accusations import Accusations
+from node.services.accusations import Accusations, checked
 from node.services.replica import StoredReplica
-from protocol.checkpoint import Checkpoint
+from protocol.checkpoint import Checkpoint, format_note, parse_note
 from protocol.encoding import to_base64
 from protocol.errors import (
     MalformedError,
@@ -193,3 +194,18 @@ def test_no_flag_about_a_name_in_a_document_does_away_with_it_once_it_is_erased(
     either_desk.world.submit(erase(str(flagged.id), by=ANNA))
     (kept,) = accusations.all()
     assert kept.body == body
+
+
+def test_false_lines_on_a_note_do_not_keep_it_from_convincing_others() -> None:
+    found = parse_evidence(document())
+    notes = [parse_note(one.encode()) for one in found.notes]
+    false = [replace(one.signatures[0], raw=bytes(64)) for one in notes]
+    spoilt = [
+        format_note(replace(note, signatures=(line, *note.signatures)))
+        for note, line in zip(notes, false, strict=True)
+    ]
+    descriptors = [one.encode() for one in found.descriptors]
+    made = two_roots(PLATFORM, descriptors, (spoilt[0], spoilt[1]), now=NOW)
+    with pytest.raises(MalformedError, match="two signatures"):
+        verify_evidence(made)
+    assert checked(made) == found

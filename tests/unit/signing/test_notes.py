@@ -20,7 +20,7 @@ from protocol.errors import (
 )
 from protocol.merkle import Frontier
 from signing.keys import KeyUse, PublicKey, SigningKey
-from signing.notes import open_checkpoint, open_signed, sign_checkpoint
+from signing.notes import drop_false_lines, open_checkpoint, open_signed, sign_checkpoint
 
 ORIGIN = "hotline.example/log/1"
 KEY = SigningKey.from_seed(KeyUse.LOG, bytes(range(32)))
@@ -173,3 +173,20 @@ def test_no_second_key_of_another_use_signs_a_checkpoint():
         open_signed(
             sign_checkpoint(CHECKPOINT, KEY), origin=ORIGIN, keys=[KEY.public, other.public]
         )
+
+
+def test_lines_of_the_log_that_do_not_hold_are_dropped_and_all_others_stay():
+    other_line = line_by(OTHER_KEY, ORIGIN, NOTE.text)
+    false = NoteSignature(ORIGIN, OWN_LINE.key_id, bytes(64))
+    unknown = NoteSignature(ORIGIN, b"\x01\x02\x03\x04", bytes(64))
+    witness = NoteSignature("w.example/witness", OWN_LINE.key_id, bytes(72))
+    keys = [KEY.public, OTHER_KEY.public]
+
+    def kept(*lines: NoteSignature) -> tuple[NoteSignature, ...] | None:
+        found = drop_false_lines(format_note(Note(NOTE.text, lines)), origin=ORIGIN, keys=keys)
+        return None if found is None else parse_note(found).signatures
+
+    assert kept(OWN_LINE, other_line, witness) == (OWN_LINE, other_line, witness)
+    assert kept(false, unknown, witness, OWN_LINE) == (witness, OWN_LINE)
+    assert kept(OWN_LINE, OWN_LINE) == (OWN_LINE,), "two lines of one key make the note unreadable"
+    assert kept(false, unknown, witness) is None
