@@ -134,11 +134,14 @@ class RevocationRepository:
         return _voiding(row)
 
     def next_voiding(self) -> VoidingRecord | None:
-        """Returns a key with which it is under way."""
+        """Returns the key with which it is under way and that was revoked first.
+
+        Who revokes again goes to the end: nobody keeps others' revocations waiting for ever.
+        """
         row = self._connection.execute(
             select(_VOIDING)
             .where(~_VOIDING.c.done)
-            .order_by(_VOIDING.c.issuer, _VOIDING.c.keyid)
+            .order_by(_VOIDING.c.until, _VOIDING.c.issuer, _VOIDING.c.keyid)
             .limit(1)
         )
         return _voiding(row)

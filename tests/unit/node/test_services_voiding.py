@@ -159,3 +159,17 @@ def test_the_second_of_two_keys_that_are_revoked_at_once_waits_for_a_step(
         either_desk.world.submit(media_flag(ben, 71))
     finish(work(either_desk))
     assert states(either_desk, [*said, other]) == ["retracted"] * 7
+
+
+def test_who_revokes_again_and_again_keeps_no_other_revocation_waiting(either_desk: Desk) -> None:
+    ben = f"{HOTLINE}/ben"
+    either_desk.world.submit(accredit(ben, 1))
+    flags(either_desk, 6)
+    other = either_desk.world.submit(media_flag(ben, 70)).id
+    service = revocations(either_desk)
+    service.revoke_flagger(ANNA, mark(2))
+    service.revoke_flagger(ben, mark(1))
+    # Another place each time: it begins anew, and would be the first in the alphabet for ever.
+    service.revoke_flagger(ANNA, mark(1))
+    assert work(either_desk).step()
+    assert states(either_desk, [other]) == ["retracted"]
