@@ -18,14 +18,7 @@ from federation.log_reading import MAX_NEW_ENTRIES, ContradictionError
 from federation.run import Run
 from federation.sync import Replica, Source, SyncReport, sync_peer
 from protocol import limits
-from protocol.checkpoint import (
-    ED25519,
-    Checkpoint,
-    format_note,
-    note_key_id,
-    parse_checkpoint,
-    parse_note,
-)
+from protocol.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from protocol.envelope import parse_envelope
 from protocol.errors import (
     BadSignatureError,
@@ -39,7 +32,7 @@ from protocol.errors import (
 from protocol.fields import StatementId
 from protocol.merkle import Frontier
 from protocol.messages import Acknowledgement, Entries, EnvelopeAnswer, Envelopes
-from signing.notes import open_signed
+from signing.notes import drop_false_lines, open_signed
 
 Lie = Literal[
     "forged-checkpoint",
@@ -142,7 +135,7 @@ class MirrorSource:
         try:
             found = open_signed(note, origin=self._origin.log_origin, keys=keys)
         except BadSignatureError as error:
-            if _is_signed_by_any(note, self._origin):
+            if drop_false_lines(note, origin=self._origin.log_origin, keys=keys) is not None:
                 # Another line under one of its keys is bad. Perhaps the mirror does not know that
                 # key: it is the origin, or anybody in between, who may have put the line there.
                 raise PeerUnreachableError(f"The checkpoint cannot be believed: {error}") from None
@@ -316,10 +309,13 @@ async def _take_turn(
     run: Run,
     turn_s: float,
 ) -> Turn:
-    frontier, note = await run(replica.cursor, origin.log_origin)
+    turn = Turn(name)
+    try:
+        frontier, note = await run(replica.cursor, origin.log_origin)
+    except FederationError as error:  # it has another log by now
+        return replace(turn, problem=str(error))
     least = frontier.size if note is None else max(frontier.size, _checkpoint_in(note).size)
     source = MirrorSource(mirror, origin, least=least, turn_s=turn_s)
-    turn = Turn(name)
     try:
         turn = replace(
             turn, report=await sync_peer(wrap(source, frontier.size), origin, replica, run=run)
@@ -329,9 +325,7 @@ async def _take_turn(
     except ContradictionError as error:
         turn = replace(turn, problem=str(error))
         if not replica.is_convicted:
-            turn = await _blame(
-                turn, source, (await run(replica.cursor, origin.log_origin))[0], run
-            )
+            turn = await _blame(turn, source, replica, origin.log_origin, run)
     except SchutznetzError as error:
         turn = replace(turn, problem=str(error))
     if replica.forged and turn.lie is None:
@@ -340,30 +334,38 @@ async def _take_turn(
     return replace(turn, size=source.size)
 
 
-async def _blame(turn: Turn, source: MirrorSource, frontier: Frontier, run: Run) -> Turn:
+async def _blame(
+    turn: Turn, source: MirrorSource, replica: MirrorReplica, log_origin: str, run: Run
+) -> Turn:
     """Says whose fault it is that a mirror's entries do not lead to the root that it shows.
 
     The log is read from its first entry. If that does not lead to the root either, or does and
-    begins with what was taken over here, the mirror has lied. If it does and begins otherwise, the
-    origin has signed two logs, and the mirror serves the one that it was given.
+    begins with what is known here, the mirror has lied. If it does and begins otherwise, the origin
+    has signed two logs, and the mirror serves the one that it was given. Known are what was taken
+    over, and the checkpoint that was believed: after an interruption that is ahead of it.
     """
     signed = _checkpoint_in(source.note)
-    if signed.size - frontier.size > MAX_NEW_ENTRIES or signed.size > 2 * MAX_NEW_ENTRIES:
-        return turn
-    served, begins = Frontier.EMPTY, Frontier.EMPTY
     try:
+        frontier, note = await run(replica.cursor, log_origin)
+        known = {frontier.size: frontier.root()}
+        if note is not None:
+            old = _checkpoint_in(note)
+            known.setdefault(old.size, old.root)
+        if signed.size - frontier.size > MAX_NEW_ENTRIES or signed.size > 2 * MAX_NEW_ENTRIES:
+            return turn
+        served = Frontier.EMPTY
+        is_other = frontier.size > signed.size
         while served.size < signed.size:
-            at = frontier.size if served.size < frontier.size else signed.size
+            at = min(one for one in (*known, signed.size) if one > served.size)
             limit = min(at - served.size, limits.MAX_ENTRIES_PER_REQUEST)
             page = await source.entries(served.size, limit)
             served = await run(served.append, [bytes.fromhex(one) for one in page.entries])
-            begins = served if served.size == frontier.size else begins
+            is_other |= known.get(served.size, served.root()) != served.root()
     except MirrorLiedError as error:
         return replace(turn, problem=str(error), lie=error.lie, evidence=error.evidence)
     except FederationError as error:
         return replace(turn, problem=str(error))
-    is_whole = served.root() == signed.root
-    if is_whole and begins.root() != frontier.root():
+    if served.root() == signed.root and is_other:
         sentence = "The origin has signed another log than the one that was taken over here."
         return replace(turn, problem=sentence)
     return replace(turn, lie="wrong-entries")
@@ -371,20 +373,3 @@ async def _blame(turn: Turn, source: MirrorSource, frontier: Frontier, run: Run)
 
 def _checkpoint_in(note: bytes) -> Checkpoint:
     return parse_checkpoint(parse_note(note).text)
-
-
-def _is_signed_by_any(note_bytes: bytes, origin: PinnedNode) -> bool:
-    """Whether at least one line of a note holds under one of the log's keys."""
-    note = parse_note(note_bytes)
-    for one in origin.log_keys:
-        key_id = note_key_id(origin.log_origin, ED25519, one.key.raw)
-        for line in note.signatures:
-            if (line.name, line.key_id) != (origin.log_origin, key_id):
-                continue
-            alone = format_note(replace(note, signatures=(line,)))
-            try:
-                open_signed(alone, origin=origin.log_origin, keys=[one.key])
-            except (ProtocolError, SigningError):
-                continue
-            return True
-    return False

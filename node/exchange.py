@@ -21,7 +21,7 @@ from federation.witness import WitnessedSource
 from node.chain_talk import ChainTalk
 from node.loop import Loop
 from node.mirror_talk import MirrorTalk
-from node.services.directory import pinned
+from node.services.directory import log_name, pinned
 from node.services.ingest import Ingest
 from node.services.key_use import KeysInUse
 from node.services.keys import NodeKeys
@@ -204,7 +204,9 @@ class Exchange:
         )
         if node is None:
             return True
-        replica = StoredReplica(self._store, self._ingest, node=name, clock=self._clock)
+        replica = StoredReplica(
+            self._store, self._ingest, node=name, clock=self._clock, log=log_name(node)
+        )
         try:
             source = await self._source(node, replica)
             report = await sync_peer(

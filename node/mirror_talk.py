@@ -13,6 +13,7 @@ from federation.descriptors import PinnedNode
 from federation.mirrors import MirrorSource, sync_by_mirrors
 from federation.sync import Source
 from federation.witness import WitnessedSource
+from node.services.directory import log_name
 from node.services.ingest import Ingest
 from node.services.mirror_sources import MirrorSources
 from node.services.mirrored_replica import MirroredReplica
@@ -77,7 +78,12 @@ class MirrorTalk:
 
     def _replica(self, origin: PinnedNode, mirror: str) -> MirroredReplica:
         return MirroredReplica(
-            self._store, self._ingest, node=origin.name, mirror=mirror, clock=self._clock
+            self._store,
+            self._ingest,
+            node=origin.name,
+            mirror=mirror,
+            clock=self._clock,
+            log=log_name(origin),
         )
 
     def _wrap(self, source: MirrorSource, least: int) -> Source:

@@ -174,7 +174,8 @@ class MirrorSources:
                     record = replace(record, size=turn.size, grown=now)
                 if turn.report is not None and turn.lie is None:
                     record = replace(record, heard=now)
-                    refresh(transaction, node, turn.report.note, now=now)
+                    if _is_newer(transaction, node, turn.report.note):
+                        refresh(transaction, node, turn.report.note, now=now)
                 if turn.lie is not None:
                     record = replace(record, lie=turn.lie, lied=now)
                     _accuse(transaction, node, turn, now=now)
@@ -226,6 +227,22 @@ def _freshness(transaction: Transaction, node: str) -> Freshness:
         else _cosigned(transaction, known.checkpoint),
         lacking=transaction.mirroring.count_lacking(node),
     )
+
+
+def _is_newer(transaction: Transaction, node: str, note: bytes) -> bool:
+    """Whether a mirror's note carries a later cosignature than the one known, and lacks no other.
+
+    Any mirror can leave cosignatures out, and none of these is to be lost here for it.
+    """
+    peer = transaction.peers.get(node)
+    known = None if peer is None else transaction.logs.get(log_name(pinned(peer))).checkpoint
+    if known is None:
+        return False
+    here, there = (
+        {(line.name, line.key_id) for line in parse_note(one).signatures} for one in (known, note)
+    )
+    later = (_cosigned(transaction, note) or 0) > (_cosigned(transaction, known) or 0)
+    return later and here <= there
 
 
 def _cosigned(transaction: Transaction, note: bytes) -> int | None:

@@ -40,6 +40,7 @@ class MirroredReplica(StoredReplica):
         node: str,
         mirror: str,
         clock: Callable[[], float],
+        log: str | None = None,
     ) -> None:
         """Serves the sync of one log with one mirror.
 
@@ -49,8 +50,9 @@ class MirroredReplica(StoredReplica):
             node: name of the peer whose log it is.
             mirror: name of the peer that serves it.
             clock: Unix time in seconds.
+            log: as for `StoredReplica`.
         """
-        super().__init__(store, ingest, node=node, clock=clock)
+        super().__init__(store, ingest, node=node, clock=clock, log=log)
         self._served_by = mirror
         self.forged = b""
         self.is_convicted = False
@@ -91,6 +93,8 @@ class MirroredReplica(StoredReplica):
         transaction.mirroring.settle(self._node, ids)
         here = {*ids, *later}
         bad = [StatementId(one.id) for one in refused if one.id not in here]
+        if bad and transaction.peers.count_skipped(self._node) + len(bad) > direct.MOST_SKIPPED:
+            raise PeerUnreachableError("The mirrors served more bad bodies than can be asked for.")
         transaction.mirroring.pass_over(self._node, bad, self._served_by)
 
     def _judge(
@@ -118,12 +122,12 @@ class MirroredReplica(StoredReplica):
         if shown is None:
             return
         document = self._document(node, shown, int(self._clock()))
-        if document is None and shown.logs is not None:
+        if document is None:
             return
         with self._store.read() as transaction:
             is_pinned = transaction.peers.get(node) is not None
             # A mirror may show for ever what the operator has looked at.
-            is_judged = document is not None and judgements.is_judged(transaction, document)
+            is_judged = judgements.is_judged(transaction, document)
         if is_pinned and not is_judged:
             self.is_convicted = True
             super().misbehaved(node, message, evidence, shown)

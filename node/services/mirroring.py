@@ -18,13 +18,7 @@ from node.storage.engine import Store
 from node.storage.mirroring import MirroredRecord
 from node.storage.peers import PeerRecord
 from node.storage.transaction import Transaction
-from protocol.checkpoint import (
-    ED25519,
-    format_note,
-    note_key_id,
-    parse_checkpoint,
-    parse_note,
-)
+from protocol.checkpoint import parse_checkpoint, parse_note
 from protocol.errors import (
     ConflictError,
     InvalidError,
@@ -34,6 +28,7 @@ from protocol.errors import (
 from protocol.merkle import Frontier, leaf_hash, node_hash
 from protocol.messages import Entries, EntriesRequest
 from protocol.tiles import TILE_WIDTH, Tile, join_bundle
+from signing.notes import drop_false_lines
 
 MOST_MIRRORED: Final = 64
 """Logs that one node serves for others."""
@@ -231,15 +226,14 @@ def keep(
     if record is None or record.log != log or checkpoint is None:
         return
     peer = transaction.peers.get(node)
-    note = parse_note(checkpoint)
-    size = parse_checkpoint(note.text).size
+    size = parse_checkpoint(parse_note(checkpoint).text).size
     if peer is None or size != frontier.size or transaction.mirrors.size(log) != size:
         return
-    # What strangers put on the note under the origin's name was not verified, and is not handed on.
-    origin = pinned(peer).log_origin
-    keys = {note_key_id(origin, ED25519, one.key.raw) for one in pinned(peer).log_keys}
-    lines = tuple(one for one in note.signatures if one.name != origin or one.key_id in keys)
-    kept = format_note(replace(note, signatures=lines))
+    kept = drop_false_lines(
+        checkpoint, origin=pinned(peer).log_origin, keys=[one.key for one in pinned(peer).log_keys]
+    )
+    if kept is None:
+        return  # its key was replaced since, and is not known any more
     transaction.mirroring.put_mirrored(replace(record, size=size, note=kept, at=now))
 
 
@@ -259,14 +253,13 @@ def refresh(transaction: Transaction, node: str, checkpoint: bytes, *, now: int)
         return
     log = log_name(pinned(peer))
     known = transaction.logs.get(log)
-    if known.checkpoint == checkpoint or _size_of(checkpoint) != known.frontier.size:
+    found = parse_checkpoint(parse_note(checkpoint).text)
+    if known.checkpoint == checkpoint or found.size != known.frontier.size:
         return
+    if found.root != known.frontier.root():
+        return  # the peer has another log by now than when the sync began
     transaction.logs.put(replace(known, checkpoint=checkpoint))
     keep(transaction, node, log, known.frontier, checkpoint, now=now)
-
-
-def _size_of(note: bytes) -> int:
-    return parse_checkpoint(parse_note(note).text).size
 
 
 def _served(transaction: Transaction, origin_digest: str) -> MirroredRecord:

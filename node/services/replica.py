@@ -20,6 +20,7 @@ from protocol.errors import (
     InvalidError,
     NewcomerError,
     NodeError,
+    PeerUnreachableError,
     ProtocolError,
     RateLimitedError,
     SchutznetzError,
@@ -44,7 +45,13 @@ class StoredReplica:
     """Takes over pulled statements, one transaction per batch."""
 
     def __init__(
-        self, store: Store, ingest: Ingest, *, node: str, clock: Callable[[], float]
+        self,
+        store: Store,
+        ingest: Ingest,
+        *,
+        node: str,
+        clock: Callable[[], float],
+        log: str | None = None,
     ) -> None:
         """Serves the sync with one peer.
 
@@ -53,21 +60,34 @@ class StoredReplica:
             ingest: the one way in.
             node: name of the peer.
             clock: Unix time in seconds.
+            log: under which name its log is kept, as it was pinned when the sync began; None for
+                the one that it has at the first question.
         """
         self._store = store
         self._ingest = ingest
         self._node = self._served_by = node
         self._clock = clock
+        self._begun = log
 
     def cursor(self, origin: str) -> tuple[Frontier, bytes | None]:
-        """Returns the state up to where a log was taken over, and its latest checkpoint."""
+        """Returns the state up to where a log was taken over, and its latest checkpoint.
+
+        Raises:
+            PeerUnreachableError: as `take` does.
+        """
         with self._store.read() as transaction:
             record = transaction.logs.get(self._log(transaction, origin))
+        self._begun = record.origin
         return record.frontier, record.checkpoint
 
     def _log(self, transaction: Transaction, origin: str) -> str:
         record = transaction.peers.get(self._node)
-        return origin if record is None else log_name(pinned(record))
+        log = origin if record is None else log_name(pinned(record))
+        # What is under way was asked under the keys of before. Kept as the state of the log that
+        # the peer has now, it would convict that one of having shrunk or signed two.
+        if self._begun not in (None, log):
+            raise PeerUnreachableError("The peer was removed, or has another log, meanwhile.")
+        return log
 
     def missing(self, ids: Sequence[StatementId]) -> set[StatementId]:
         """Returns those of `ids` whose statements are neither here nor known to be gone."""
@@ -122,6 +142,7 @@ class StoredReplica:
         Raises:
             UnavailableError: this node takes nothing in now, or its database is away; the cursor
                 stays where it was as well.
+            PeerUnreachableError: the log is not that which `cursor` has begun with.
         """
         accepted: list[Accepted] = []
         refused: list[SetAside] = []
@@ -130,6 +151,7 @@ class StoredReplica:
         places = {one: start + at for at, one in enumerate(entries)}
         served = Served(self._node, places)
         with self._store.write() as transaction:
+            name = self._log(transaction, origin)
             room = self._pass_over(transaction, pulled)
             for one in pulled:
                 if not one.has_no_body:
@@ -148,7 +170,6 @@ class StoredReplica:
                 # What was withheld from this node may be for it now.
                 transaction.peers.ask_again(self._node)
             self._answered(transaction, accepted, refused, later)
-            name = self._log(transaction, origin)
             transaction.logs.put(LogRecord(name, frontier, checkpoint))
             if entries:
                 transaction.mirrors.extend(name, frontier.size - len(entries), entries)
@@ -285,6 +306,8 @@ class StoredReplica:
         now = int(self._clock())
         document = None if shown is None else self._document(node, shown, now)
         with self._store.write() as transaction:
+            if transaction.peers.get(node) is not None:
+                self._log(transaction, node)  # what the peer of before has signed is not this one's
             if document is None:
                 freeze(transaction, node, message, evidence, now=now)
             else:

@@ -13,19 +13,21 @@ from desks import Desk
 from federation.descriptors import open_descriptor
 from federation.evidence import verify_evidence
 from federation.mirrors import MirrorSource, Turn, sync_by_mirrors
+from federation.misconduct import Contradiction
 from federation.sync import Source, sync_peer
 from federation.witness import WitnessedSource
 from node.services import replica as direct
+from node.services.directory import log_name
 from node.services.mirror_sources import MirrorSources
 from node.services.mirrored_replica import MirroredReplica
 from node.services.replica import StoredReplica
 from protocol.checkpoint import Note, NoteSignature, format_note, format_vkey, parse_note
 from protocol.descriptors import NodeKey
 from protocol.encoding import to_base64url
-from protocol.errors import ConflictError, InvalidError, NotFoundError
+from protocol.errors import ConflictError, InvalidError, NotFoundError, PeerUnreachableError
 from protocol.evidence import parse_evidence
 from protocol.fields import StatementId
-from protocol.messages import Entries, EnvelopeAnswer
+from protocol.messages import Entries, EnvelopeAnswer, Envelopes
 from protocol.statements import MediaFlag
 from protocol.witness_policy import parse_witness_policy
 from signing.cosignatures import cosign, witness_name, witness_note_key
@@ -87,6 +89,7 @@ def read(
                 node=PLATFORM,
                 mirror=name,
                 clock=desk.clock,
+                log=log_name(origin.pinned()),
             ),
             wrap=wrap,
             run=asyncio.to_thread,
@@ -326,6 +329,69 @@ def test_where_it_cannot_be_proved_neither_origin_nor_mirror_is_blamed(
     assert state(desk, PLATFORM) == "active"
 
 
+def test_who_serves_the_log_that_the_origin_signed_after_an_interruption_is_no_liar(
+    desk: Desk, origin: Peer
+) -> None:
+    first = mirror(ONE, origin)
+    first.bodies, first.patience = 2, 4
+    read(desk, origin, first)
+    assert 0 < len(kept(desk)) < 5, "the checkpoint that was believed is ahead of that"
+    other = copy(origin)
+    other.equivocate(5)
+    other.append(*flags(2, 6))
+    (turn,) = read(desk, origin, mirror(TWO, other))
+    assert turn.lie is None
+    assert "another log than the one that was taken over" in str(turn.problem)
+    liar = Evasive(TWO, mirrored=copy(origin), held=origin.held)
+    (turn,) = read(desk, origin, liar)
+    assert turn.lie == "wrong-entries"
+
+
+class Meanwhile(Peer):
+    """A mirror during whose turn something happens, before its first body."""
+
+    happens: Callable[[], None]
+
+    async def envelopes(self, ids: tuple[StatementId, ...]) -> Envelopes:
+        self.happens()
+        return await super().envelopes(ids)
+
+
+def test_what_was_asked_of_a_peer_says_nothing_of_who_is_pinned_in_its_place_meanwhile(
+    desk: Desk, origin: Peer
+) -> None:
+    new = Peer(PLATFORM, generation=2)
+    new.append(*flags(3, 20))
+
+    def pin_anew() -> None:
+        desk.peers.remove(PLATFORM)
+        desk.peers.add(new.descriptor_envelope, new.pinned().fingerprint, authority=False)
+
+    slow = Meanwhile(ONE, mirrored=copy(origin), held=origin.held)
+    slow.happens = pin_anew
+    turns = read(desk, origin, slow, mirror(TWO, origin))
+    assert [one.lie for one in turns] == [None, None]
+    assert ["meanwhile" in str(one.problem) for one in turns] == [True, True]
+    pull(desk, new)
+    assert kept(desk) == new.log
+    assert state(desk, PLATFORM) == "active"
+
+
+def test_a_contradiction_of_the_log_of_before_does_not_freeze_who_is_pinned_now(
+    desk: Desk, origin: Peer
+) -> None:
+    read(desk, origin, mirror(ONE, origin))
+    replica = StoredReplica(desk.world.store, desk.world.ingest, node=PLATFORM, clock=desk.clock)
+    replica.cursor(ORIGIN)
+    other, new = copy(origin), Peer(PLATFORM, generation=2)
+    other.equivocate()
+    desk.peers.remove(PLATFORM)
+    desk.peers.add(new.descriptor_envelope, new.pinned().fingerprint, authority=False)
+    with pytest.raises(PeerUnreachableError, match="meanwhile"):
+        replica.misbehaved(PLATFORM, "", b"", Contradiction((origin.note(), other.note())))
+    assert state(desk, PLATFORM) == "active"
+
+
 def test_a_checkpoint_under_a_key_that_is_not_known_is_no_lie(desk: Desk, origin: Peer) -> None:
     later = replace(origin, generation=2)
     turns = read(desk, origin, mirror(ONE, later), mirror(TWO, origin))
@@ -431,6 +497,19 @@ def test_more_lacking_bodies_than_can_be_noted_leave_the_log_where_it_was(
     assert_whole(desk, origin)
 
 
+def test_more_bad_bodies_than_can_be_noted_leave_the_log_where_it_was(
+    desk: Desk, origin: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "MOST_SKIPPED", 3)
+    bad = mirror(ONE, origin)
+    for one in origin.log:
+        bad.tamper(one)
+    turns = read(desk, origin, bad, mirror(TWO, origin))
+    assert turns[0].lie == "forged-body"
+    assert sources_of(desk).freshness()[0].lacking <= 3
+    assert_whole(desk, origin)
+
+
 def test_erased_bodies_stay_erased_whoever_serves_them(desk: Desk, origin: Peer) -> None:
     gone = origin.log[0]
     origin.append(erase(gone, by=PLATFORM))
@@ -472,6 +551,15 @@ def test_cosignatures_are_asked_for_by_way_of_mirrors_too_and_say_how_new_it_is(
     assert (turn.lie, turn.problem) == (None, None)
     assert_whole(desk, origin)
     assert sources_of(desk).freshness()[0].cosigned == NOW - 60
+    # Whoever leaves it out takes it from nobody; a later one comes by way of any mirror.
+    bare, later = mirror(TWO, origin), mirror(ONE, origin)
+    read(desk, origin, bare)
+    assert sources_of(desk).freshness()[0].cosigned == NOW - 60
+    again = cosign(note.text, witness, name=witness_name(THREE), now=NOW - 30)
+    assert later.mirrored is not None
+    later.mirrored.replayed = format_note(Note(note.text, (*note.signatures, again)))
+    read(desk, origin, later, bare)
+    assert sources_of(desk).freshness()[0].cosigned == NOW - 30
 
 
 def test_how_new_it_is_counts_from_when_the_newest_checkpoint_was_first_seen(

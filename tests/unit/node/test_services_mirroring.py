@@ -140,6 +140,40 @@ def test_signatures_under_the_origins_name_that_were_not_verified_are_not_handed
     assert served.signatures == (*note.signatures, witness)
 
 
+def test_false_lines_under_a_key_of_the_origin_are_not_handed_on(
+    either_desk: Desk, peer: Peer, mirror: Mirroring
+) -> None:
+    # Under a key that had ended here they were looked at by nobody; a reader may know it as valid.
+    peer.append(*flags(1))
+    pull(either_desk, peer)
+    mirror.add(PLATFORM)
+    note = parse_note(peer.note())
+    (line,) = note.signatures
+    false = NoteSignature(ORIGIN, line.key_id, bytes(64))
+    with either_desk.world.store.write() as transaction:
+        module.refresh(transaction, PLATFORM, format_note(Note(note.text, (false, line))), now=7)
+    assert mirror.checkpoint(DIGEST) == peer.note()
+    assert mirror.list()[0].at == 7
+    with either_desk.world.store.write() as transaction:
+        module.refresh(transaction, PLATFORM, format_note(Note(note.text, (false,))), now=8)
+    assert mirror.checkpoint(DIGEST) == peer.note()
+
+
+def test_a_checkpoint_of_another_log_of_the_same_size_replaces_none(
+    either_desk: Desk, peer: Peer, mirror: Mirroring
+) -> None:
+    peer.append(*flags(1))
+    pull(either_desk, peer)
+    mirror.add(PLATFORM)
+    other = Peer(PLATFORM, generation=2)
+    other.append(*flags(1, 8))
+    with either_desk.world.store.write() as transaction:
+        module.refresh(transaction, PLATFORM, other.note(), now=7)
+    assert mirror.checkpoint(DIGEST) == peer.note()
+    pull(either_desk, peer)
+    assert either_desk.peers.get(PLATFORM).state == "active"
+
+
 def test_cosignatures_that_come_later_are_handed_on(
     either_desk: Desk, peer: Peer, mirror: Mirroring
 ) -> None:
