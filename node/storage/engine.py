@@ -106,10 +106,7 @@ class Store:
         """
         with _answering(), self._writing(durable=durable) as connection:
             yield Transaction(lambda: connection)
-        if self._owes_emptying:
-            # Committed already, so whatever happens here must not look like a failed write.
-            with suppress(SQLAlchemyError):
-                self._empty_log(wait_ms=0)
+        self._empty_if_owed()
 
     @contextmanager
     def read_soon(self, *, wait: bool = True) -> Iterator[Transaction]:
@@ -154,6 +151,8 @@ class Store:
         turn = self._waiting_turn(_BUSY_TIMEOUT_MS / 1000 if wait else 0)
         with _answering(), turn, lane.open("BEGIN IMMEDIATE") as connection:
             yield _transaction_over(connection)
+        if wait:
+            self._empty_if_owed()
 
     @contextmanager
     def _waiting_turn(self, timeout_s: float = _BUSY_TIMEOUT_MS / 1000) -> Iterator[None]:
@@ -216,7 +215,7 @@ class Store:
             raise UnavailableError("The database does not answer.") from None
 
     def owe_emptying(self) -> None:
-        """Has every later write try to empty the write-ahead log, until one has."""
+        """Has every later write that may wait try to empty the write-ahead log, until one has."""
         self._owes_emptying = self._sqlite
 
     def forget_deleted(self) -> bool:
@@ -227,6 +226,12 @@ class Store:
             later write of this store, and the next `migrate`, tries again.
         """
         return self._empty_log(wait_ms=_CHECKPOINT_TIMEOUT_MS) if self._sqlite else True
+
+    def _empty_if_owed(self) -> None:
+        if self._owes_emptying:
+            # Committed already, so whatever happens here must not look like a failed write.
+            with suppress(SQLAlchemyError):
+                self._empty_log(wait_ms=0)
 
     def _empty_log(self, *, wait_ms: int) -> bool:
         self._owes_emptying = True

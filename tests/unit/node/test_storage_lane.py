@@ -3,10 +3,12 @@
 import sqlite3
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from node.storage.engine import Store
+from node.storage.lane import LaneConnection
 from node.storage.logs import LogRecord
 from node.storage.peers import PeerRecord
 from node.storage.transaction import Transaction
@@ -150,6 +152,29 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
         transaction.access.use_nonce("key", "nonce", now=1)
     with store.read_soon() as transaction:
         assert transaction.logs.get(ORIGIN).frontier == Frontier.EMPTY
+    store.close()
+
+
+def test_what_is_deleted_is_overwritten_and_who_wants_it_waits_for_the_disk(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'node.db'}")
+    store.migrate()
+    for level, way in (
+        (2, store.write_soon(durable=True)),
+        (1, store.write_soon()),
+        (1, store.write_soon(wait=False)),
+    ):
+        with way as transaction:
+            driver = cast("LaneConnection", transaction._connection).driver
+            told = {
+                name: driver.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("synchronous", "secure_delete", "foreign_keys", "temp_store")
+            }
+            assert told == {
+                "synchronous": level,  # 2 is FULL
+                "secure_delete": 1,
+                "foreign_keys": 1,
+                "temp_store": 2,  # memory
+            }
     store.close()
 
 

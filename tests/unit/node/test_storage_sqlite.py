@@ -3,7 +3,9 @@
 import base64
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,8 +145,13 @@ def test_no_byte_of_an_erased_statement_is_left_in_any_file(
     assert (tmp_path / "node.db-wal").stat().st_size == 0
 
 
+@pytest.mark.parametrize(
+    "way",
+    [Store.write, Store.write_soon, partial(Store.write_soon, durable=True)],
+    ids=["as usual", "the short way", "the short way, durably"],
+)
 def test_what_an_open_reader_keeps_is_owed_and_overwritten_later(
-    tmp_path: Path, sqlite_store: Store
+    tmp_path: Path, sqlite_store: Store, way: Callable[[Store], AbstractContextManager[Transaction]]
 ) -> None:
     secrets = fill(sqlite_store)
     with sqlite_store.read() as reader:
@@ -156,7 +163,7 @@ def test_what_an_open_reader_keeps_is_owed_and_overwritten_later(
         with sqlite_store.write() as transaction:
             assert transaction.access.use_nonce("key", "while it reads", now=1)
         assert [at for at in ERASED for one in secrets[at] if one in on_disk(tmp_path)]
-    with sqlite_store.write() as transaction:
+    with way(sqlite_store) as transaction:
         assert transaction.access.use_nonce("key", "after it", now=1)
     assert not [at for at in ERASED for one in secrets[at] if one in on_disk(tmp_path)]
 
