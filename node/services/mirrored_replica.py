@@ -22,6 +22,7 @@ from protocol.errors import BadSignatureError, PeerUnreachableError, SchutznetzE
 from protocol.fields import StatementId
 from protocol.limits import MAX_ENVELOPES_PER_REQUEST
 from protocol.messages import SetAside
+from protocol.statements import Erase
 
 
 class MirroredReplica(StoredReplica):
@@ -111,6 +112,17 @@ class MirroredReplica(StoredReplica):
         ):
             self.forged = envelope
         return super()._judge(transaction, one, error, now)
+
+    def _set_aside(self, transaction: Transaction, record: SetAsideRecord) -> None:
+        # What it erases is still asked of other mirrors: one of them may serve it all the same.
+        if (
+            record.quiet
+            and record.envelope is not None
+            and isinstance(waiting.statement_in(record.envelope), Erase)
+            and not self._is_room(transaction, quiet=True)
+        ):
+            raise PeerUnreachableError("More erasures of what mirrors lack than can be kept.")
+        super()._set_aside(transaction, record)
 
     def misbehaved(
         self, node: str, message: str, evidence: bytes, shown: Contradiction | None = None

@@ -521,6 +521,28 @@ def test_erased_bodies_stay_erased_whoever_serves_them(desk: Desk, origin: Peer)
         assert transaction.statements.envelopes([record.log_index]) == {}
 
 
+def test_an_erasure_that_cannot_be_kept_leaves_the_log_where_it_was(
+    desk: Desk, origin: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "_MOST_QUIET", 1)
+    gone = origin.log[:2]
+    origin.append(*(erase(one, by=PLATFORM) for one in gone))
+    honest = mirror(ONE, origin)
+    honest.bodies = 1
+    for one in gone:
+        del honest.held[one]
+        honest.lies[one] = EnvelopeAnswer(id=one, state="erased")
+    (turn,) = read(desk, origin, honest)
+    assert (turn.lie, kept(desk)) == (None, origin.log[:-1])
+    assert "erasures" in str(turn.problem)
+    # Who has the bodies all the same has them deleted here, all of them.
+    read(desk, origin, mirror(TWO, origin))
+    assert kept(desk) == origin.log
+    with desk.world.store.read() as transaction:
+        found = transaction.statements.by_ids(gone)
+    assert [found[one].state for one in gone] == ["erased", "erased"]
+
+
 # witnesses, and how new it all is
 
 
