@@ -8,6 +8,7 @@ What this is not: pardon. A peer that shows its other history to this node itsel
 
 from dataclasses import replace
 
+from federation.log_reading import MAX_NEW_ENTRIES
 from node.services.directory import log_name, pinned
 from node.storage.evidence import AccusedLog
 from node.storage.transaction import Transaction
@@ -29,15 +30,18 @@ def judge(transaction: Transaction, name: str) -> None:
     """Takes what was shown of a node's forks for judged, since the operator believes it again.
 
     In the log that it has now that is everything up to where it is known here, and in one that it
-    has given up for another, everything. Of a log that nothing was shown of, nothing is judged.
+    has given up for another, everything. Of a log that nothing was shown of, nothing is judged. Two
+    roots of one size say any size: what lies further ahead than a sync leads is not judged with
+    them, else who signs two of the greatest could never be convicted again.
     """
     record = transaction.peers.get(name)
     assert record is not None  # the caller has just changed it
     node = pinned(record)
     witnessed = transaction.witnesses.witnessed(node.log_origin)
     size = transaction.logs.size(log_name(node))
+    here = max(size, 0 if witnessed is None else witnessed.size)
     for log in transaction.evidence.accused(name).values():
-        judged = max(log.seen, size, 0 if witnessed is None else witnessed.size)
+        judged = max(min(log.seen, here + MAX_NEW_ENTRIES), here)
         if log.origin != node.log_origin:
             judged = MAX_LOG_SIZE
         transaction.evidence.put_accused(name, replace(log, judged=max(judged, log.judged)))

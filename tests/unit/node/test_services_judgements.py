@@ -75,6 +75,19 @@ def test_what_parts_beyond_the_place_that_was_judged_freezes_again(
         assert state(either_desk) == "frozen"
 
 
+def test_two_roots_of_a_size_that_no_log_has_are_no_licence_for_every_later_fork(
+    either_desk: Desk, accusations: Accusations
+) -> None:
+    far = roots(1 << 40)
+    assert accusations.hear(far, teller=TELLER)
+    either_desk.peers.thaw(PLATFORM)
+    assert not accusations.hear(far, teller=TELLER), "the very same is known"
+    assert not accusations.hear(roots(9), teller=TELLER)
+    assert state(either_desk) == "active"
+    assert accusations.hear(roots(1 << 30), teller=TELLER)
+    assert state(either_desk) == "frozen"
+
+
 def test_what_was_taken_over_of_the_log_is_judged_with_a_fork_of_it(
     either_desk: Desk, accusations: Accusations
 ) -> None:
