@@ -227,7 +227,7 @@ def _shares(words: "NDArray[np.uint64]") -> "NDArray[np.float64]":
 
 
 def _majority(shares: "NDArray[np.float64]") -> "NDArray[np.uint64]":
-    return np.packbits(shares > 0.5, bitorder="little").view(np.uint64)  # noqa: PLR2004  # half
+    return np.packbits(2 * shares > 1, bitorder="little").view(np.uint64)
 
 
 def _distances(words: "NDArray[np.uint64]", pivot: "NDArray[np.uint64]") -> "NDArray[np.int64]":

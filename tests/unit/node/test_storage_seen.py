@@ -57,10 +57,14 @@ def test_a_transaction_finds_what_it_wrote_after_it_had_read(store: Store) -> No
         assert transaction.logs.get(ORIGIN) == LogRecord(ORIGIN, grown, b"note")
 
         transaction.peers.set_state(PEER.name, "frozen")
-        assert transaction.peers.get(PEER.name).state == "frozen"  # type: ignore[union-attr]  # it is there
+        frozen = transaction.peers.get(PEER.name)
+        assert frozen is not None
+        assert frozen.state == "frozen"
         later = DescriptorRecord(PEER.name, 2, StatementId("ac" * 32), b"second")
         transaction.descriptors.advance(later, ["ce" * 16])
-        assert transaction.peers.get(PEER.name).descriptor == b"second"  # type: ignore[union-attr]  # it is there
+        advanced = transaction.peers.get(PEER.name)
+        assert advanced is not None
+        assert advanced.descriptor == b"second"
         transaction.peers.remove(PEER.name)
         assert transaction.peers.get(PEER.name) is None
         transaction.joining.end_newcomer(PEER.name)
