@@ -50,12 +50,12 @@ $(BIN)/python:
 
 # The stamps say which lock is installed; re-running is quick until a lock or pyproject.toml changes.
 $(VENV)/runtime: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what the node needs (once, about a minute) ..."
+	@echo "Installing what the node needs (once, about a minute) ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/development: requirements-dev.lock $(VENV)/runtime
-	@echo "Installing what the tests need (once, about a minute) ..."
+	@echo "Installing what the tests need (once, about a minute) ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
