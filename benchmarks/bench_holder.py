@@ -154,8 +154,8 @@ def bench_bare(batch):
 def bench_service(place, names, questions, elements):
     """Ask the service itself, one question after the other."""
     with open_services(place / HOLDER, environ=LIMITS) as services:
-        for _ in range(WARM_UP):
-            services.evaluator.evaluate(questions.next(), member=names[-1])
+        for number in range(WARM_UP):
+            services.evaluator.evaluate(questions.next(), member=names[number % len(names)])
         start, (cpu, before) = time.perf_counter(), figures([os.getpid()])
         rounds = elements // questions.batch
         for number in range(rounds):
